@@ -1,0 +1,171 @@
+"""How any ``DailyAggregate`` becomes columns, and back: the one encoding that every store uses.
+
+A store asks ``columns(model)`` what to create, ``encode(row)`` what to write and ``decode(model, records)`` for typed
+rows. Nothing is written per measurement, so a third party's model needs no change in a store.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from enum import StrEnum
+from functools import cache
+from typing import Any, NamedTuple, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from storage.errors import StoreCorrupt, UsageError
+from storage.models import DailyAggregate
+
+A = TypeVar("A", bound=DailyAggregate)
+Scalar = str | int | float | None
+
+
+class Kind(StrEnum):
+    """What a column holds. A store maps these, and only these, to its own types."""
+
+    DATE = "date"
+    TAG = "tag"
+    INTEGER = "integer"
+    FLOAT = "float"
+    TEXT = "text"
+    JSON = "json"
+
+
+class Column(NamedTuple):
+    """One field of a model as a store sees it."""
+
+    name: str
+    kind: Kind
+    optional: bool
+
+
+@cache
+def columns(model: type[DailyAggregate]) -> tuple[Column, ...]:
+    """The columns of a model in the order of its fields; ``date`` first."""
+    tags = set(model.tags())
+    return tuple(
+        Column(name, Kind.TAG, False) if name in tags else Column(name, *_kind(model, name, field.annotation))
+        for name, field in model.model_fields.items()
+    )
+
+
+def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind, bool]:  # noqa: ANN401 - a type form
+    optional = False
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        arms = typing.get_args(annotation)
+        rest = [arm for arm in arms if arm is not types.NoneType]
+        optional = len(rest) < len(arms)
+        annotation = rest[0] if len(rest) == 1 else annotation
+    while typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    plain = typing.get_origin(annotation) or annotation
+    if plain in (list, dict, tuple):
+        return Kind.JSON, optional
+    if plain is typing.Literal:
+        return Kind.TEXT, optional
+    for candidate, kind in (
+        ((dt.datetime, str), Kind.TEXT),
+        ((dt.date,), Kind.DATE),
+        ((bool,), None),
+        ((int,), Kind.INTEGER),
+        ((float,), Kind.FLOAT),
+    ):
+        if kind and isinstance(plain, type) and issubclass(plain, candidate) and plain is not bool:
+            return kind, optional
+    raise TypeError(f"{model.__qualname__}.{name}: no store can keep a {plain}; use int, float, str, list or dict")
+
+
+def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """A JSON field as it is kept: compact, unicode as it is, keys in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+from_json = json.loads
+
+
+@cache
+def _encoders(model: type[DailyAggregate]) -> tuple[tuple[str, Any], ...]:
+    casts: dict[Kind, Any] = {
+        Kind.DATE: dt.date.isoformat,
+        Kind.INTEGER: int,
+        Kind.FLOAT: float,
+        Kind.TEXT: _text,
+        Kind.TAG: str,
+        Kind.JSON: to_json,
+    }
+    return tuple((column.name, casts[column.kind]) for column in columns(model))
+
+
+def _text(value: Any) -> str:  # noqa: ANN401 - text, an enumeration or an instant
+    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
+
+
+def encode(row: DailyAggregate) -> dict[str, Scalar]:
+    """A row as plain scalars by column name; every type as the model declares it, absent values as None."""
+    return {name: None if (value := getattr(row, name)) is None else cast(value) for name, cast in _encoders(type(row))}
+
+
+@cache
+def _decoder(model: type[A]) -> TypeAdapter[list[A]]:
+    item: Any = model  # a type made at run time
+    return TypeAdapter(list[item])
+
+
+def decode(model: type[A], records: Iterable[Mapping[str, Any]]) -> list[A]:
+    """Typed rows from records as ``encode`` makes them.
+
+    Raises:
+        StoreCorrupt: A record does not satisfy its model; the message names measurement, date and tags.
+    """
+    json_fields = [column.name for column in columns(model) if column.kind is Kind.JSON]
+    raw = []
+    for record in records:
+        fields = dict(record)
+        for name in json_fields:
+            if isinstance(text := fields[name], str):
+                try:
+                    fields[name] = from_json(text)
+                except ValueError as error:
+                    raise StoreCorrupt(f"{_where(model, fields)}: {name} is no JSON: {text[:80]!r}") from error
+        raw.append(fields)
+    try:
+        return _decoder(model).validate_python(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        index, *path = first["loc"]
+        where = _where(model, raw[int(index)])
+        raise StoreCorrupt(
+            f"{where}: {'.'.join(map(str, path))}: {first['msg']}",
+            hint="Recompute that day with: pattern-aggregates backfill DAY DAY --redo all",
+        ) from error
+
+
+def _where(model: type[DailyAggregate], fields: Mapping[str, Any]) -> str:
+    named = ", ".join(f"{name}={fields.get(name)!r}" for name in ("date", *model.tags()))
+    return f"{model.measurement} ({named})"
+
+
+def closest(word: str, known: Iterable[str]) -> str:
+    """A "did you mean" for a word that is not among the known ones; empty where nothing is near."""
+    near = get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"did you mean {near[0]!r}?" if near else ""
+
+
+def check_names(model: type[DailyAggregate], names: Iterable[str], known: Iterable[str], what: str) -> None:
+    """Refuse a name that is not among the known ones of a model.
+
+    Raises:
+        UsageError: With the nearest known name.
+    """
+    known = tuple(known)
+    for name in names:
+        if name not in known:
+            raise UsageError(
+                f"{model.measurement} has no {what} {name!r}",
+                hint=closest(name, known) or f"It has {', '.join(known)}.",
+            )

@@ -1,0 +1,158 @@
+"""SQLAlchemy engines as this project needs them, and the one place where their errors are translated.
+
+SQLite gets explicit transactions (``BEGIN IMMEDIATE`` for writers, so that two of them queue instead of deadlock), WAL,
+full synchronisation and a bounded wait for locks. A database that is only read is never created, changed or locked.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy import event, exc
+
+from storage.errors import PatternAggregatesError, SettingsError
+
+LOCK_SECONDS: Final = 10.0
+
+_DAMAGED = ("file is not a database", "malformed", "database corruption", "file is encrypted")
+_FULL = ("disk is full", "no space left")
+
+
+class Errors(NamedTuple):
+    """Which error of ours stands for which trouble of a driver's."""
+
+    unavailable: type[PatternAggregatesError]
+    corrupt: type[PatternAggregatesError]
+    other: type[PatternAggregatesError]
+
+
+def parse_url(url: str, setting: str) -> sa.URL:
+    """A database URL; an SQLite one must name a file.
+
+    Raises:
+        SettingsError: The text is no database URL, or its driver is not installed.
+    """
+    try:
+        parsed = sa.make_url(url)
+        parsed.get_dialect().import_dbapi()
+    except (exc.ArgumentError, exc.NoSuchModuleError, ImportError, ValueError) as error:
+        raise SettingsError(
+            f"{setting}: {type(error).__name__} for this database URL",
+            hint="Write it like sqlite:///folder/file.db or postgresql+psycopg://user@host/name; "
+            "drivers other than SQLite's are extras to install, such as pattern-aggregates[postgresql].",
+        ) from error
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise SettingsError(f"{setting}: an SQLite URL must name a file", hint="Write sqlite:///folder/file.db")
+    return parsed
+
+
+def sqlite_file(url: sa.URL) -> Path | None:
+    """The file behind an SQLite URL; None for a database server."""
+    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
+
+
+def writer(url: sa.URL, setting: str) -> sa.Engine:
+    """An engine that may create and change the database.
+
+    Raises:
+        SettingsError: The folder cannot be made or written to.
+    """
+    file = sqlite_file(url)
+    if file is None:
+        return sa.create_engine(url, pool_pre_ping=True)
+    create_private(file, setting)
+
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(
+            "PRAGMA synchronous=FULL"
+        )  # the ledger must never claim what a power cut took from the store
+        return connection
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
+
+
+def reader(url: sa.URL) -> sa.Engine:
+    """An engine that only reads. The caller has seen that an SQLite file is there."""
+    file = sqlite_file(url)
+    if file is None:
+        return sa.create_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+    address = file.resolve().as_uri()
+
+    def connect() -> sqlite3.Connection:
+        try:
+            return _connect_read_only(f"{address}?mode=ro")
+        except sqlite3.OperationalError:
+            wal = file.with_name(file.name + "-wal")
+            if wal.exists() and wal.stat().st_size:
+                raise
+            # In a folder that cannot be written to, SQLite cannot make the files that WAL mode wants. Where no log is
+            # left over, nobody is writing and the file is complete as it is.
+            return _connect_read_only(f"{address}?immutable=1")
+
+    engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _connect_read_only(address: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the file, which connect does not
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+def create_private(file: Path, setting: str) -> None:
+    """Make a file that only its owner may read, with its folders, if it is not there.
+
+    Raises:
+        SettingsError: It cannot be made or written to.
+    """
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise SettingsError(
+            f"{setting}: {file} cannot be written: {error.strerror}",
+            hint="Give the folder to the user this runs as, or name another place.",
+        ) from error
+
+
+@contextmanager
+def translated(errors: Errors, what: str) -> Iterator[None]:
+    """Turn any error of SQLAlchemy or a driver into one of ours, which keeps it as its cause."""
+    try:
+        yield
+    except (exc.SQLAlchemyError, sqlite3.Error) as error:
+        told = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+        lower = told.lower()
+        if any(words in lower for words in _DAMAGED):
+            raise errors.corrupt(
+                f"{what} is damaged: {told}",
+                hint="Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved.",
+            ) from error
+        if any(words in lower for words in _FULL):
+            raise errors.unavailable(f"{what}: {told}", hint="Free some disk space and run again.") from error
+        if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | sqlite3.OperationalError):
+            raise errors.unavailable(f"{what} cannot be used now: {told}", hint=_hint(lower)) from error
+        raise errors.other(f"{what}: {told}") from error
+
+
+def _hint(told: str) -> str:
+    if "locked" in told or "busy" in told:
+        return "Another program holds it; run again when that one is done."
+    if "readonly" in told or "unable to open" in told:
+        return "Look at the permissions of the file and its folder."
+    return "See that the database answers, then run again."

@@ -1,0 +1,320 @@
+"""The schema: six daily aggregates and the record of each detector's run.
+
+Every row belongs to one local calendar day (``date``). Fields annotated as ``Tag`` identify a row beside its date and
+measurement; every other field is a measured value. Lists and dicts are kept as JSON of at most 1 KB. A store derives
+its columns, its encoding and its decoding from these classes alone (``storage.columns``), so a model from another
+package is stored like one of these: subclass ``DailyAggregate``, name a ``measurement``, annotate at least one
+``Tag``.
+
+The fields up to each "since" comment carry the names and types agreed on with readers; those after it may be absent.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import to_json
+
+TAG_LENGTH: Final = 255
+JSON_BYTES: Final = 1024
+REASON_LENGTH: Final = 1024
+LARGEST_INTEGER: Final = 2**63 - 1
+HOURS: Final = 24
+
+_MEASUREMENT = re.compile(r"[a-z][a-z0-9_]{0,99}")
+_LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029\x00]")
+_RELATIVE_TOLERANCE = 1e-9
+
+
+class TagMark:
+    """Marks a field as part of a row's identity."""
+
+
+def tag_fault(text: str) -> str | None:
+    """What keeps a text from being a tag value, in words; None if nothing does."""
+    if not text:
+        return "is empty"
+    if len(text) > TAG_LENGTH:
+        return f"has {len(text)} characters, at most {TAG_LENGTH} are kept"
+    if _LINE_BREAK.search(text):
+        return "contains a line break or a NUL"
+    if text.endswith("\\"):
+        return "ends in a backslash"
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        return "contains half of a character (a lone surrogate)"
+    return None
+
+
+def _valid_tag(text: str) -> str:
+    fault = tag_fault(text)
+    if fault:
+        raise ValueError(f"a tag value that {fault}")
+    return text
+
+
+def _small_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value passes through unchanged
+    size = len(to_json(value))
+    if size > JSON_BYTES:
+        raise ValueError(f"takes {size} bytes as JSON, at most {JSON_BYTES} are kept")
+    return value
+
+
+def _utc(at: dt.datetime) -> dt.datetime:
+    if at.tzinfo is None:
+        raise ValueError("an instant needs an offset from UTC")
+    return at.astimezone(dt.UTC)
+
+
+Tag = Annotated[str, AfterValidator(_valid_tag), TagMark()]
+Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
+Hour = Annotated[int, Field(ge=0, le=HOURS - 1)]
+Hours = Annotated[list[Hour], Field(max_length=HOURS)]
+SmallJson = AfterValidator(_small_json)
+
+
+class Severity(StrEnum):
+    """How surprising an anomaly is, by its adjusted p: medium below 1e-4, high below 1e-6, critical below 1e-9."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+
+class DailyAggregate(BaseModel):
+    """One row of one local calendar day.
+
+    Attributes:
+        measurement: The name under which every store keeps rows of this class.
+        date: The local calendar day the row describes; no store knows a time zone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    measurement: ClassVar[str]
+    date: dt.date
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_kwargs: object) -> None:
+        """Refuse a model that no store could keep, at the moment it is defined."""
+        name = cls.__dict__.get("measurement")
+        if not isinstance(name, str) or not _MEASUREMENT.fullmatch(name):
+            raise TypeError(f"{cls.__qualname__}.measurement must be lower-case letters, digits and underscores")
+        if not cls.tags():
+            raise TypeError(f"{cls.__qualname__} has no field annotated as Tag: its rows could not be told apart")
+        if len(cls.model_fields) == len(cls.tags()) + 1:
+            raise TypeError(f"{cls.__qualname__} has no field beside date and tags: there is nothing to keep")
+
+    @classmethod
+    def tags(cls) -> tuple[str, ...]:
+        """The names of the fields that identify a row beside its date, in the order they are declared."""
+        return tuple(
+            name
+            for name, field in cls.model_fields.items()
+            if any(isinstance(mark, TagMark) for mark in field.metadata)
+        )
+
+    def key(self) -> tuple[str, ...]:
+        """The values of ``tags()``: no two rows of one date and measurement share them."""
+        return tuple(getattr(self, tag) for tag in type(self).tags())
+
+    def entities(self) -> frozenset[str]:
+        """The ids of the entities that the row is about: its ``entity_id``, where the model has one."""
+        entity_id = getattr(self, "entity_id", None)
+        return frozenset() if entity_id is None else frozenset({entity_id})
+
+
+class TimeBasedDaily(DailyAggregate):
+    """When one entity was active during the day.
+
+    Attributes:
+        hourly_distribution: Activity events by local wall-clock hour, 24 counts; their sum is ``occurrences``.
+        peak_hours: Hours that hold more activity than chance explains, ascending, often empty.
+        frequency: Hours with activity as a share of the hours this day had.
+        confidence: Wilson 95 % lower bound of the share of events in ``peak_hours``; 0 without a peak.
+        occurrences: Activity events of the day.
+        bouts: Runs of activity events at most 300 s apart, each counted once.
+    """
+
+    measurement: ClassVar[str] = "time_based_daily"
+    entity_id: Tag
+    domain: Tag
+    hourly_distribution: Annotated[list[Count], Field(min_length=HOURS, max_length=HOURS), SmallJson]
+    peak_hours: Hours
+    frequency: Share
+    confidence: Share
+    occurrences: Count
+    # since the first version:
+    bouts: Count | None = None
+
+
+class CoOccurrenceDaily(DailyAggregate):
+    """Two entities that were active together more often than chance explains.
+
+    Attributes:
+        device_pair: Both entity ids in ascending order, joined by ``|``.
+        co_occurrence_count: Bout starts of the two matched one to one within the window.
+        time_window_seconds: The window, inclusive.
+        confidence: Wilson 95 % lower bound of the matched share of the rarer entity's bouts.
+        typical_hours: Local hours in which the matches concentrate.
+        expected_count: Matches that chance alone would give.
+        median_gap_seconds: The median time between the two of a match.
+        first_share: How often the first of the pair leads.
+    """
+
+    measurement: ClassVar[str] = "co_occurrence_daily"
+    device_pair: Tag
+    co_occurrence_count: Count
+    time_window_seconds: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
+    confidence: Share
+    typical_hours: Hours
+    # since the first version:
+    expected_count: Seconds | None = None
+    median_gap_seconds: Seconds | None = None
+    first_share: Share | None = None
+
+    def entities(self) -> frozenset[str]:
+        """Both sides of the pair."""
+        return frozenset(self.device_pair.split("|"))
+
+
+class SequenceDaily(DailyAggregate):
+    """A chain of state changes that followed each other repeatedly.
+
+    Attributes:
+        sequence_id: The first 16 hex digits of the SHA-256 of ``sequence`` as compact UTF-8 JSON.
+        sequence: Steps ``entity_id:state`` in order.
+        frequency: Occurrences that do not overlap.
+        avg_duration_seconds: Mean time from the first step to the last.
+        confidence: Wilson 95 % lower bound of how often the last step follows the ones before it.
+    """
+
+    measurement: ClassVar[str] = "sequence_daily"
+    sequence_id: Tag
+    sequence: Annotated[list[str], Field(min_length=2), SmallJson]
+    frequency: Count
+    avg_duration_seconds: Seconds
+    confidence: Share
+
+    def entities(self) -> frozenset[str]:
+        """The entity of every step."""
+        return frozenset(step.partition(":")[0] for step in self.sequence)
+
+
+class RoomBasedDaily(DailyAggregate):
+    """What happened in one area.
+
+    Attributes:
+        activity_level: The area's share of the home's activity events that have an area.
+        device_usage: Activity events by entity id.
+        transition_patterns: Where people went next: ``to``, ``count``, ``probability``, ``median_seconds``.
+        peak_activity_hours: Hours that hold more of the area's activity than chance explains, ascending.
+    """
+
+    measurement: ClassVar[str] = "room_based_daily"
+    area_id: Tag
+    activity_level: Share
+    device_usage: Annotated[dict[str, Count], SmallJson]
+    transition_patterns: Annotated[list[dict[str, str | int | float | None]], SmallJson]
+    peak_activity_hours: Hours
+
+    def entities(self) -> frozenset[str]:
+        """The entities that were used in the area."""
+        return frozenset(self.device_usage)
+
+
+class DurationDaily(DailyAggregate):
+    """How long one entity stayed in an active state (on, open, home, playing ...), over the episodes that ended today.
+
+    Attributes:
+        avg_duration_seconds: Mean length.
+        min_duration_seconds: Shortest.
+        max_duration_seconds: Longest.
+        duration_variance: Population variance in seconds squared, 0 for one episode.
+        efficiency_score: Share of the entity's active time in this day during which somebody was around in its area;
+            absent where no sensor of the area could tell.
+        episodes: How many finished.
+    """
+
+    measurement: ClassVar[str] = "duration_daily"
+    entity_id: Tag
+    avg_duration_seconds: Seconds
+    min_duration_seconds: Seconds
+    max_duration_seconds: Seconds
+    duration_variance: Annotated[float, Field(ge=0)]
+    efficiency_score: Share | None = None
+    # since the first version:
+    episodes: Count | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        slack = _RELATIVE_TOLERANCE * self.max_duration_seconds  # a mean of equal floats may be an ulp beside them
+        if not self.min_duration_seconds - slack <= self.avg_duration_seconds <= self.max_duration_seconds + slack:
+            raise ValueError(
+                "durations must be ordered min ≤ avg ≤ max, not "
+                f"{self.min_duration_seconds} ≤ {self.avg_duration_seconds} ≤ {self.max_duration_seconds}"
+            )
+        return self
+
+
+class AnomalyDaily(DailyAggregate):
+    """A day on which an entity behaved unlike its own past.
+
+    Attributes:
+        anomaly_type: ``count_high``, ``count_low``, ``long_duration`` or ``unusual_hour``.
+        anomaly_score: min(1, -log10(adjusted p) / 12).
+        baseline_deviation: Signed distance from the expected value in standard deviations.
+        occurrences: Bouts or episodes concerned.
+        severity: By adjusted p.
+    """
+
+    measurement: ClassVar[str] = "anomaly_daily"
+    entity_id: Tag
+    anomaly_type: Tag
+    anomaly_score: Share
+    baseline_deviation: float
+    occurrences: Count
+    severity: Severity
+
+
+class DetectorRunDaily(DailyAggregate):
+    """That a detector has judged a day, and how: written after the rows it stands for.
+
+    A reader tells "nothing happened" (this row with ``rows`` = 0 and a ``reason``) from "not computed" (no such row).
+
+    Attributes:
+        detector: The registered name.
+        version: The detector's version.
+        rows: How many rows it found.
+        events: Activity events it was given.
+        known_seconds: How much of the day the source knows about.
+        day_seconds: How long the local day was (82,800, 86,400 or 90,000 on most).
+        reason: What was tested, cut and not judged, in words.
+        computed_at: When, as an instant with offset.
+    """
+
+    measurement: ClassVar[str] = "detector_run_daily"
+    detector: Tag
+    version: Annotated[int, Field(ge=1, le=LARGEST_INTEGER)]
+    rows: Count
+    events: Count
+    known_seconds: Seconds
+    day_seconds: Seconds
+    reason: Annotated[str, Field(max_length=REASON_LENGTH)]
+    computed_at: Annotated[dt.datetime, AfterValidator(_utc)]
+
+
+AGGREGATES: Final[tuple[type[DailyAggregate], ...]] = (
+    TimeBasedDaily,
+    CoOccurrenceDaily,
+    SequenceDaily,
+    RoomBasedDaily,
+    DurationDaily,
+    AnomalyDaily,
+)

@@ -1,0 +1,52 @@
+"""Stored aggregates with rows laid over them that wait in the ledger: what a history detector reads."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
+
+from storage.backends.memory import MemoryStore
+from storage.batch import DetectorDay
+from storage.dates import DateRange
+from storage.models import DailyAggregate, DetectorRunDaily
+from storage.store import EVERYTHING, AggregateReader, Function, Summary, Where
+
+A = TypeVar("A", bound=DailyAggregate)
+
+
+class OverlaidReader:
+    """An ``AggregateReader`` to which staged days look as if they had been written.
+
+    Args:
+        below: What is written.
+        staged: What is not written yet; it hides what is written of the same day and measurement.
+    """
+
+    def __init__(self, below: AggregateReader, staged: Iterable[DetectorDay]) -> None:
+        self._below = below
+        staged = tuple(staged)
+        self._above = MemoryStore(row for finding in staged for row in (finding.run, *finding.rows))
+        self._hidden = {(finding.model.measurement, finding.run.date) for finding in staged}
+        self._hidden_runs = {(finding.run.detector, finding.run.date) for finding in staged}
+
+    def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
+        """See ``AggregateReader.read``."""
+        rows = [row for row in self._below.read(model, days, where) if not self._is_hidden(row)]
+        rows += self._above.read(model, days, where)
+        return sorted(rows, key=lambda row: (row.date, row.key()))
+
+    def _is_hidden(self, row: DailyAggregate) -> bool:
+        if isinstance(row, DetectorRunDaily):
+            return (row.detector, row.date) in self._hidden_runs
+        return (row.measurement, row.date) in self._hidden
+
+    def summarize(
+        self,
+        model: type[DailyAggregate],
+        days: DateRange,
+        fields: Mapping[str, Function],
+        by: Sequence[str] = (),
+        where: Where = EVERYTHING,
+    ) -> list[Summary]:
+        """See ``AggregateReader.summarize``; computed here, as the rows lie in two places."""
+        return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)
