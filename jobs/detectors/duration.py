@@ -1,0 +1,130 @@
+"""How long each entity stayed active: one row per entity with at least one finished episode.
+
+An episode is a stretch in one active state (on, open, unlocked, home, playing, cleaning ...; ``jobs.entities`` lists
+them by domain). It belongs to the day it ends in and has its full length, also when it began days before: each
+finished episode is counted exactly once. One whose begin is not known, or that ran into a gap of over 5 minutes or a
+restart that found another value, is not measured.
+
+``efficiency_score`` is the share of the entity's active time within this day during which somebody was around: a
+motion, occupancy, presence or door sensor of its area on, or within 10 minutes of its last event. Time in which no
+such sensor of the area was known does not count; the score is absent where nothing remains. A light left burning in
+an empty room scores low.
+
+A worked example: a lamp burns for an hour, somebody moves during the first 10 minutes of it.
+
+>>> from jobs.events import example_day
+>>> log = example_day([
+...     (0, "light.lamp", "off"), (0, "binary_sensor.motion", "off"),
+...     (600, "binary_sensor.motion", "on"), (600, "light.lamp", "on"), (610, "binary_sensor.motion", "off"),
+...     (660, "light.lamp", "off"),
+... ], area="hall", device_class="motion")
+>>> motion, lamp = Duration().detect(log).rows
+>>> lamp.avg_duration_seconds, lamp.episodes, round(lamp.efficiency_score, 3)
+(3600.0, 1, 0.333)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from jobs.events import DayLog, Flags, Spells
+from jobs.registry import Finding, detector
+from jobs.spans import Spans, intersection, length, union
+from jobs.window import SECOND
+from storage.models import DurationDaily
+
+
+@detector
+@dataclass(frozen=True)
+class Duration:
+    """The ``duration`` detector.
+
+    Attributes:
+        around_seconds: How long after its last event a presence-like sensor still shows that somebody is around.
+    """
+
+    name: ClassVar = "duration"
+    version: ClassVar = 1
+    model: ClassVar = DurationDaily
+
+    around_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
+
+    def detect(self, log: DayLog) -> Finding:
+        """See the module's docstring."""
+        active = _active(log)
+        ended = active & (log.spells.end >= log.window.start) & (log.spells.end < log.window.end)
+        measured = ended & log.spells.finished & log.spells.begun
+        left_out = int(np.count_nonzero(ended & ~measured))
+        not_measured = f"; {left_out} not measured, interrupted or with an unknown begin" if left_out else ""
+        if not measured.any():
+            return Finding([], f"no episode finished{not_measured}")
+        lengths = (log.spells.end - log.spells.start)[measured] / SECOND
+        codes, first, counts = np.unique(log.spells.entity[measured], return_index=True, return_counts=True)
+        shortest, longest = np.minimum.reduceat(lengths, first), np.maximum.reduceat(lengths, first)
+        mean = np.clip(np.add.reduceat(lengths, first) / counts, shortest, longest)
+        variance = np.add.reduceat((lengths - np.repeat(mean, counts)) ** 2, first) / counts
+        around = _Around(log, active, self.around_seconds * SECOND)
+        rows = [
+            DurationDaily(
+                date=log.window.day,
+                entity_id=log.entities[code].entity_id,
+                avg_duration_seconds=float(mean[i]),
+                min_duration_seconds=float(shortest[i]),
+                max_duration_seconds=float(longest[i]),
+                duration_variance=float(variance[i]),
+                efficiency_score=around.share(code),
+                episodes=int(counts[i]),
+            )
+            for i, code in enumerate(codes.tolist())
+        ]
+        return Finding(rows, f"{len(rows)} entities finished {int(counts.sum())} episodes{not_measured}")
+
+
+def _active(log: DayLog) -> Flags:
+    """Which spells are stretches in an active state of their entity."""
+    width = len(log.states)
+    pairs, which = np.unique(log.spells.entity.astype(np.int64) * width + log.spells.state, return_inverse=True)
+    active = [log.states[pair % width] in log.entities[pair // width].active_states for pair in pairs.tolist()]
+    return np.array(active, np.bool_)[which]
+
+
+class _Around:
+    """When somebody was around in each area, as far as its presence-like sensors tell."""
+
+    def __init__(self, log: DayLog, active: Flags, linger: int) -> None:
+        self._log = log
+        self._active = active
+        self._linger = linger
+        self._areas: dict[str, tuple[Spans, Spans]] = {}
+
+    def share(self, code: int) -> float | None:
+        """The share of an entity's active time of this day that somebody was around; None if nobody can tell."""
+        area = self._log.entities[code].area_id
+        if area is None:
+            return None
+        if area not in self._areas:
+            self._areas[area] = self._of_area(area)
+        known, around = self._areas[area]
+        on = self._spans(self._log.spells[(self._log.spells.entity == code) & self._active])
+        judged = intersection(on, known)
+        return length(intersection(judged, around)) / length(judged) if len(judged) else None
+
+    def _of_area(self, area: str) -> tuple[Spans, Spans]:
+        """When a sensor of the area was known, and when one was on or had its last event a short while ago."""
+        codes = [code for code, entity in enumerate(self._log.entities) if entity.presence and entity.area_id == area]
+        of_area = np.isin(self._log.spells.entity, codes)
+        seen = self._log.spells[of_area]
+        on = self._log.spells[of_area & self._active]
+        changed = seen.start[seen.begun]
+        lingering = np.column_stack((changed, changed + self._linger))
+        return self._spans(seen), union(np.concatenate((self._spans(on), self._within(lingering))))
+
+    def _spans(self, spells: Spells) -> Spans:
+        return union(self._within(np.column_stack((spells.start, spells.end))))
+
+    def _within(self, spans: Spans) -> Spans:
+        return np.clip(spans, self._log.window.start, self._log.window.end)

@@ -1,0 +1,80 @@
+"""When each entity was active: one row per entity with at least one activity event.
+
+An event counts in the local wall-clock hour it happens in; on a 25-hour day the repeated hour holds both, on a
+23-hour day the skipped one is 0. ``frequency`` is the share of the day's local hours that have activity, ``bouts``
+the runs of events at most 300 s apart. Peak hours follow ``jobs.statistics.peak_hours``; ``confidence`` is the Wilson
+95 % lower bound of the share of events that fall in them.
+
+A worked example: a lamp goes on and off again every ten minutes from 19:00 to 19:50, and once at noon.
+
+>>> from jobs.events import example_day
+>>> ticks = [(hour * 60 + minute, state) for hour, minute in [(12, 0)] + [(19, m) for m in range(0, 60, 10)]
+...          for minute, state in ((minute, "on"), (minute + 5, "off"))]
+>>> log = example_day([(0, "light.lamp", "off")] + [(minute, "light.lamp", state) for minute, state in ticks])
+>>> (row,), reason = TimeBased().detect(log)
+>>> row.occurrences, row.bouts, row.peak_hours, round(row.frequency, 4)
+(14, 2, [19], 0.0833)
+>>> round(row.confidence, 2)
+0.6
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from jobs.events import DayLog
+from jobs.registry import Finding, detector
+from jobs.statistics import bouts_by_group, by_group, count_by_hour, peak_hours, wilson_lower
+from storage.models import TimeBasedDaily
+
+
+@detector
+@dataclass(frozen=True)
+class TimeBased:
+    """The ``time_based`` detector.
+
+    Attributes:
+        peak_false_discovery_rate: The share of an entity's peak hours that chance may produce.
+    """
+
+    name: ClassVar = "time_based"
+    version: ClassVar = 1
+    model: ClassVar = TimeBasedDaily
+
+    peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+
+    def detect(self, log: DayLog) -> Finding:
+        """See the module's docstring."""
+        if not len(log.events):
+            return Finding([], "no entity had an activity event")
+        entities = len(log.entities)
+        entity, at = by_group(log.events.entity, log.events.at)
+        counts = count_by_hour(entity, log.window.hours_of(at), entities)
+        bouts = bouts_by_group(entity, at, entities)
+        peaks, _ = peak_hours(entity, at, entities, log.window, log.known, self.peak_false_discovery_rate)
+        hours = int(np.count_nonzero(log.window.microseconds_by_hour()))
+        occurrences = counts.sum(axis=1)
+        in_peaks = np.where(peaks, counts, 0).sum(axis=1)
+        rows = [
+            TimeBasedDaily(
+                date=log.window.day,
+                entity_id=log.entities[code].entity_id,
+                domain=log.entities[code].domain,
+                hourly_distribution=counts[code].tolist(),
+                peak_hours=np.flatnonzero(peaks[code]).tolist(),
+                frequency=np.count_nonzero(counts[code]) / hours,
+                confidence=wilson_lower(int(in_peaks[code]), int(occurrences[code])) if in_peaks[code] else 0.0,
+                occurrences=int(occurrences[code]),
+                bouts=int(bouts[code]),
+            )
+            for code in np.flatnonzero(occurrences).tolist()
+        ]
+        with_peaks = int(np.count_nonzero(peaks.any(axis=1)))
+        return Finding(
+            rows,
+            f"{len(rows)} entities had {len(log.events)} activity events; {with_peaks} of them have a peak hour",
+        )

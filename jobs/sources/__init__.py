@@ -1,0 +1,1 @@
+"""Where raw events come from, one file a technology; ``jobs.wiring`` chooses among them."""

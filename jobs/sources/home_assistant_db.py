@@ -1,0 +1,367 @@
+"""Raw events from Home Assistant's recorder database, today's schema (43 and later), read-only while it is written to.
+
+A state row is a sample; a NULL or empty state is a removed entity. ``recorder_runs`` is the known time: a run that
+was not closed properly ends with its last row, the one that is going on is known up to its last row, and rows from
+before the first run kept (runs are purged earlier than rows) are known from the first to the last of them. Rows are
+ordered by time, not by id. For the states in which a day opens, each entity's rows are followed back until it is
+certain when its state began.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import sqlalchemy as sa
+from numpy.typing import NDArray
+
+from jobs.entities import GAPS, Description, EntityRules, Kind
+from jobs.events import AUTOMATION, DEVICE, GAP, SHORT_GAP, USER, DayLog, Recording, Samples, Spans, classify
+from jobs.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
+from storage.dates import ONE_DAY, DateRange
+from storage.drivers import sql
+from storage.errors import SettingsError, SourceCorrupt, SourceError, SourceForeign, SourceUnavailable
+
+OLDEST_SCHEMA: Final = (
+    43  # 2024.4: the first whose rows have all the columns read here, and no dead ones in their place
+)
+FARTHEST: Final = 64  # how many changes of one entity are followed back at most
+
+_ERRORS = sql.Errors(SourceUnavailable, SourceCorrupt, SourceError)
+_NEEDED = {
+    "states": {
+        "state_id",
+        "metadata_id",
+        "attributes_id",
+        "state",
+        "last_updated_ts",
+        "last_changed_ts",
+        "context_user_id_bin",
+        "context_parent_id_bin",
+    },
+    "states_meta": {"metadata_id", "entity_id"},
+    "state_attributes": {"attributes_id", "shared_attrs"},
+    "recorder_runs": {"start", "end", "closed_incorrect"},
+}
+
+_STATES = sa.table("states", *map(sa.column, sorted(_NEEDED["states"])))
+_META = sa.table("states_meta", sa.column("metadata_id"), sa.column("entity_id"))
+_ATTRIBUTES = sa.table("state_attributes", sa.column("attributes_id"), sa.column("shared_attrs"))
+_RUNS = sa.table("recorder_runs", sa.column("start"), sa.column("end"), sa.column("closed_incorrect"))
+_UPDATED = _STATES.c.last_updated_ts
+_CAUSE = sa.case(
+    (_STATES.c.context_parent_id_bin.is_not(None), AUTOMATION),
+    (_STATES.c.context_user_id_bin.is_not(None), USER),
+    else_=DEVICE,
+)
+
+
+_Row = tuple[int, str | None, float, int]  # metadata id, state, seconds, cause
+
+_EARLIER = (
+    sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts)
+    .where(_STATES.c.metadata_id == sa.bindparam("metadata_id"), sa.bindparam("before") > _UPDATED)
+    .order_by(_UPDATED.desc())
+    .limit(1)
+)
+_ROWS = (
+    sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _CAUSE)
+    .where(sa.bindparam("start") <= _UPDATED, sa.bindparam("end") > _UPDATED)
+    .order_by(_UPDATED, _STATES.c.state_id)
+)
+
+
+def _newest_row(column: str, before: str) -> sa.ScalarSelect[Any]:
+    """A column of the newest row of the entity at hand before a bound instant; one look into an index."""
+    inner = _STATES.alias()
+    return (
+        sa.select(inner.c[column])
+        .where(inner.c.metadata_id == _META.c.metadata_id, sa.bindparam(before) > inner.c.last_updated_ts)
+        .order_by(inner.c.last_updated_ts.desc())
+        .limit(1)
+        .correlate(_META)
+        .scalar_subquery()
+    )
+
+
+_OPENING = sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts).select_from(
+    _META.join(_STATES, _STATES.c.state_id == _newest_row("state_id", "start"))
+)
+_ABOUT = sa.select(_META.c.metadata_id, _META.c.entity_id, _ATTRIBUTES.c.shared_attrs).select_from(
+    _META.outerjoin(_ATTRIBUTES, _ATTRIBUTES.c.attributes_id == _newest_row("attributes_id", "end"))
+)
+
+
+class HomeAssistantDatabase:
+    """An ``EventSource`` over a recorder database.
+
+    Args:
+        url: Any SQLAlchemy URL of it.
+        zone: The home's zone.
+        rules: How entities are classed.
+        registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not at hand.
+
+    Raises:
+        SettingsError: The URL is none, or the registries are not there.
+        SourceUnavailable: There is no such file.
+    """
+
+    def __init__(self, url: str, zone: ZoneInfo, rules: EntityRules, registry_dir: Path | None = None) -> None:
+        parsed = sql.parse_url(url, "source.url")
+        self._name = f"recorder database {parsed.render_as_string()}"
+        file = sql.sqlite_file(parsed)
+        if file is not None and not file.is_file():
+            raise SourceUnavailable(
+                f"there is no recorder database at {file}",
+                hint="Correct source.url; Home Assistant keeps it as home-assistant_v2.db in its configuration folder.",
+            )
+        self._engine = sql.reader(parsed)
+        self._zone = zone
+        self._rules = rules
+        self._registry = _read_registry(registry_dir) if registry_dir is not None else {}
+        self._checked = False
+
+    def close(self) -> None:
+        """See ``EventSource.close``."""
+        self._engine.dispose()
+
+    def read(self, window: DayWindow) -> DayLog:
+        """See ``EventSource.read``."""
+        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+            self._check_schema(connection)
+            known, starts = _known_time(connection)
+            entities = self._describe(connection, window)
+            codes = {metadata_id: code for code, metadata_id in enumerate(entities)}
+            columns = _Columns(codes)
+            nameless = columns.extend(connection.execute(_ROWS, _bounds(window)).all())
+            opening = connection.execute(_OPENING, {"start": window.start / SECOND}).all()
+            columns.extend([(row.metadata_id, row.state, _since(row), DEVICE) for row in opening])
+            classed = classify(columns.samples(list(entities.values()), known, starts), self._rules)
+            followed = {entity.entity_id for entity in classed if entity.kind is Kind.ACTIVITY}
+            for row in opening:
+                if entities[row.metadata_id].entity_id in followed:
+                    columns.extend(_follow_back(connection, row, window.start))
+        samples = columns.samples(list(entities.values()), known, starts)
+        notices = [f"{nameless} rows belong to no entity"] if nameless else []
+        return Recording.of(samples, self._rules).day(window, notices)
+
+    def fingerprint(self, window: DayWindow) -> str:
+        """See ``EventSource.fingerprint``: rows and their ids within the day, and its known time."""
+        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+            self._check_schema(connection)
+            known, _ = _known_time(connection)
+            ids = _STATES.c.state_id
+            rows = connection.execute(
+                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(
+                    window.start / SECOND <= _UPDATED, window.end / SECOND > _UPDATED
+                )
+            ).one()
+        clipped = np.clip(known, window.start, window.end).tolist()
+        return hashlib.blake2b(repr((tuple(rows), clipped)).encode(), digest_size=8).hexdigest()
+
+    def span(self) -> DateRange | None:
+        """See ``EventSource.span``."""
+        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+            self._check_schema(connection)
+            known, starts = _known_time(connection)
+        if not len(known):
+            return None
+        first = self._day_of(int(known[0, 0]))
+        opened = midnight(first, self._zone)
+        began_that_day = bool(np.any((starts >= opened) & (starts <= known[0, 0])))
+        if not began_that_day and known[0, 0] - opened > 15 * MINUTE:
+            first += ONE_DAY  # its earlier hours are purged
+        last = self._day_of(int(known[-1, 1]))
+        if midnight(last + ONE_DAY, self._zone) - int(known[-1, 1]) > HOUR:
+            last -= ONE_DAY  # it is not over yet
+        return DateRange(first, last) if first <= last else None
+
+    def _day_of(self, instant: int) -> dt.date:
+        return from_instant(instant).astimezone(self._zone).date()
+
+    def _check_schema(self, connection: sa.Connection) -> None:
+        if self._checked:
+            return
+        inspector = sa.inspect(connection)
+        tables = set(inspector.get_table_names())
+        for table, needed in _NEEDED.items():
+            there = {column["name"] for column in inspector.get_columns(table)} if table in tables else set()
+            if missing := needed - there:
+                recorder = "schema_changes" in tables
+                raise SourceForeign(
+                    f"source.url: {self._name} has no {table}.{min(missing)}",
+                    hint=f"Its schema is older than {OLDEST_SCHEMA}: let a current Home Assistant open it once."
+                    if recorder
+                    else "This is no recorder database of Home Assistant; correct source.url.",
+                )
+        self._checked = True
+
+    def _describe(self, connection: sa.Connection, window: DayWindow) -> dict[int, Description]:
+        """What is known of each entity, by metadata id: from the registries, else from its newest attributes."""
+        return {
+            row.metadata_id: _description(row.entity_id, self._registry.get(row.entity_id), row.shared_attrs)
+            for row in connection.execute(_ABOUT, {"end": window.end / SECOND})
+        }
+
+
+def _bounds(window: DayWindow) -> dict[str, float]:
+    return {"start": window.start / SECOND, "end": window.end / SECOND}
+
+
+def _instant(seconds: float) -> int:
+    return round(seconds * SECOND)
+
+
+def _recorded(moment: str | dt.datetime) -> int:
+    """A time of ``recorder_runs``: UTC, as text in SQLite."""
+    at = dt.datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return to_instant(at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at)
+
+
+def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
+    """The recorder's runs as spans of known time, and the instants at which it started."""
+    first, last = connection.execute(sa.select(sa.func.min(_UPDATED), sa.func.max(_UPDATED))).one()
+    if first is None:
+        return np.empty((0, 2), np.int64), np.empty(0, np.int64)
+    runs = connection.execute(sa.select(_RUNS).order_by(_RUNS.c.start)).all()
+    starts = [_recorded(run.start) for run in runs]
+    spans: list[tuple[int, int]] = []
+    if not starts or _instant(first) < starts[0]:
+        spans.append((_instant(first), _last_row_before(connection, starts[0]) if starts else _instant(last)))
+    for run, start, following in zip(runs, starts, [*starts[1:], None], strict=True):
+        if run.end is not None and not run.closed_incorrect:
+            end = _recorded(run.end)
+        elif following is None:
+            end = _instant(last)
+        else:
+            end = _last_row_before(connection, following)
+        if end > start:
+            spans.append((start, end))
+    return np.array(spans, np.int64).reshape(-1, 2), np.array(starts, np.int64)
+
+
+def _last_row_before(connection: sa.Connection, instant: int) -> int:
+    seconds = connection.execute(sa.select(sa.func.max(_UPDATED)).where(instant / SECOND > _UPDATED)).scalar_one()
+    return _instant(seconds or 0.0)
+
+
+class _Columns:
+    """Rows (metadata id, state, seconds, cause) as they come, turned into columns."""
+
+    def __init__(self, codes: dict[int, int]) -> None:
+        self._codes = codes
+        self._states: dict[str | None, int] = {}
+        self._parts: list[tuple[Instants, NDArray[np.int32], NDArray[np.int32], NDArray[np.int8]]] = []
+
+    def extend(self, rows: Sequence[Any]) -> int:
+        """Take rows; returns how many belong to no entity and were left out."""
+        if not rows:
+            return 0
+        metadata_ids, texts, seconds, causes = zip(*rows, strict=True)
+        states, codes = self._states, self._codes
+        entity = np.array([codes.get(metadata_id, -1) for metadata_id in metadata_ids], np.int32)
+        state = np.array([states.setdefault(text, len(states)) for text in texts], np.int32)
+        at = np.rint(np.array(seconds, np.float64) * SECOND).astype(np.int64)
+        named = entity >= 0
+        self._parts.append((at[named], entity[named], state[named], np.array(causes, np.int8)[named]))
+        return len(rows) - int(np.count_nonzero(named))
+
+    def samples(self, entities: list[Description], known: Spans, starts: Instants) -> Samples:
+        """All rows so far."""
+        empty = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int8))
+        at, entity, state, cause = map(np.concatenate, zip(*self._parts or [empty], strict=True))
+        is_gap = np.array([text is None or text in GAPS for text in self._states], np.bool_)
+        return Samples(
+            at=at,
+            entity=entity,
+            state=np.where(is_gap[state], np.int32(GAP), state) if len(state) else state,
+            cause=cause,
+            entities=entities,
+            states=[text or "" for text in self._states],
+            known=known,
+            starts=starts,
+        )
+
+
+def _since(row: Any) -> float:  # noqa: ANN401 - a database row
+    """When the state of a row began: attribute-only updates keep the instant of the change."""
+    updated: float = row.last_updated_ts
+    return updated if row.last_changed_ts is None else min(row.last_changed_ts, updated)
+
+
+def _follow_back(connection: sa.Connection, opening: Any, start: int) -> list[_Row]:  # noqa: ANN401 - a database row
+    """The rows before an opening one, back to where it is certain when the opening state began."""
+    found: list[_Row] = []
+    bound = start / SECOND  # the known value, or the day, that the gap being followed leads up to
+    newer, since = opening.state, _since(opening)
+    while len(found) < FARTHEST:
+        if _is_gap(newer):
+            if bound - since > SHORT_GAP / SECOND:
+                break  # whatever was known before, it has been forgotten
+        else:
+            bound = since
+        earlier = connection.execute(_EARLIER, {"metadata_id": opening.metadata_id, "before": since}).one_or_none()
+        if earlier is None:
+            break
+        found.append((earlier.metadata_id, earlier.state, _since(earlier), DEVICE))
+        if not _is_gap(newer) and not _is_gap(earlier.state) and earlier.state != newer:
+            break
+        newer, since = earlier.state, _since(earlier)
+    return found
+
+
+def _is_gap(state: str | None) -> bool:
+    return state is None or state in GAPS
+
+
+def _description(entity_id: str, registered: Description | None, attributes: str | None) -> Description:
+    """The registry's word on an entity, completed by its attributes."""
+    try:
+        told = json.loads(attributes) if attributes else {}
+    except ValueError:
+        told = {}
+    about = registered or Description(entity_id)
+    return replace(
+        about,
+        device_class=about.device_class or _word(told.get("device_class")),
+        unit=about.unit or _word(told.get("unit_of_measurement")),
+        state_class=about.state_class or _word(told.get("state_class")),
+    )
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _read_registry(folder: Path) -> dict[str, Description]:
+    """Descriptions by entity id from ``core.entity_registry`` and ``core.device_registry``."""
+    try:
+        entities, devices = (
+            json.loads((folder / f"core.{name}_registry").read_text(encoding="utf-8"))["data"][key]
+            for name, key in (("entity", "entities"), ("device", "devices"))
+        )
+        area_of = {device["id"]: device.get("area_id") for device in devices}
+        return {
+            entity["entity_id"]: Description(
+                entity_id=entity["entity_id"],
+                device_class=entity.get("device_class") or entity.get("original_device_class"),
+                unit=entity.get("unit_of_measurement"),
+                state_class=(entity.get("capabilities") or {}).get("state_class"),
+                category=entity.get("entity_category"),
+                device_id=entity.get("device_id"),
+                area_id=entity.get("area_id") or area_of.get(entity.get("device_id")),
+            )
+            for entity in entities
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SettingsError(
+            f"source.registry_dir: no registries can be read in {folder}: {error}",
+            hint="Name Home Assistant's .storage folder, or leave registry_dir out.",
+        ) from error

@@ -1,0 +1,216 @@
+"""What detectors share: tails, bounds, false discovery rate, bouts, and the rule by which hours are peaks.
+
+Everything is vectorised numpy; ``tests/unit/test_statistics.py`` compares the tails with scipy's.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.events import Flags, Spans
+from jobs.window import MINUTE, SECOND, DayWindow, Instants
+from storage.models import HOURS
+
+Z95: Final = 1.96
+SLOT: Final = 5 * MINUTE
+BOUT_GAP: Final = 300 * SECOND
+CLUSTER_GAP: Final = 120 * SECOND
+PEAK_SLOTS: Final = 3  # fewer occupied slots are no habit, however rare the entity
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
+
+
+def wilson_lower(successes: float, trials: float, z: float = Z95) -> float:
+    """Lower bound of the Wilson score interval of a share (Wilson 1927), two-sided 95 % by default; 0 without trials.
+
+    >>> round(wilson_lower(3, 3), 2), round(wilson_lower(100, 100), 2)
+    (0.44, 0.96)
+    """
+    if trials <= 0:
+        return 0.0
+    share = successes / trials
+    spread = z * math.sqrt(share * (1 - share) / trials + (z / trials) ** 2 / 4)
+    return max(0.0, (share + z * z / (2 * trials) - spread) / (1 + z * z / trials))
+
+
+def benjamini_hochberg(p: Floats, rate: float, tests: Integers | int | None = None) -> Flags:
+    """Which tests to reject so that at most ``rate`` of the rejections are false (Benjamini and Hochberg 1995).
+
+    Args:
+        p: p-values; the last axis is one family of tests, shape (..., m).
+        rate: The false discovery rate.
+        tests: How many tests the family has, if some of the m places are none (their p is 1); by default m.
+
+    Returns:
+        Rejections in the shape of ``p``.
+    """
+    size = p.shape[-1]
+    if not size:
+        return np.zeros(p.shape, np.bool_)
+    order = np.argsort(p, axis=-1, kind="stable")
+    ranked = np.take_along_axis(p, order, axis=-1)
+    rank = np.arange(1, size + 1)
+    under = ranked <= rate * rank / (size if tests is None else np.maximum(tests, 1))
+    largest = np.where(under.any(axis=-1), size - np.argmax(under[..., ::-1], axis=-1), 0)
+    rejected = np.zeros(p.shape, np.bool_)
+    np.put_along_axis(rejected, order, rank <= largest[..., None], axis=-1)
+    return rejected
+
+
+def hypergeometric_tail(hits: Integers, drawn: Integers, marked: Integers, total: int) -> Floats:
+    """P(at least ``hits`` marked among ``drawn`` of ``total``, of which ``marked`` are marked), broadcast."""
+    hits, drawn, marked = np.broadcast_arrays(hits, drawn, marked)
+    log_factorial = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, total + 1)))))
+
+    def log_choose(n: Integers, k: Integers) -> Floats:
+        chosen: Floats = log_factorial[n] - log_factorial[k] - log_factorial[n - k]
+        return chosen
+
+    tail = np.zeros(hits.shape)
+    for marks in range(int(marked.max(initial=0)) + 1):
+        possible = (marks >= hits) & (marks <= np.minimum(drawn, marked)) & (drawn - marks <= total - marked)
+        d, m = drawn[possible], marked[possible]
+        tail[possible] += np.exp(
+            log_choose(m, np.full_like(m, marks))
+            + log_choose(total - m, d - marks)
+            - log_choose(np.full_like(d, total), d)
+        )
+    return np.minimum(np.where(hits <= 0, 1.0, tail), 1.0)
+
+
+def binomial_tail(hits: Floats, trials: Floats, chance: Floats) -> Floats:
+    """P(at least ``hits`` of ``trials`` succeed), broadcast; ``hits`` and ``trials`` need not be whole.
+
+    The tail is the regularised incomplete beta function I_chance(hits, trials - hits + 1) (Abramowitz and Stegun
+    26.5.24), which carries it over to the fractional counts of overdispersed data.
+    """
+    hits, trials, chance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, trials, chance)))
+    result = np.ones(hits.shape)
+    inner = (hits > 0) & (chance < 1)
+    result[inner] = _incomplete_beta(hits[inner], trials[inner] - hits[inner] + 1, chance[inner])
+    result[(hits > 0) & (chance <= 0)] = 0.0
+    return result
+
+
+def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
+    """I_x(a, b) by Lentz's continued fraction (Numerical Recipes 6.4), on the side where it converges fast."""
+    swap = x > (a + 1) / (a + b + 2)
+    a, b, x = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, 1 - x, x)
+    with np.errstate(divide="ignore"):
+        log_front = a * np.log(x) + b * np.log1p(-x)
+    log_front -= _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
+    tiny = 1e-300
+    c = np.ones_like(a)
+    d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1), tiny)
+    fraction = d.copy()
+    for m in range(1, 1000):
+        for step in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / _away_from_zero(1 + step * d, tiny)
+            c = _away_from_zero(1 + step / c, tiny)
+            fraction *= d * c
+        if np.all(np.abs(d * c - 1) < 1e-12):  # noqa: PLR2004 - beyond what a double can tell
+            break
+    value = np.exp(log_front) * fraction / a
+    return np.clip(np.where(swap, 1 - value, value), 0.0, 1.0)
+
+
+def _away_from_zero(value: Floats, tiny: float) -> Floats:
+    return np.where(np.abs(value) < tiny, tiny, value)
+
+
+def run_starts(group: Integers, at: Instants, gap: int) -> Flags:
+    """Which events open a run: the first of its group, or more than ``gap`` after the one before.
+
+    Args:
+        group: The group of each event, ascending, shape (n,).
+        at: Instants, ascending within a group, shape (n,).
+        gap: The longest pause within a run, in microseconds: ``BOUT_GAP`` for bouts.
+    """
+    opens = np.ones(len(at), np.bool_)
+    opens[1:] = (group[1:] != group[:-1]) | (np.diff(at) > gap)
+    return opens
+
+
+def by_group(group: NDArray[np.integer], at: Instants) -> tuple[Integers, Instants]:
+    """Events ordered by group and, within it, by time."""
+    order = np.lexsort((at, group))
+    return group[order].astype(np.int64), at[order]
+
+
+def count_by_hour(group: Integers, hours: Integers, groups: int) -> Integers:
+    """How many events each group has in each hour, shape (groups, 24)."""
+    counts = np.bincount(group * HOURS + hours, minlength=groups * HOURS)
+    return counts.reshape(groups, HOURS).astype(np.int64)
+
+
+def peak_hours(  # noqa: PLR0917 - parallel columns and their frame
+    group: Integers, at: Instants, groups: int, window: DayWindow, known: Spans, rate: float = 0.05
+) -> tuple[Flags, Floats]:
+    """Hours that hold more of a group's events than chance explains.
+
+    Events come in bursts, so an hour's p is the larger of two: (a) hypergeometric, of the 5-minute slots that the group
+    occupies in the hour among those it occupies in the day; (b) binomial, of the hour's events among the day's, both
+    divided by φ = Σs²/Σs over clusters of events at most 120 s apart, against the hour's share of the known time. Hours
+    are tested together per group (Benjamini and Hochberg); a peak has at least three occupied slots.
+
+    Args:
+        group: The group (entity, area, pair) of each event, ascending, shape (n,).
+        at: Instants within the window, ascending within a group, shape (n,).
+        groups: How many groups there are.
+        window: The day.
+        known: The known time of the day, disjoint spans.
+        rate: The false discovery rate.
+
+    Returns:
+        Peaks and p-values, both of shape (groups, 24).
+    """
+    slots = np.arange(window.start, window.end, SLOT)
+    hour_of_slot = window.hours_of(slots)
+    slot = (at - window.start) // SLOT
+    usable = np.zeros(len(slots), np.bool_)
+    for start, end in known:
+        usable |= (slots < end) & (slots + SLOT > start)
+    usable[slot] = True
+    marked = np.bincount(hour_of_slot[usable], minlength=HOURS).astype(np.int64)
+    occupied = np.unique(group * len(slots) + slot) if len(slots) else slot
+    occupied_by_hour = count_by_hour(
+        occupied // max(len(slots), 1), hour_of_slot[occupied % max(len(slots), 1)], groups
+    )
+    counts = count_by_hour(group, window.hours_of(at), groups)
+
+    length = window.microseconds_by_hour(known).astype(np.float64)
+    share = length / max(length.sum(), 1.0)
+    dispersion = _dispersion(group, at, groups)[:, None]
+    p = np.maximum(
+        hypergeometric_tail(
+            occupied_by_hour, occupied_by_hour.sum(axis=1)[:, None], marked[None, :], int(marked.sum())
+        ),
+        binomial_tail(counts / dispersion, counts.sum(axis=1)[:, None] / dispersion, share[None, :]),
+    )
+    p[:, length == 0] = 1.0
+    peaks = benjamini_hochberg(p, rate, int(np.count_nonzero(length)))
+    return peaks & (occupied_by_hour >= PEAK_SLOTS), p
+
+
+def _dispersion(group: Integers, at: Instants, groups: int) -> Floats:
+    """φ of each group: the size of the cluster that its average event lies in; 1 where there is none."""
+    opens = run_starts(group, at, CLUSTER_GAP)
+    sizes = np.diff(np.append(np.flatnonzero(opens), len(at))).astype(np.float64)
+    of_group = group[opens]
+    squares = np.bincount(of_group, sizes**2, minlength=groups)
+    return np.maximum(squares / np.maximum(np.bincount(of_group, sizes, minlength=groups), 1.0), 1.0)
+
+
+def bouts_by_group(group: Integers, at: Instants, groups: int) -> Integers:
+    """How many bouts each group has: runs of events at most 300 s apart."""
+    return np.bincount(group[run_starts(group, at, BOUT_GAP)], minlength=groups).astype(np.int64)
