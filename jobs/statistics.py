@@ -24,7 +24,12 @@ PEAK_SLOTS: Final = 3  # fewer occupied slots are no habit, however rare the ent
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-_log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
+_STIRLING: Final = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360_360)
+_STIRLING_FROM: Final = 10  # from here on six terms of the series are exact to a double
+_ITERATIONS: Final = 1000
+_EXACT: Final = 1e-14  # a relative change that no longer matters
+_TINY: Final = 1e-300
+_MAD_TO_SIGMA: Final = 1.4826  # of a normal distribution
 
 
 def wilson_lower(successes: float, trials: float, z: float = Z95) -> float:
@@ -99,6 +104,140 @@ def binomial_tail(hits: Floats, trials: Floats, chance: Floats) -> Floats:
     return result
 
 
+def negative_binomial_tail(hits: Floats, mean: Floats, variance: Floats) -> Floats:
+    """P(at least ``hits``) of a count with this mean and variance, broadcast; Poisson where it is not overdispersed.
+
+    With r = mean² / (variance - mean), the tail is I_(mean / (r + mean))(hits, r) (Abramowitz and Stegun 26.5.26).
+
+    Args:
+        hits: The count; P(0 or more) is 1.
+        mean: Its expectation, above 0.
+        variance: Its variance; at or below ``mean`` the count is Poisson's.
+    """
+    hits, mean, variance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, mean, variance)))
+    result = np.ones(hits.shape)
+    wide = (hits > 0) & (variance > mean * (1 + 1e-9))
+    size = mean[wide] ** 2 / (variance[wide] - mean[wide])
+    result[wide] = _incomplete_beta(hits[wide], size, mean[wide] / (size + mean[wide]))
+    narrow = (hits > 0) & ~wide
+    result[narrow] = poisson_tail(hits[narrow], mean[narrow])
+    return result
+
+
+def poisson_tail(hits: Floats, mean: Floats) -> Floats:
+    """P(at least ``hits``) of a Poisson count, broadcast: the regularised incomplete gamma function P(hits, mean)."""
+    hits, mean = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(mean, np.float64))
+    result = np.ones(hits.shape)
+    inner = hits > 0
+    result[inner] = _incomplete_gamma(hits[inner], mean[inner])
+    return result
+
+
+def student_tail(deviation: Floats, freedom: Floats) -> Floats:
+    """P(at least ``deviation``) of Student's t, broadcast (Abramowitz and Stegun 26.5.27)."""
+    t, freedom = np.broadcast_arrays(np.asarray(deviation, np.float64), np.asarray(freedom, np.float64))
+    both = _incomplete_beta(freedom / 2, np.full(t.shape, 0.5), freedom / (freedom + t * t))
+    return np.where(t >= 0, both / 2, 1 - both / 2)
+
+
+def testable(least: Floats, rate: float) -> Flags:
+    """Which discrete tests could be rejected at all, so that only these count in the correction for many tests.
+
+    A test whose smallest attainable p is too large can produce no false discovery (Tarone 1990; for the false
+    discovery rate Gilbert 2005): with k the smallest number such that at most k tests attain rate / k, these are
+    tested and the others are not.
+
+    Args:
+        least: The smallest p that each test could give, known before its outcome is looked at, shape (m,).
+        rate: The false discovery rate that is going to be used.
+    """
+    ascending = np.sort(least)
+    tests = np.arange(1, len(least) + 1)
+    attaining = np.searchsorted(ascending, rate / tests, side="right")
+    enough = attaining <= tests
+    return least <= rate / tests[np.argmax(enough)] if enough.any() else np.zeros(len(least), np.bool_)
+
+
+def within_reach(values: Floats, counted: Flags) -> Flags:
+    """Which baseline counts of each column are no anomalies themselves.
+
+    Kept are those within 5 · max(1.48 · MAD, √median, 1) of the median: earlier anomalies would inflate the variance.
+
+    Args:
+        values: Counts, shape (days, columns).
+        counted: Which of them are the baseline, shape (days, columns).
+    """
+    median = _median(values, counted)
+    spread = np.maximum(_MAD_TO_SIGMA * _median(np.abs(values - median), counted), np.sqrt(np.maximum(median, 1.0)))
+    return counted & (np.abs(values - median) <= 5 * spread)
+
+
+def _median(values: Floats, counted: Flags) -> Floats:
+    """The median of the counted values of each column, shape (columns,); 0 where there is none."""
+    ordered = np.sort(np.where(counted, values, np.inf), axis=0)
+    count = counted.sum(axis=0)
+    column = np.arange(values.shape[1])
+    low, high = ordered[np.maximum(count - 1, 0) // 2, column], ordered[np.minimum(count // 2, len(values) - 1), column]
+    return np.where(count > 0, (np.where(count > 0, low, 0) + np.where(count > 0, high, 0)) / 2, 0.0)
+
+
+def _log_gamma(x: Floats) -> Floats:
+    """ln Γ(x) for x > 0 by Stirling's series (Abramowitz and Stegun 6.1.41), after stepping up to where it is exact."""
+    shift = np.zeros_like(x)
+    low = x < _STIRLING_FROM
+    if low.any():
+        small = x[low]
+        steps = np.ceil(_STIRLING_FROM - small)
+        product = np.ones_like(small)
+        for step in range(_STIRLING_FROM):
+            product *= np.where(step < steps, small + step, 1.0)
+        shift[low] = np.log(product)
+        x = x.copy()
+        x[low] = small + steps
+    inverse = 1 / (x * x)
+    series = np.zeros_like(x)
+    for term in reversed(_STIRLING):
+        series = series * inverse + term
+    return (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi) + series / x - shift
+
+
+def _incomplete_gamma(a: Floats, x: Floats) -> Floats:
+    """P(a, x) for a > 0: by its series below a + 1, by Lentz's continued fraction above (Numerical Recipes 6.2)."""
+    with np.errstate(divide="ignore"):
+        front = np.exp(a * np.log(x) - x - _log_gamma(a))
+    low = x < a + 1
+    result = np.empty_like(a)
+    result[low] = front[low] * _gamma_series(a[low], x[low])
+    result[~low] = 1 - front[~low] * _gamma_fraction(a[~low], x[~low])
+    return np.clip(result, 0.0, 1.0)
+
+
+def _gamma_series(a: Floats, x: Floats) -> Floats:
+    term = 1 / a
+    total = term.copy()
+    for n in range(1, _ITERATIONS):
+        term = term * x / (a + n)
+        total += term
+        if np.all(term <= _EXACT * total):
+            break
+    return total
+
+
+def _gamma_fraction(a: Floats, x: Floats) -> Floats:
+    b = x + 1 - a
+    c = np.full_like(a, 1 / _TINY)
+    d = 1 / _away_from_zero(b, _TINY)
+    fraction = d.copy()
+    for n in range(1, _ITERATIONS):
+        b = b + 2
+        d = 1 / _away_from_zero(n * (a - n) * d + b, _TINY)
+        c = _away_from_zero(b + n * (a - n) / c, _TINY)
+        fraction *= d * c
+        if np.all(np.abs(d * c - 1) < _EXACT):
+            break
+    return fraction
+
+
 def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
     """I_x(a, b) by Lentz's continued fraction (Numerical Recipes 6.4), on the side where it converges fast."""
     swap = x > (a + 1) / (a + b + 2)
@@ -106,19 +245,18 @@ def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
     with np.errstate(divide="ignore"):
         log_front = a * np.log(x) + b * np.log1p(-x)
     log_front -= _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
-    tiny = 1e-300
     c = np.ones_like(a)
-    d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1), tiny)
+    d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1), _TINY)
     fraction = d.copy()
-    for m in range(1, 1000):
+    for m in range(1, _ITERATIONS):
         for step in (
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
         ):
-            d = 1 / _away_from_zero(1 + step * d, tiny)
-            c = _away_from_zero(1 + step / c, tiny)
+            d = 1 / _away_from_zero(1 + step * d, _TINY)
+            c = _away_from_zero(1 + step / c, _TINY)
             fraction *= d * c
-        if np.all(np.abs(d * c - 1) < 1e-12):  # noqa: PLR2004 - beyond what a double can tell
+        if np.all(np.abs(d * c - 1) < _EXACT):
             break
     value = np.exp(log_front) * fraction / a
     return np.clip(np.where(swap, 1 - value, value), 0.0, 1.0)
