@@ -23,6 +23,7 @@ PEAK_SLOTS: Final = 3  # fewer occupied slots are no habit, however rare the ent
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Numbers = Floats | Integers
 
 _STIRLING: Final = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360_360)
 _STIRLING_FROM: Final = 10  # from here on six terms of the series are exact to a double
@@ -90,21 +91,21 @@ def hypergeometric_tail(hits: Integers, drawn: Integers, marked: Integers, total
     return np.minimum(np.where(hits <= 0, 1.0, tail), 1.0)
 
 
-def binomial_tail(hits: Floats, trials: Floats, chance: Floats) -> Floats:
+def binomial_tail(hits: Numbers, trials: Numbers, chance: Floats) -> Floats:
     """P(at least ``hits`` of ``trials`` succeed), broadcast; ``hits`` and ``trials`` need not be whole.
 
     The tail is the regularised incomplete beta function I_chance(hits, trials - hits + 1) (Abramowitz and Stegun
     26.5.24), which carries it over to the fractional counts of overdispersed data.
     """
-    hits, trials, chance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, trials, chance)))
-    result = np.ones(hits.shape)
-    inner = (hits > 0) & (chance < 1)
-    result[inner] = _incomplete_beta(hits[inner], trials[inner] - hits[inner] + 1, chance[inner])
-    result[(hits > 0) & (chance <= 0)] = 0.0
+    k, n, p = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, trials, chance)))
+    result = np.ones(k.shape)
+    inner = (k > 0) & (p < 1)
+    result[inner] = _incomplete_beta(k[inner], n[inner] - k[inner] + 1, p[inner])
+    result[(k > 0) & (p <= 0)] = 0.0
     return result
 
 
-def negative_binomial_tail(hits: Floats, mean: Floats, variance: Floats) -> Floats:
+def negative_binomial_tail(hits: Numbers, mean: Floats, variance: Floats) -> Floats:
     """P(at least ``hits``) of a count with this mean and variance, broadcast; Poisson where it is not overdispersed.
 
     With r = mean² / (variance - mean), the tail is I_(mean / (r + mean))(hits, r) (Abramowitz and Stegun 26.5.26).
@@ -114,22 +115,22 @@ def negative_binomial_tail(hits: Floats, mean: Floats, variance: Floats) -> Floa
         mean: Its expectation, above 0.
         variance: Its variance; at or below ``mean`` the count is Poisson's.
     """
-    hits, mean, variance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, mean, variance)))
-    result = np.ones(hits.shape)
-    wide = (hits > 0) & (variance > mean * (1 + 1e-9))
+    k, mean, variance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, mean, variance)))
+    result = np.ones(k.shape)
+    wide = (k > 0) & (variance > mean * (1 + 1e-9))
     size = mean[wide] ** 2 / (variance[wide] - mean[wide])
-    result[wide] = _incomplete_beta(hits[wide], size, mean[wide] / (size + mean[wide]))
-    narrow = (hits > 0) & ~wide
-    result[narrow] = poisson_tail(hits[narrow], mean[narrow])
+    result[wide] = _incomplete_beta(k[wide], size, mean[wide] / (size + mean[wide]))
+    narrow = (k > 0) & ~wide
+    result[narrow] = poisson_tail(k[narrow], mean[narrow])
     return result
 
 
-def poisson_tail(hits: Floats, mean: Floats) -> Floats:
+def poisson_tail(hits: Numbers, mean: Floats) -> Floats:
     """P(at least ``hits``) of a Poisson count, broadcast: the regularised incomplete gamma function P(hits, mean)."""
-    hits, mean = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(mean, np.float64))
-    result = np.ones(hits.shape)
-    inner = hits > 0
-    result[inner] = _incomplete_gamma(hits[inner], mean[inner])
+    k, mean = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(mean, np.float64))
+    result = np.ones(k.shape)
+    inner = k > 0
+    result[inner] = _incomplete_gamma(k[inner], mean[inner])
     return result
 
 
@@ -182,7 +183,7 @@ def _median(values: Floats, counted: Flags) -> Floats:
 
 
 def _log_gamma(x: Floats) -> Floats:
-    """ln Γ(x) for x > 0 by Stirling's series (Abramowitz and Stegun 6.1.41), after stepping up to where it is exact."""
+    """Logarithm of Γ(x) for x > 0 by Stirling's series (Abramowitz and Stegun 6.1.41), which is exact from 10 on."""
     shift = np.zeros_like(x)
     low = x < _STIRLING_FROM
     if low.any():
