@@ -70,6 +70,18 @@ def benjamini_hochberg(p: Floats, rate: float, tests: Integers | int | None = No
     return rejected
 
 
+def adjusted(p: Floats) -> Floats:
+    """p-values adjusted for their number: the smallest false discovery rate at which each would be rejected.
+
+    p · m / rank, and no more than that of any larger p (Benjamini and Hochberg 1995), in the shape of ``p``, (m,).
+    """
+    order = np.argsort(p, kind="stable")
+    ratio = p[order] * len(p) / np.arange(1, len(p) + 1)
+    result = np.empty(len(p))
+    result[order] = np.minimum(np.minimum.accumulate(ratio[::-1])[::-1], 1.0)
+    return result
+
+
 def hypergeometric_tail(hits: Integers, drawn: Integers, marked: Integers, total: int) -> Floats:
     """P(at least ``hits`` marked among ``drawn`` of ``total``, of which ``marked`` are marked), broadcast."""
     hits, drawn, marked = np.broadcast_arrays(hits, drawn, marked)
