@@ -63,7 +63,8 @@ def benjamini_hochberg(p: Floats, rate: float, tests: Integers | int | None = No
     order = np.argsort(p, axis=-1, kind="stable")
     ranked = np.take_along_axis(p, order, axis=-1)
     rank = np.arange(1, size + 1)
-    under = ranked <= rate * rank / (size if tests is None else np.maximum(tests, 1))
+    family = size if tests is None else np.maximum(tests, 1)
+    under = ranked <= rate * np.minimum(rank / family, 1.0)  # places beyond the family must not lift the bar
     largest = np.where(under.any(axis=-1), size - np.argmax(under[..., ::-1], axis=-1), 0)
     rejected = np.zeros(p.shape, np.bool_)
     np.put_along_axis(rejected, order, rank <= largest[..., None], axis=-1)
