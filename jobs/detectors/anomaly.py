@@ -6,8 +6,10 @@ on a complete day without a row is one of 0 bouts. Days on which the whole home 
 bouts) tell nothing of a single entity and are dropped from the baseline.
 
 * ``count_high``: the day's bouts, against days of the same type (weekday, weekend) if there are at least 4, without
-  those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Mean (Σ + ½) / n, variance s² · (1 + 1/n)(n - 1)/(n - 3)
-  (that of a new observation), negative binomial upper tail, Poisson's if that is not overdispersed.
+  those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Mean (Σ + ½) / n of its type; variance mean · φ ·
+  (1 + 1/n) · f/(f - 2), that of a new observation, with φ the squares over the mean of both types of day by their f
+  degrees of freedom (8 weekend days alone tell little of the spread). Negative binomial upper tail, Poisson's if that
+  is not overdispersed.
 * ``count_low``: for a day with bouts the lower tail, but no less than how rarely the baseline was as low,
   (r + ½) / (n + 1) for r of n days. A silent day alone proves little; consecutive silent days multiply, each with its
   (r + ½) / (n + 1), by type of day if the entity was ever silent. The baseline then ends before the run, so a silence
@@ -154,11 +156,18 @@ class _Test(NamedTuple):
 
 
 class _Expected(NamedTuple):
-    """What a new day's count is expected to be, by column: how many days say so, mean and variance."""
+    """What a new day's count is expected to be, by column: mean and variance."""
+
+    mean: Floats
+    variance: Floats
+
+
+class _Moments(NamedTuple):
+    """Some days' counts, by column: how many days, mean (Σ + ½) / n, sum of squared distances from Σ / n."""
 
     days: Integers
     mean: Floats
-    variance: Floats
+    squares: Floats
 
 
 class _Past:
@@ -202,10 +211,14 @@ class _Past:
         return np.where(same.sum(axis=0) >= _OF_TYPE, same, counted)
 
     def _expected(self, counted: Flags) -> _Expected:
-        """What the judged day's bouts should be, by days of its type, without earlier anomalies."""
-        kept = within_reach(self._bouts, self._same_type(counted))
-        kept = np.where(kept.sum(axis=0) >= _OF_TYPE, kept, within_reach(self._bouts, counted))
-        return _expectation(self._bouts, kept)
+        """What the judged day's bouts should be: the mean of its type of day, with the spread of both types."""
+        basis = self._same_type(counted)
+        same = _moments(self._bouts, within_reach(self._bouts, basis))
+        other = _moments(self._bouts, within_reach(self._bouts, counted & ~basis))
+        freedom = np.maximum(same.days - 1, 0) + np.maximum(other.days - 1, 0)
+        dispersion = (same.squares / same.mean + other.squares / other.mean) / np.maximum(freedom, 1)
+        new = (1 + 1 / np.maximum(same.days, 1)) * freedom / np.maximum(freedom - 2, 1)
+        return _Expected(same.mean, dispersion * same.mean * new)
 
     def count_high(self, least: int) -> _Test:
         """More bouts than expected."""
@@ -250,7 +263,9 @@ class _Past:
         counted = self._counted[:, entity]
         days = (around & counted[:, :, None]).sum(axis=0)
         new = (active & (days - (around & counted[:, :, None]) == 0)).sum(axis=2).astype(np.float64)
-        expected = _expectation(new, counted)
+        past = _moments(new, counted)
+        n = past.days.astype(np.float64)
+        expected = _Expected(past.mean, past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3))
         p = negative_binomial_tail(new[-1], expected.mean, expected.variance)
         return _Test("unusual_hour", entity, p, _deviation(new[-1], expected), _whole(self._bouts[-1])[entity])
 
@@ -276,14 +291,12 @@ class _Past:
         return _Test("long_duration", entity, student_tail(deviation, days - 1.0), deviation, episodes[entity])
 
 
-def _expectation(values: Floats, counted: Flags) -> _Expected:
-    """Mean and variance of a new count, from the counted ones of each column (none of them: 0 and 1 for the rest)."""
+def _moments(values: Floats, counted: Flags) -> _Moments:
     days = counted.sum(axis=0)
-    n = np.maximum(days, _OF_TYPE).astype(np.float64)
-    kept = np.where(counted, values, 0.0)
-    mean = kept.sum(axis=0) / n
-    variance = (np.where(counted, values - mean, 0.0) ** 2).sum(axis=0) / (n - 1)
-    return _Expected(days, mean + 0.5 / n, variance * (1 + 1 / n) * (n - 1) / (n - 3))
+    n = np.maximum(days, 1)
+    mean = np.where(counted, values, 0.0).sum(axis=0) / n
+    squares = (np.where(counted, values - mean, 0.0) ** 2).sum(axis=0)
+    return _Moments(days, mean + 0.5 / n, squares)
 
 
 def _deviation(count: Floats, expected: _Expected) -> Floats:

@@ -99,7 +99,9 @@ class PlantedDay:
         changes += [(up + 5 * SECOND, entity_id, state, DEVICE) for entity_id, state in restored.items()]
         for at, entity_id, state, cause in sorted(changes):
             self._builder.add(at, entity_id, state, cause)
-        log = Recording.of(self._builder.build([(start, down), (up, end)], [start, up]), EntityRules()).day(self._window)
+        log = Recording.of(self._builder.build([(start, down), (up, end)], [start, up]), EntityRules()).day(
+            self._window
+        )
         ids = [log.entities[code].entity_id for code in log.events.entity.tolist()]
         self.truth.usage = Counter(ids)
         return log
@@ -134,7 +136,9 @@ class PlantedDay:
         starts = self._apart(repeats, 20)
         for entity_id in entities:
             self._entity(entity_id)
-            alone = [at for at in self._times(int(self._rng.poisson(2))) if all(abs(at - s) > 8 * MINUTE for s in starts)]
+            alone = [
+                at for at in self._times(int(self._rng.poisson(2))) if all(abs(at - s) > 8 * MINUTE for s in starts)
+            ]
             self._pulses(entity_id, alone)
         for start in starts:
             at = start
@@ -160,7 +164,9 @@ class PlantedDay:
                 ]
         triggers = self._times(8)
         self._pulses("switch.trigger", triggers)
-        self._pulses("light.automatic", [at + int(self._rng.integers(50_000, 2 * SECOND)) for at in triggers], AUTOMATION)
+        self._pulses(
+            "light.automatic", [at + int(self._rng.integers(50_000, 2 * SECOND)) for at in triggers], AUTOMATION
+        )
         for entity_id in ("binary_sensor.box_motion", "binary_sensor.box_vibration"):
             self._entity(entity_id, device_id="box")
         for at in self._times(8):
