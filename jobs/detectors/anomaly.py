@@ -2,8 +2,8 @@
 
 A day is judged by rows of ``time_based`` (and ``duration``) of the 28 days before it, never by itself, and only by
 complete ones (known to at least 95 %); it needs 14 of them. An entity's baseline begins with its first row; from then
-on a complete day without a row is one of 0 bouts. Days on which the whole home was silent (under a tenth of its usual
-bouts) tell nothing of a single entity and are dropped from the baseline.
+on a complete day without a row is one of 0 bouts. Days on which the home as a whole was quiet (under half of the
+entities that usually act) tell nothing of a single one: they are no baseline, and on them no ``count_low`` is sought.
 
 * ``count_high``: the day's bouts, against days of the same type (weekday, weekend) if there are at least 4, without
   those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Mean (Σ + ½) / n of its type; variance mean · φ ·
@@ -62,7 +62,7 @@ Kind = Literal["count_high", "count_low", "long_duration", "unusual_hour"]
 
 _SATURDAY: Final = 5
 _OF_TYPE: Final = 4  # days of the same type from which on they are the baseline
-_SILENT_HOME: Final = 0.1  # of its usual bouts
+_QUIET_HOME: Final = 0.5  # of the entities that usually act
 _LEAST_SPREAD: Final = 0.3  # of the logarithm of a duration: a third longer or shorter is nothing
 _SCORE_DIGITS: Final = 12
 _SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
@@ -122,7 +122,9 @@ class Anomaly:
             + (f"{len(rows)} anomalies" if rows else "no anomaly")
         ]
         notes += left_out(len(past.ids) - len(np.unique(entity)), f"entities with under {self.least_days} days")
-        notes += left_out(past.silent_days, "baseline days on which the whole home was silent")
+        notes += left_out(int(np.count_nonzero(past.quiet[:-1])), "baseline days on which the whole home was quiet")
+        if past.quiet[-1]:
+            notes.append("the whole home was quiet, so that no entity is reported for acting little")
         return Finding(rows, "; ".join(notes))
 
     def _tests(self, past: _Past, durations: Sequence[DurationDaily]) -> Iterator[_Test]:
@@ -175,7 +177,7 @@ class _Past:
 
     Attributes:
         ids: The entities, ascending.
-        silent_days: How many baseline days were dropped because the whole home was silent.
+        quiet: On which days the home as a whole was quiet.
     """
 
     def __init__(self, days: Sequence[Day], rows: Sequence[TimeBasedDaily]) -> None:
@@ -195,11 +197,10 @@ class _Past:
                 self._bouts[place] = row.occurrences if row.bouts is None else row.bouts
                 self._active[place] = np.array(row.hourly_distribution) > 0
         self._weekend = np.array([day.weekday() >= _SATURDAY for day in days], np.bool_)
-        total = self._bouts.sum(axis=1)
-        silent_home = total < _SILENT_HOME * np.median(total)
-        self._counted = (ordinals[:, None] >= first[None, :]) & ~silent_home[:, None]
+        acting = np.count_nonzero(self._bouts, axis=1)
+        self.quiet: Flags = acting < _QUIET_HOME * np.median(acting)
+        self._counted = (ordinals[:, None] >= first[None, :]) & ~self.quiet[:, None]
         self._counted[-1] = False
-        self.silent_days = int(np.count_nonzero(silent_home[:-1]))
 
     def _enough(self, counted: Flags, least: int) -> Integers:
         """The entities whose baseline has enough days."""
@@ -230,9 +231,9 @@ class _Past:
 
     def count_low(self, least: int) -> _Test:
         """Fewer bouts than expected, or a run of silent days."""
-        run = np.logical_and.accumulate(self._bouts[::-1] == 0)[::-1]
+        run = np.logical_and.accumulate(((self._bouts == 0) | self.quiet[:, None])[::-1])[::-1]
         counted = self._counted & ~run
-        entity = self._enough(counted, least)
+        entity = self._enough(counted, least) if not self.quiet[-1] else np.empty(0, np.int64)
         expected = self._expected(counted)
         today = self._bouts[-1]
         basis = self._same_type(counted)
@@ -252,7 +253,7 @@ class _Past:
             days, zeros = counted[of_type].sum(axis=0), silent[of_type].sum(axis=0)
             typed = (days >= _OF_TYPE) & silent.any(axis=0)
             chance[of_type] = np.where(typed, (zeros + 0.5) / (days + 1), whole)
-        product: Floats = np.where(run, chance, 1.0).prod(axis=0)
+        product: Floats = np.where(run & ~self.quiet[:, None], chance, 1.0).prod(axis=0)
         return product
 
     def unusual_hour(self, least: int) -> _Test:

@@ -124,7 +124,9 @@ class RoutineHome:
                 self._builder.add(at, entity_id, "on", DEVICE)
                 self._builder.add(min(at + length, window.end - 1), entity_id, "off", DEVICE)
 
-    def _apart(self, taken: np.ndarray[tuple[int], np.dtype[np.int64]], more: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _apart(
+        self, taken: np.ndarray[tuple[int], np.dtype[np.int64]], more: int
+    ) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         """As many further times of the waking day as find room seven minutes from any other: bouts of their own."""
         free = np.arange(6 * HOUR, 23 * HOUR, 7 * MINUTE)
         free = free[np.abs(free[:, None] - taken[None, :]).min(axis=1, initial=HOUR) > 7 * MINUTE]
