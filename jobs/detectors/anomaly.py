@@ -18,7 +18,8 @@ entities that usually act) tell nothing of a single one: they are no baseline, a
   such hours, against how many each baseline day had compared with the others.
 * ``long_duration`` (off by default): the logarithm of the longest episode, against those before by Student's t.
 
-All tests of a day together are kept at a false discovery rate of 1 % (Benjamini and Hochberg). ``anomaly_score`` is
+All tests of a day that could be rejected whatever it brought (not the silence of an entity that acted the day before)
+are kept at a false discovery rate of 1 % together (Benjamini and Hochberg). ``anomaly_score`` is
 min(1, -log10(adjusted p) / 12), ``severity`` follows adjusted p (``Severity``), ``baseline_deviation`` counts standard
 deviations of a new observation from its expected value, ``occurrences`` the day's bouts (for ``long_duration``, its
 finished episodes). A day that cannot be judged is ``NotJudged``, with a reason: what is stored of it stays.
@@ -53,7 +54,15 @@ from pydantic import Field
 
 from jobs.events import Flags
 from jobs.registry import Finding, NotJudged, detector, left_out
-from jobs.statistics import Floats, Integers, adjusted, negative_binomial_tail, student_tail, within_reach
+from jobs.statistics import (
+    Floats,
+    Integers,
+    adjusted,
+    negative_binomial_tail,
+    student_tail,
+    testable,
+    within_reach,
+)
 from storage.dates import DateRange, Day
 from storage.models import HOURS, AnomalyDaily, DetectorRunDaily, DurationDaily, Severity, TimeBasedDaily
 from storage.store import AggregateReader
@@ -105,20 +114,23 @@ class Anomaly:
             return NotJudged(
                 [], f"the baseline has {len(complete) - 1} of the {self.least_days} complete days that it needs"
             )
+        rate = self.false_discovery_rate
         past = _Past(complete, history.read(TimeBasedDaily, days))
         tests = list(self._tests(past, history.read(DurationDaily, days) if "long_duration" in self.types else []))
         p = np.concatenate([test.p for test in tests]) if tests else np.empty(0)
-        significance = adjusted(p)
+        possible = testable(np.concatenate([test.least for test in tests]), rate) if tests else np.empty(0, np.bool_)
+        significance = np.ones(len(p))
+        significance[possible] = adjusted(p[possible])
         entity = np.concatenate([test.entity for test in tests]) if tests else np.empty(0, np.int64)
         rows, offset = [], 0
         for test in tests:
             of_test = significance[offset : offset + len(test.p)]
             offset += len(test.p)
-            found = np.flatnonzero(of_test <= self.false_discovery_rate).tolist()
+            found = np.flatnonzero(of_test <= rate).tolist()
             rows += [_row(day, past.ids[test.entity[index]], test, index, float(of_test[index])) for index in found]
         rows.sort(key=lambda row: row.key())
         notes = [
-            f"{len(np.unique(entity))} entities judged by {len(complete) - 1} complete days, {len(p)} tests, "
+            f"{len(np.unique(entity))} entities judged by {len(complete) - 1} complete days, {np.count_nonzero(possible)} tests, "
             + (f"{len(rows)} anomalies" if rows else "no anomaly")
         ]
         notes += left_out(len(past.ids) - len(np.unique(entity)), f"entities with under {self.least_days} days")
@@ -146,6 +158,7 @@ class _Test(NamedTuple):
         kind: The type of anomaly.
         entity: Which entities were tested, shape (n,).
         p: p-values, shape (n,).
+        least: The smallest p that the judged day could have given, whatever happened on it, shape (n,).
         deviation: Signed standard deviations from the expected value, shape (n,).
         occurrences: Bouts or episodes of the judged day, shape (n,).
     """
@@ -153,6 +166,7 @@ class _Test(NamedTuple):
     kind: Kind
     entity: Integers
     p: Floats
+    least: Floats
     deviation: Floats
     occurrences: Integers
 
@@ -227,11 +241,15 @@ class _Past:
         expected = self._expected(self._counted)
         today = self._bouts[-1]
         p = negative_binomial_tail(today, expected.mean, expected.variance)
-        return _Test("count_high", entity, p[entity], _deviation(today, expected)[entity], _whole(today)[entity])
+        least_p = np.zeros(len(entity))
+        return _Test(
+            "count_high", entity, p[entity], least_p, _deviation(today, expected)[entity], _whole(today)[entity]
+        )
 
     def count_low(self, least: int) -> _Test:
         """Fewer bouts than expected, or a run of silent days."""
-        run = np.logical_and.accumulate(((self._bouts == 0) | self.quiet[:, None])[::-1])[::-1]
+        silent = (self._bouts == 0) | self.quiet[:, None]
+        run = np.logical_and.accumulate(silent[::-1])[::-1]
         counted = self._counted & ~run
         entity = self._enough(counted, least) if not self.quiet[-1] else np.empty(0, np.int64)
         expected = self._expected(counted)
@@ -240,8 +258,13 @@ class _Past:
         as_low = (basis & (self._bouts <= today)).sum(axis=0)
         rarity = (as_low + 0.5) / (basis.sum(axis=0) + 1)
         lower = 1 - negative_binomial_tail(today + 1, expected.mean, expected.variance)
+        before = np.zeros(silent.shape, np.bool_)
+        before[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
+        least_p = self._silence(before, counted) * 0.5 / (counted.sum(axis=0) + 1)
         p = np.where(today > 0, np.maximum(lower, rarity), self._silence(run, counted))
-        return _Test("count_low", entity, p[entity], _deviation(today, expected)[entity], _whole(today)[entity])
+        return _Test(
+            "count_low", entity, p[entity], least_p[entity], _deviation(today, expected)[entity], _whole(today)[entity]
+        )
 
     def _silence(self, run: Flags, counted: Flags) -> Floats:
         """How likely a run of silent days is: the product over its days of how often the baseline was silent."""
@@ -268,7 +291,9 @@ class _Past:
         n = past.days.astype(np.float64)
         expected = _Expected(past.mean, past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3))
         p = negative_binomial_tail(new[-1], expected.mean, expected.variance)
-        return _Test("unusual_hour", entity, p, _deviation(new[-1], expected), _whole(self._bouts[-1])[entity])
+        return _Test(
+            "unusual_hour", entity, p, np.zeros(len(p)), _deviation(new[-1], expected), _whole(self._bouts[-1])[entity]
+        )
 
     def long_duration(self, least: int, rows: Sequence[DurationDaily]) -> _Test:
         """A longest episode beyond those of other days."""
@@ -289,7 +314,8 @@ class _Past:
         variance = (np.where(counted[:, entity], values - mean, 0.0) ** 2).sum(axis=0) / (days - 1)
         spread = np.maximum(np.sqrt(variance), _LEAST_SPREAD) * np.sqrt(1 + 1 / days)
         deviation = (longest[-1, entity] - mean) / spread
-        return _Test("long_duration", entity, student_tail(deviation, days - 1.0), deviation, episodes[entity])
+        p = student_tail(deviation, days - 1.0)
+        return _Test("long_duration", entity, p, np.zeros(len(p)), deviation, episodes[entity])
 
 
 def _moments(values: Floats, counted: Flags) -> _Moments:

@@ -151,7 +151,10 @@ def _mit(name: str) -> Home:
                 if not sensor:
                     continue
                 room, thing = places[sensor]
-                start, end = (dt.datetime(year, month, day, *map(int, clock.split(":"))) for clock in (on, off))  # noqa: DTZ001 - local
+                start, end = (
+                    dt.datetime.combine(dt.date(year, month, day), dt.time(*map(int, clock.split(":"))))
+                    for clock in (on, off)
+                )
                 yield Interval(f"{room} {thing} {sensor}", thing, room, start, end + dt.timedelta(days=end < start))
 
     return _home(name, rows())

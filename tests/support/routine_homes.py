@@ -1,5 +1,6 @@
-"""Homes with a routine over many weeks, and what breaks it: frequency jumps, dead sensors, absences, odd hours, lights
-left on.
+"""Homes with a routine over many weeks, and what breaks it.
+
+That is frequency jumps, dead sensors, absences, odd hours and lights left on.
 
 Each entity has its own mean of 1 to 25 bouts a day, its own hours, its own weekend, and varies from day to day
 more than chance alone would; the home as a whole has busy and quiet days.
@@ -131,6 +132,10 @@ class RoutineHome:
         free = np.arange(6 * HOUR, 23 * HOUR, 7 * MINUTE)
         free = free[np.abs(free[:, None] - taken[None, :]).min(axis=1, initial=HOUR) > 7 * MINUTE]
         return self._rng.permutation(free)[:more]
+
+    def usual(self, entity_id: str) -> float:
+        """How many bouts a day an entity usually has."""
+        return float(self._mean[self._ids.index(entity_id)])
 
     def store(self) -> MemoryStore:
         """What time_based and duration make of all its days."""
