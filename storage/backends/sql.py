@@ -180,10 +180,9 @@ class SqlStore:
         try:
             with self._transaction() as connection:
                 self._refuse_foreign(connection)
-                missing = [model.measurement for model in AGGREGATES if not self._has(connection, model)]
         except (StoreError, SettingsError) as error:
             return [str(error)]
-        return [f"tables not made yet: {', '.join(missing)}; run `pattern-aggregates init`"] if missing else []
+        return []
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""
