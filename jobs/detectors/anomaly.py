@@ -37,7 +37,7 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 ...         hourly_distribution=[2 * bouts] + [0] * 23, confidence=0, occurrences=2 * bouts, bouts=bouts))
 >>> (row,), reason = Anomaly().judge(last, MemoryStore(rows))
 >>> row.anomaly_type, row.occurrences, round(row.baseline_deviation, 1), str(row.severity), round(row.anomaly_score, 2)
-('count_high', 30, 7.8, 'high', 0.7)
+('count_high', 30, 7.8, 'high', 0.72)
 >>> Anomaly().judge(DateRange.ending(last, 20).first, MemoryStore(rows)).reason
 'the baseline has 9 of the 14 complete days that it needs'
 """
@@ -130,8 +130,8 @@ class Anomaly:
             rows += [_row(day, past.ids[test.entity[index]], test, index, float(of_test[index])) for index in found]
         rows.sort(key=lambda row: row.key())
         notes = [
-            f"{len(np.unique(entity))} entities judged by {len(complete) - 1} complete days, {np.count_nonzero(possible)} tests, "
-            + (f"{len(rows)} anomalies" if rows else "no anomaly")
+            f"{len(np.unique(entity))} entities judged by {len(complete) - 1} complete days, "
+            f"{np.count_nonzero(possible)} tests, " + (f"{len(rows)} anomalies" if rows else "no anomaly")
         ]
         notes += left_out(len(past.ids) - len(np.unique(entity)), f"entities with under {self.least_days} days")
         notes += left_out(int(np.count_nonzero(past.quiet[:-1])), "baseline days on which the whole home was quiet")
@@ -216,6 +216,10 @@ class _Past:
         self._counted = (ordinals[:, None] >= first[None, :]) & ~self.quiet[:, None]
         self._counted[-1] = False
 
+    def _today(self, entity: Integers) -> Integers:
+        """The judged day's bouts."""
+        return self._bouts[-1, entity].astype(np.int64)
+
     def _enough(self, counted: Flags, least: int) -> Integers:
         """The entities whose baseline has enough days."""
         return np.flatnonzero(counted.sum(axis=0) >= least)
@@ -241,10 +245,8 @@ class _Past:
         expected = self._expected(self._counted)
         today = self._bouts[-1]
         p = negative_binomial_tail(today, expected.mean, expected.variance)
-        least_p = np.zeros(len(entity))
-        return _Test(
-            "count_high", entity, p[entity], least_p, _deviation(today, expected)[entity], _whole(today)[entity]
-        )
+        deviation = _deviation(today, expected)
+        return _Test("count_high", entity, p[entity], np.zeros(len(entity)), deviation[entity], self._today(entity))
 
     def count_low(self, least: int) -> _Test:
         """Fewer bouts than expected, or a run of silent days."""
@@ -262,9 +264,8 @@ class _Past:
         before[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
         least_p = self._silence(before, counted) * 0.5 / (counted.sum(axis=0) + 1)
         p = np.where(today > 0, np.maximum(lower, rarity), self._silence(run, counted))
-        return _Test(
-            "count_low", entity, p[entity], least_p[entity], _deviation(today, expected)[entity], _whole(today)[entity]
-        )
+        deviation = _deviation(today, expected)
+        return _Test("count_low", entity, p[entity], least_p[entity], deviation[entity], self._today(entity))
 
     def _silence(self, run: Flags, counted: Flags) -> Floats:
         """How likely a run of silent days is: the product over its days of how often the baseline was silent."""
@@ -291,9 +292,8 @@ class _Past:
         n = past.days.astype(np.float64)
         expected = _Expected(past.mean, past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3))
         p = negative_binomial_tail(new[-1], expected.mean, expected.variance)
-        return _Test(
-            "unusual_hour", entity, p, np.zeros(len(p)), _deviation(new[-1], expected), _whole(self._bouts[-1])[entity]
-        )
+        deviation = _deviation(new[-1], expected)
+        return _Test("unusual_hour", entity, p, np.zeros(len(p)), deviation, self._today(entity))
 
     def long_duration(self, least: int, rows: Sequence[DurationDaily]) -> _Test:
         """A longest episode beyond those of other days."""
@@ -329,10 +329,6 @@ def _moments(values: Floats, counted: Flags) -> _Moments:
 def _deviation(count: Floats, expected: _Expected) -> Floats:
     deviation: Floats = (count - expected.mean) / np.sqrt(np.maximum(expected.variance, expected.mean))
     return deviation
-
-
-def _whole(count: Floats) -> Integers:
-    return count.astype(np.int64)
 
 
 def _row(day: Day, entity_id: str, test: _Test, index: int, p: float) -> AnomalyDaily:

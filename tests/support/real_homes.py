@@ -152,7 +152,7 @@ def _mit(name: str) -> Home:
                     continue
                 room, thing = places[sensor]
                 start, end = (
-                    dt.datetime.combine(dt.date(year, month, day), dt.time(*map(int, clock.split(":"))))
+                    dt.datetime.strptime(f"{year}-{month}-{day} {clock}", "%Y-%m-%d %H:%M:%S")  # noqa: DTZ007 - local
                     for clock in (on, off)
                 )
                 yield Interval(f"{room} {thing} {sensor}", thing, room, start, end + dt.timedelta(days=end < start))
