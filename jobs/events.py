@@ -216,9 +216,9 @@ def _spells(  # noqa: PLR0917 - parallel columns
     lost_at: Instants,
 ) -> Spells:
     """Each spell reaches to the entity's next one, or to where knowledge ends."""
-    following = np.append(begins[1:], -1)
-    last_sample = np.append(begins[1:], len(now)) - 1
-    has_next = (following >= 0) & (who[following] == who[begins]) if len(begins) else np.zeros(0, np.bool_)
+    following = np.append(begins[1:], -1)[: len(begins)]
+    last_sample = np.append(begins[1:], len(now))[: len(begins)] - 1
+    has_next = (following >= 0) & (who[following] == who[begins])
     finished = has_next & event[following]
     unfinished_end = np.where(has_next, np.minimum(gap_from[following], now[following]), lost_at[last_sample])
     return Spells(

@@ -218,7 +218,8 @@ class _Past:
 
     def _today(self, entity: Integers) -> Integers:
         """The judged day's bouts."""
-        return self._bouts[-1, entity].astype(np.int64)
+        bouts: Integers = self._bouts[-1, entity].astype(np.int64)
+        return bouts
 
     def _enough(self, counted: Flags, least: int) -> Integers:
         """The entities whose baseline has enough days."""

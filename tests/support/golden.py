@@ -37,7 +37,7 @@ def _parts(path: Path) -> tuple[list[list[str]], list[dict[str, Any]]]:
 def read_day(path: Path) -> tuple[DayLog, list[dict[str, Any]]]:
     """The day of a golden file, and the rows it must give."""
     lines, expected = _parts(path)
-    builder, samples = SampleBuilder(), []
+    builder = SampleBuilder()
     window = DayWindow(dt.date(2026, 3, 2), ZoneInfo("UTC"))
     for word, *rest in lines:
         if word == "day":
@@ -47,10 +47,9 @@ def read_day(path: Path) -> tuple[DayLog, list[dict[str, Any]]]:
             builder.describe(Description(rest[0], **about))
         else:
             hours, minutes, seconds = word.split(":")
-            at = (int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * SECOND
-            samples.append((round(at), *rest))
-    for at, entity_id, state, *cause in samples:
-        builder.add(window.start + at, entity_id, state, AUTOMATION if cause == ["automation"] else DEVICE)
+            after = round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * SECOND)
+            cause = AUTOMATION if rest[2:] == ["automation"] else DEVICE
+            builder.add(window.start + after, rest[0], rest[1], cause)
     return Recording.of(builder.build([(window.start, window.end)]), EntityRules()).day(window), expected
 
 
@@ -116,9 +115,9 @@ def assert_rows(rows: list[DailyAggregate], day: dt.date, expected: list[dict[st
         assert any(_same(row, wanted) for row in found), f"{wanted} is not among {found}"
 
 
-def _same(found: Any, wanted: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _same(found: Any, wanted: Any) -> bool:
     if isinstance(wanted, dict):
-        return isinstance(found, dict) and found.keys() == wanted.keys() and all(_same(found[k], wanted[k]) for k in wanted)
+        return found.keys() == wanted.keys() and all(_same(found[key], value) for key, value in wanted.items())
     if isinstance(wanted, list):
         return len(found) == len(wanted) and all(map(_same, found, wanted))
     return bool(found == pytest.approx(wanted, abs=1e-4)) if isinstance(wanted, float) else bool(found == wanted)

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from jobs.entities import Description, EntityRules
-from jobs.events import AUTOMATION, DEVICE, DayLog, Recording, SampleBuilder
+from jobs.events import AUTOMATION, DEVICE, DayLog, Recording, SampleBuilder, Samples
 from jobs.window import MINUTE, SECOND, DayWindow
 
 ZONE: Final = ZoneInfo("Europe/Berlin")
@@ -74,7 +74,7 @@ class PlantedDay:
     def __init__(self, rng: np.random.Generator, plan: Plan = Plan(), day: dt.date = dt.date(2026, 3, 4)) -> None:
         self.truth = Truth()
         self._rng = rng
-        self._window = DayWindow(day, ZONE)
+        self.window = DayWindow(day, ZONE)
         self._builder = SampleBuilder()
         weights = _WEEKEND if day.weekday() >= 5 else _WEEKDAY
         self._hours = weights / weights.sum()
@@ -92,29 +92,30 @@ class PlantedDay:
 
     def log(self) -> DayLog:
         """The day as detectors see it."""
-        start, end = self._window.start, self._window.end
+        log = Recording.of(self.samples(), EntityRules()).day(self.window)
+        self.truth.usage = Counter(log.entities[code].entity_id for code in log.events.entity.tolist())
+        return log
+
+    def samples(self) -> Samples:
+        """What the recorder kept: it was restarted a little after three, and found every state again."""
+        start, end = self.window.start, self.window.end
         down, up = start + 190 * MINUTE, start + 192 * MINUTE
         changes = sorted(change for change in self._changes if not down <= change[0] < up)
         restored = {entity_id: state for at, entity_id, state, _ in changes if at < down}
         changes += [(up + 5 * SECOND, entity_id, state, DEVICE) for entity_id, state in restored.items()]
         for at, entity_id, state, cause in sorted(changes):
             self._builder.add(at, entity_id, state, cause)
-        log = Recording.of(self._builder.build([(start, down), (up, end)], [start, up]), EntityRules()).day(
-            self._window
-        )
-        ids = [log.entities[code].entity_id for code in log.events.entity.tolist()]
-        self.truth.usage = Counter(ids)
-        return log
+        return self._builder.build([(start, down), (up, end)], [start, up])
 
     def _entity(self, entity_id: str, **about: str) -> None:
         self._builder.describe(Description(entity_id, **about))
-        self._changes.append((self._window.start, entity_id, "off", DEVICE))
+        self._changes.append((self.window.start, entity_id, "off", DEVICE))
 
     def _times(self, count: int) -> list[int]:
         """Instants of the routine, to the microsecond, in order."""
         hours = self._rng.choice(24, count, p=self._hours)
         offsets = hours * 3600 * SECOND + self._rng.integers(0, 3600 * SECOND, count)
-        return sorted((self._window.start + offsets).tolist())
+        return sorted((self.window.start + offsets).tolist())
 
     def _apart(self, count: int, minutes: int) -> list[int]:
         """Instants of the routine that lie apart from each other."""
@@ -128,7 +129,7 @@ class PlantedDay:
     def _pulses(self, entity_id: str, times: list[int], cause: int = DEVICE) -> None:
         """Goes on at each time, and off up to four minutes later."""
         for at in times:
-            off = min(at + int(self._rng.integers(2 * SECOND, 4 * MINUTE)), self._window.end - 1)
+            off = min(at + int(self._rng.integers(2 * SECOND, 4 * MINUTE)), self.window.end - 1)
             self._changes += [(at, entity_id, "on", cause), (off, entity_id, "off", cause)]
 
     def _plant(self, entities: list[str], repeats: int, longest: int) -> None:
