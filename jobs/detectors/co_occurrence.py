@@ -46,6 +46,7 @@ from pydantic import Field
 from jobs.events import AUTOMATION, DayLog, Events, Flags
 from jobs.matching import (
     IN_STEP,
+    LEAST_HITS,
     Links,
     Points,
     Scale,
@@ -99,17 +100,20 @@ class CoOccurrence:
         links = find_links(points, SCALES, allowed, ordered=False, rate=self.false_discovery_rate)
         pairs = _Pairs(log, points, links, self.time_window_seconds)
         wired = pairs.wired(device, events.cause[bout])
-        rows, in_step, unnamed = [], 0, 0
+        rows, in_step, unnamed, apart = [], 0, 0, 0
         for index in range(len(links.p)):
             if self.wired == "leave_out" and wired[index]:
                 in_step += 1
             elif tag_fault(pairs.name(index)) or pairs.name(index).count("|") > 1:
                 unnamed += 1
+            elif pairs.count(index) < LEAST_HITS:
+                apart += 1
             else:
                 rows.append(pairs.row(index, wired[index]))
         rows.sort(key=lambda row: row.device_pair)
         notes += left_out(in_step, "pairs that move in step")
         notes += left_out(unnamed, "pairs whose names are too long or contain a bar")
+        notes += left_out(apart, "pairs that lie further apart than the window")
         found = f"{len(rows)} beat chance" if rows else "none beat chance"
         return Finding(rows, "; ".join((f"{links.tested:,} pairs could be tested, {found}", *notes)))
 
@@ -158,6 +162,10 @@ class _Pairs:
         """The ids of both, ascending (as the table of entities is)."""
         entities = self._log.entities
         return f"{entities[self._links.first[index]].entity_id}|{entities[self._links.second[index]].entity_id}"
+
+    def count(self, index: int) -> int:
+        """How many matches a pair has."""
+        return int(self._count[index])
 
     def wired(self, device: Integers, cause: NDArray[np.int8]) -> list[Wired | None]:
         """What ties each pair, if the home itself does."""

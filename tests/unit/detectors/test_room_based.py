@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from jobs.detectors.room_based import RoomBased
 from jobs.entities import Description, EntityRules
@@ -15,7 +16,7 @@ def rows(log: DayLog) -> dict[str, RoomBasedDaily]:
 def test_shares_of_all_areas_sum_to_one_and_devices_to_all_events() -> None:
     log = noise_day("bursty", 60, np.random.default_rng(4))
     found = rows(log)
-    assert sum(row.activity_level for row in found.values()) == np.float64(1.0)
+    assert sum(row.activity_level for row in found.values()) == pytest.approx(1)
     assert sum(sum(row.device_usage.values()) for row in found.values()) == len(log.events)
 
 
