@@ -11,6 +11,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -24,8 +25,7 @@ from storage.models import DailyAggregate
 from tests.support.golden import history_row, run
 from tests.support.noise_homes import DAY, UTC, log_of
 
-EVENTS: Final = 100_000
-ENTITIES: Final = 100
+SIZES: Final = ((100_000, 100), (1_000_000, 100), (10_000, 100), (100_000, 20), (20_000, 1000), (100_000, 1000))
 WINDOW_SECONDS: Final = 300
 REPEATS: Final = 5
 DETECTORS: Final = [one.detector for one in load() if isinstance(one.detector, EventDetector)]
@@ -85,30 +85,31 @@ def history(entities: int) -> MemoryStore:
     return MemoryStore(rows)
 
 
+def measure(log: DayLog, store: MemoryStore, repeats: int) -> dict[str, float]:
+    """Seconds by detector."""
+    took = {}
+    for detector in DETECTORS:
+        took[detector.name] = seconds(partial(detector.detect, log), repeats)
+    took["anomaly"] = seconds(partial(Anomaly().judge, DAY, store), repeats)
+    return took
+
+
 def main() -> int:
     """Print the figures."""
     write = sys.stdout.write
-    for events, entities in (
-        (EVENTS, ENTITIES), (10 * EVENTS, ENTITIES), (EVENTS // 10, ENTITIES), (EVENTS, 20), (20_000, 1000), (EVENTS, 1000),
-    ):  # fmt: skip
-        log, store = day(events, entities), history(entities)
-        repeats = 1 if events > EVENTS or entities > ENTITIES else REPEATS
+    for events, entities in SIZES:
+        log, repeats = day(events, entities), REPEATS if (events, entities) == SIZES[0] else 1
+        took = measure(log, history(entities), repeats)
         write(f"\n{len(log.events):,} activity events of {entities:,} entities (ms)\n")
-        total = 0.0
-        for detector in DETECTORS:
-            took = seconds(lambda detector=detector: detector.detect(log), repeats)  # type: ignore[misc]  # bound now
-            total += took
-            write(f"  {detector.name:14}{took * 1e3:9.1f}\n")
-        took = seconds(lambda: Anomaly().judge(DAY, store), repeats)
-        write(f"  {'anomaly':14}{took * 1e3:9.1f}\n  {'all six':14}{(total + took) * 1e3:9.1f}\n")
+        for name, value in took.items():
+            write(f"  {name:14}{value * 1e3:9.1f}\n")
+        write(f"  {'all six':14}{sum(took.values()) * 1e3:9.1f}\n")
         write(f"  memory peak so far {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
-        if events == EVENTS and entities == ENTITIES:
-            pairs = seconds(lambda: next(one for one in DETECTORS if one.name == "co_occurrence").detect(log))
-            baseline, kept = seconds(lambda: all_pairs(log), 3), seconds(lambda: pair_counts(log), 1)
-            write(
-                f"  all pairs within {WINDOW_SECONDS} s by numpy {baseline * 1e3:.0f}, by pair of entities {kept * 1e3:.0f}"
-            )
-            write(f"; co_occurrence takes {pairs / baseline:.2f} of the former\n")
+        if (events, entities) == SIZES[0]:
+            baseline, kept = seconds(partial(all_pairs, log), 3), seconds(partial(pair_counts, log), 1)
+            ratio = took["co_occurrence"] / baseline
+            write(f"  pairs within {WINDOW_SECONDS} s by numpy {baseline * 1e3:.0f}, by entities {kept * 1e3:.0f}")
+            write(f"; co_occurrence takes {ratio:.2f} of the former\n")
     return 0
 
 
