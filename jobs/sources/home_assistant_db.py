@@ -12,9 +12,11 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -24,7 +26,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from jobs.entities import GAPS, Description, EntityRules, Kind
-from jobs.events import AUTOMATION, DEVICE, GAP, SHORT_GAP, USER, DayLog, Recording, Samples, Spans, classify
+from jobs.events import AUTOMATION, DEVICE, GAP, SETTLING, SHORT_GAP, USER, DayLog, Recording, Samples, Spans
 from jobs.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
@@ -33,7 +35,8 @@ from storage.errors import SettingsError, SourceCorrupt, SourceError, SourceFore
 OLDEST_SCHEMA: Final = (
     43  # 2024.4: the first whose rows have all the columns read here, and no dead ones in their place
 )
-FARTHEST: Final = 64  # how many changes of one entity are followed back at most
+CHUNK: Final = 500
+FARTHEST: Final = 20_000  # how many rows of one entity are followed back at most
 
 _ERRORS = sql.Errors(SourceUnavailable, SourceCorrupt, SourceError)
 _NEEDED = {
@@ -67,15 +70,14 @@ _CAUSE = sa.case(
 _Row = tuple[int, str | None, float, int]  # metadata id, state, seconds, cause
 
 _EARLIER = (
-    sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts)
-    .where(_STATES.c.metadata_id == sa.bindparam("metadata_id"), sa.bindparam("before") > _UPDATED)
-    .order_by(_UPDATED.desc())
-    .limit(1)
-)
-_ROWS = (
-    sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _CAUSE)
-    .where(sa.bindparam("start") <= _UPDATED, sa.bindparam("end") > _UPDATED)
-    .order_by(_UPDATED, _STATES.c.state_id)
+    sa.select(_STATES.c.state_id, _STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts)
+    .where(
+        _STATES.c.metadata_id == sa.bindparam("metadata_id"),
+        sa.bindparam("before") >= _UPDATED,
+        sa.or_(sa.bindparam("before") > _UPDATED, sa.bindparam("state_id") > _STATES.c.state_id),
+    )
+    .order_by(_UPDATED.desc(), _STATES.c.state_id.desc())
+    .limit(sa.bindparam("most"))
 )
 
 
@@ -85,16 +87,16 @@ def _newest_row(column: str, before: str) -> sa.ScalarSelect[Any]:
     return (
         sa.select(inner.c[column])
         .where(inner.c.metadata_id == _META.c.metadata_id, sa.bindparam(before) > inner.c.last_updated_ts)
-        .order_by(inner.c.last_updated_ts.desc())
+        .order_by(inner.c.last_updated_ts.desc(), inner.c.state_id.desc())
         .limit(1)
         .correlate(_META)
         .scalar_subquery()
     )
 
 
-_OPENING = sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts).select_from(
-    _META.join(_STATES, _STATES.c.state_id == _newest_row("state_id", "start"))
-)
+_OPENING = sa.select(
+    _STATES.c.state_id, _STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts
+).select_from(_META.join(_STATES, _STATES.c.state_id == _newest_row("state_id", "start")))
 _ABOUT = sa.select(_META.c.metadata_id, _META.c.entity_id, _ATTRIBUTES.c.shared_attrs).select_from(
     _META.outerjoin(_ATTRIBUTES, _ATTRIBUTES.c.attributes_id == _newest_row("attributes_id", "end"))
 )
@@ -133,18 +135,22 @@ class HomeAssistantDatabase:
             known, starts = _known_time(connection)
             entities = self._describe(connection, window)
             codes = {metadata_id: code for code, metadata_id in enumerate(entities)}
+            followed = {
+                metadata_id
+                for metadata_id, about in entities.items()
+                if self._rules.classify(about).kind is Kind.ACTIVITY
+            }
             columns = _Columns(codes)
-            nameless = columns.extend(connection.execute(_ROWS, _bounds(window)).all())
-            opening = connection.execute(_OPENING, {"start": window.start / SECOND}).all()
-            columns.extend([(row.metadata_id, row.state, _since(row), DEVICE) for row in opening])
-            classed = classify(columns.samples(list(entities.values()), known, starts), self._rules)
-            followed = {entity.entity_id for entity in classed if entity.kind is Kind.ACTIVITY}
-            for row in opening:
-                if entities[row.metadata_id].entity_id in followed:
+            for row in connection.execute(_OPENING, {"start": window.start / SECOND}).all():
+                if row.metadata_id in followed:
                     columns.extend(_follow_back(connection, row, window.start))
+            nameless = 0
+            for rows in _fetch(connection, _rows_of(window, codes.keys() - followed)):
+                nameless += columns.extend(rows)
+            total = connection.execute(sa.select(sa.func.count()).where(_within(window))).scalar_one()
         samples = columns.samples(list(entities.values()), known, starts)
         notices = [f"{nameless} rows belong to no entity"] if nameless else []
-        return Recording.of(samples, self._rules).day(window, notices)
+        return replace(Recording.of(samples, self._rules).day(window, notices), samples=total)
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: rows and their ids within the day, and its known time."""
@@ -152,9 +158,7 @@ class HomeAssistantDatabase:
             known, _ = _known_time(connection)
             ids = _STATES.c.state_id
             rows = connection.execute(
-                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(
-                    window.start / SECOND <= _UPDATED, window.end / SECOND > _UPDATED
-                )
+                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(_within(window))
             ).one()
         clipped = np.clip(known, window.start, window.end).tolist()
         return hashlib.blake2b(repr((tuple(rows), clipped)).encode(), digest_size=8).hexdigest()
@@ -214,8 +218,24 @@ class HomeAssistantDatabase:
         }
 
 
-def _bounds(window: DayWindow) -> dict[str, float]:
-    return {"start": window.start / SECOND, "end": window.end / SECOND}
+def _within(window: DayWindow) -> sa.ColumnElement[bool]:
+    return sa.and_(window.start / SECOND <= _UPDATED, window.end / SECOND > _UPDATED)
+
+
+def _rows_of(window: DayWindow, left_out: Collection[int]) -> sa.Select[Any]:
+    """The day's rows in order of time, without those of entities that cannot be activity."""
+    query = sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _CAUSE).where(_within(window))
+    if left_out:
+        of_whom = _STATES.c.metadata_id
+        query = query.where(sa.or_(of_whom.is_(None), of_whom.not_in(sorted(left_out))))
+    return query.order_by(_UPDATED, _STATES.c.state_id)
+
+
+def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    """Rows as the driver's own tuples, which are made faster than a toolkit's, and few enough to stay in a cache."""
+    result = connection.execute(query)
+    while rows := result.cursor.fetchmany(CHUNK):
+        yield rows
 
 
 def _instant(seconds: float) -> int:
@@ -230,7 +250,8 @@ def _recorded(moment: str | dt.datetime) -> int:
 
 def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
     """The recorder's runs as spans of known time, and the instants at which it started."""
-    first, last = connection.execute(sa.select(sa.func.min(_UPDATED), sa.func.max(_UPDATED))).one()
+    # Two questions: SQLite finds one end of an index at once, but for both together reads all of it.
+    first, last = (connection.execute(sa.select(end(_UPDATED))).scalar_one() for end in (sa.func.min, sa.func.max))
     if first is None:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
     runs = connection.execute(sa.select(_RUNS).order_by(_RUNS.c.start)).all()
@@ -238,7 +259,7 @@ def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
     spans: list[tuple[int, int]] = []
     if not starts or _instant(first) < starts[0]:
         spans.append((_instant(first), _last_row_before(connection, starts[0]) if starts else _instant(last)))
-    for run, start, following in zip(runs, starts, [*starts[1:], None], strict=True):
+    for run, start, following in zip_longest(runs, starts, starts[1:]):
         if run.end is not None and not run.closed_incorrect:
             end = _recorded(run.end)
         elif following is None:
@@ -247,6 +268,8 @@ def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
             end = _last_row_before(connection, following)
         if end > start:
             spans.append((start, end))
+    oldest = _instant(first)  # of what lies before it the rows are purged, though runs may be left
+    spans = [(start if oldest - start <= SETTLING else oldest, end) for start, end in spans if end > oldest]
     return np.array(spans, np.int64).reshape(-1, 2), np.array(starts, np.int64)
 
 
@@ -259,18 +282,17 @@ class _Columns:
     """Rows (metadata id, state, seconds, cause) as they come, turned into columns."""
 
     def __init__(self, codes: dict[int, int]) -> None:
-        self._codes = codes
-        self._states: dict[str | None, int] = {}
+        self._codes = defaultdict(lambda: -1, codes)
+        self._states: defaultdict[str | None, int] = defaultdict(lambda: len(self._states))
         self._parts: list[tuple[Instants, NDArray[np.int32], NDArray[np.int32], NDArray[np.int8]]] = []
 
     def extend(self, rows: Sequence[Any]) -> int:
-        """Take rows; returns how many belong to no entity and were left out."""
+        """Take rows; returns how many belong to no entity and are left out."""
         if not rows:
             return 0
         metadata_ids, texts, seconds, causes = zip(*rows, strict=True)
-        states, codes = self._states, self._codes
-        entity = np.array([codes.get(metadata_id, -1) for metadata_id in metadata_ids], np.int32)
-        state = np.array([states.setdefault(text, len(states)) for text in texts], np.int32)
+        entity = np.array(list(map(self._codes.__getitem__, metadata_ids)), np.int32)
+        state = np.array(list(map(self._states.__getitem__, texts)), np.int32)
         at = np.rint(np.array(seconds, np.float64) * SECOND).astype(np.int64)
         named = entity >= 0
         self._parts.append((at[named], entity[named], state[named], np.array(causes, np.int8)[named]))
@@ -300,24 +322,37 @@ def _since(row: Any) -> float:  # noqa: ANN401 - a database row
 
 
 def _follow_back(connection: sa.Connection, opening: Any, start: int) -> list[_Row]:  # noqa: ANN401 - a database row
-    """The rows before an opening one, back to where it is certain when the opening state began."""
-    found: list[_Row] = []
+    """An entity's rows up to the one that opens the day, from where it is certain when the opening state began."""
+    chain = [opening]
     bound = start / SECOND  # the known value, or the day, that the gap being followed leads up to
-    newer, since = opening.state, _since(opening)
-    while len(found) < FARTHEST:
-        if _is_gap(newer):
-            if bound - since > SHORT_GAP / SECOND:
-                break  # whatever was known before, it has been forgotten
-        else:
-            bound = since
-        earlier = connection.execute(_EARLIER, {"metadata_id": opening.metadata_id, "before": since}).one_or_none()
-        if earlier is None:
-            break
-        found.append((earlier.metadata_id, earlier.state, _since(earlier), DEVICE))
-        if not _is_gap(newer) and not _is_gap(earlier.state) and earlier.state != newer:
-            break
-        newer, since = earlier.state, _since(earlier)
-    return found
+    most = 2
+    while True:
+        newest = chain[-1]
+        earlier = connection.execute(
+            _EARLIER,
+            {
+                "metadata_id": newest.metadata_id,
+                "before": _since(newest),
+                "state_id": newest.state_id,
+                "most": most,
+            },
+        ).all()
+        for row in earlier:
+            newer = chain[-1]
+            if not _is_gap(newer.state):
+                bound = _since(newer)
+            elif bound - _since(newer) > SHORT_GAP / SECOND:
+                return _ascending(chain)  # whatever was known before, it has been forgotten
+            chain.append(row)
+            if not _is_gap(newer.state) and not _is_gap(row.state) and row.state != newer.state:
+                return _ascending(chain)
+        if len(earlier) < most or len(chain) > FARTHEST:
+            return _ascending(chain)
+        most *= 4
+
+
+def _ascending(chain: list[Any]) -> list[_Row]:
+    return [(row.metadata_id, row.state, _since(row), DEVICE) for row in reversed(chain)]
 
 
 def _is_gap(state: str | None) -> bool:
@@ -329,6 +364,8 @@ def _description(entity_id: str, registered: Description | None, attributes: str
     try:
         told = json.loads(attributes) if attributes else {}
     except ValueError:
+        told = {}
+    if not isinstance(told, dict):
         told = {}
     about = registered or Description(entity_id)
     return replace(
