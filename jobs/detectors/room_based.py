@@ -67,7 +67,7 @@ class RoomBased:
     model: ClassVar = RoomBasedDaily
 
     gap_seconds: Annotated[int, Field(ge=1, le=3600)] = 300
-    peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
     def detect(self, log: DayLog) -> Finding:
         """See the module's docstring."""
