@@ -67,6 +67,7 @@ class Entry:
         fingerprint: The source's fingerprint of the raw events it saw.
         rows: How many rows it found.
         events: Activity events it was given.
+        samples: Raw samples the source had of the day.
         known_seconds: How much of the day was known.
         reason: What the detector says of its finding.
         error: Why it failed or was deferred.
@@ -75,7 +76,7 @@ class Entry:
         updated_at: When this changed last.
         written_version: The detector version whose rows the store holds; None if it holds none.
         written_fingerprint: Likewise the fingerprint.
-        written_events: Likewise the events.
+        written_samples: Likewise the raw samples of the day.
         written_known_seconds: Likewise how much was known.
         kept: "version fingerprint" of a recomputation that was declined because the source knew less by then.
     """
@@ -87,6 +88,7 @@ class Entry:
     fingerprint: str = ""
     rows: int = 0
     events: int = 0
+    samples: int = 0
     known_seconds: float = 0.0
     reason: str = ""
     error: str = ""
@@ -95,9 +97,13 @@ class Entry:
     updated_at: str = ""
     written_version: int | None = None
     written_fingerprint: str = ""
-    written_events: int = 0
+    written_samples: int = 0
     written_known_seconds: float = 0.0
     kept: str = ""
+
+    def changed(self, fingerprint: str) -> bool:
+        """Whether this was computed from other raw events than those of the fingerprint (and not kept nevertheless)."""
+        return self.fingerprint != fingerprint and self.kept != f"{self.version} {fingerprint}"
 
     def due(self, version: int) -> bool:
         """Whether this has to be computed (again), late raw events aside."""
@@ -118,6 +124,7 @@ _ENTRY = sa.Table(
     sa.Column("fingerprint", sa.Text, nullable=False),
     sa.Column("rows", sa.Integer, nullable=False),
     sa.Column("events", sa.Integer, nullable=False),
+    sa.Column("samples", sa.Integer, nullable=False),
     sa.Column("known_seconds", sa.Float, nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("error", sa.Text, nullable=False),
@@ -126,7 +133,7 @@ _ENTRY = sa.Table(
     sa.Column("updated_at", sa.String(32), nullable=False),
     sa.Column("written_version", sa.Integer),
     sa.Column("written_fingerprint", sa.Text, nullable=False),
-    sa.Column("written_events", sa.Integer, nullable=False),
+    sa.Column("written_samples", sa.Integer, nullable=False),
     sa.Column("written_known_seconds", sa.Float, nullable=False),
     sa.Column("kept", sa.Text, nullable=False),
     sa.Column("payload", sa.Text),  # the staged rows, until the store has them
@@ -290,8 +297,14 @@ class LedgerDay:
         self._transaction = transaction
         self._clock = clock
 
-    def stage(self, finding: DetectorDay, fingerprint: str) -> None:
-        """Keep a finding until the store has it; it takes the place of one that waited."""
+    def stage(self, finding: DetectorDay, fingerprint: str, samples: int) -> None:
+        """Keep a finding until the store has it; it takes the place of one that waited.
+
+        Args:
+            finding: The rows and the record of the run.
+            fingerprint: The source's, of the raw events they were made from.
+            samples: How many raw samples these were.
+        """
         run = finding.run
         self._save(
             run.detector,
@@ -300,6 +313,7 @@ class LedgerDay:
             fingerprint=fingerprint,
             rows=run.rows,
             events=run.events,
+            samples=samples,
             known_seconds=run.known_seconds,
             reason=run.reason,
             error="",
@@ -343,7 +357,7 @@ class LedgerDay:
                     "attempts": 0,
                     "written_version": entry.version,
                     "written_fingerprint": entry.fingerprint,
-                    "written_events": entry.events,
+                    "written_samples": entry.samples,
                     "written_known_seconds": entry.known_seconds,
                     "kept": "",
                     "payload": None,

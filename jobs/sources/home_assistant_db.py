@@ -12,7 +12,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -110,18 +111,12 @@ class HomeAssistantDatabase:
 
     Raises:
         SettingsError: The URL is none, or the registries are not there.
-        SourceUnavailable: There is no such file.
     """
 
     def __init__(self, url: str, zone: ZoneInfo, rules: EntityRules, registry_dir: Path | None = None) -> None:
         parsed = sql.parse_url(url, "source.url")
         self._name = f"recorder database {parsed.render_as_string()}"
-        file = sql.sqlite_file(parsed)
-        if file is not None and not file.is_file():
-            raise SourceUnavailable(
-                f"there is no recorder database at {file}",
-                hint="Correct source.url; Home Assistant keeps it as home-assistant_v2.db in its configuration folder.",
-            )
+        self._file = sql.sqlite_file(parsed)
         self._engine = sql.reader(parsed)
         self._zone = zone
         self._rules = rules
@@ -134,8 +129,7 @@ class HomeAssistantDatabase:
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
-        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
-            self._check_schema(connection)
+        with self._connection() as connection:
             known, starts = _known_time(connection)
             entities = self._describe(connection, window)
             codes = {metadata_id: code for code, metadata_id in enumerate(entities)}
@@ -154,8 +148,7 @@ class HomeAssistantDatabase:
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: rows and their ids within the day, and its known time."""
-        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
-            self._check_schema(connection)
+        with self._connection() as connection:
             known, _ = _known_time(connection)
             ids = _STATES.c.state_id
             rows = connection.execute(
@@ -168,8 +161,7 @@ class HomeAssistantDatabase:
 
     def span(self) -> DateRange | None:
         """See ``EventSource.span``."""
-        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
-            self._check_schema(connection)
+        with self._connection() as connection:
             known, starts = _known_time(connection)
         if not len(known):
             return None
@@ -182,6 +174,17 @@ class HomeAssistantDatabase:
         if midnight(last + ONE_DAY, self._zone) - int(known[-1, 1]) > HOUR:
             last -= ONE_DAY  # it is not over yet
         return DateRange(first, last) if first <= last else None
+
+    @contextmanager
+    def _connection(self) -> Iterator[sa.Connection]:
+        if self._file is not None and not self._file.is_file():
+            raise SourceUnavailable(
+                f"there is no recorder database at {self._file}",
+                hint="Correct source.url; Home Assistant keeps it as home-assistant_v2.db in its configuration folder.",
+            )
+        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+            self._check_schema(connection)
+            yield connection
 
     def _day_of(self, instant: int) -> dt.date:
         return from_instant(instant).astimezone(self._zone).date()

@@ -8,6 +8,7 @@ is the bucket's own affair: its retention is set when it is made.
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
@@ -54,6 +55,7 @@ class InfluxStore:
         self.bucket = bucket
         self._retention_days = retention_days
         self._read_only = read_only
+        self._replacing = threading.Lock()  # what is read back must not be another thread's day
 
     def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
         """See ``AggregateReader.read``."""
@@ -90,12 +92,7 @@ class InfluxStore:
         ]
 
     def prepare(self, *, mend: bool = False) -> list[str]:
-        """See ``AggregateWriter.prepare``.
-
-        Args:
-            mend: Also make a bucket that is there keep its points for as long as the settings say; otherwise a
-                difference is only told.
-        """
+        """See ``AggregateWriter.prepare``."""
         self._refuse_read_only()
         kept = _days(self._retention_days)
         bucket = buckets.look_up(self._connection, self.bucket)
@@ -119,10 +116,11 @@ class InfluxStore:
             StoreMissing: There is no such bucket.
         """
         self._refuse_read_only()
-        for finding in batch.findings:
-            stored = self._write(finding.model, batch.day, finding.rows)
-            self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
-        self._write(DetectorRunDaily, batch.day, [finding.run for finding in batch.findings])
+        with self._replacing:
+            for finding in batch.findings:
+                stored = self._write(finding.model, batch.day, finding.rows)
+                self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
+            self._write(DetectorRunDaily, batch.day, [finding.run for finding in batch.findings])
 
     def expire(self, before: dt.date) -> int:  # noqa: ARG002 - the bucket's retention decides
         """See ``AggregateWriter.expire``: the bucket forgets by itself."""

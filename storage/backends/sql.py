@@ -145,7 +145,7 @@ class SqlStore:
             if row[-1]
         ]
 
-    def prepare(self) -> list[str]:
+    def prepare(self, *, mend: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``."""
         with self._transaction() as connection:
             return [change for model in _BUILT_IN for change in self._ensure(connection, model)]
@@ -180,10 +180,9 @@ class SqlStore:
         try:
             with self._transaction() as connection:
                 self._refuse_foreign(connection)
-                missing = [model.measurement for model in AGGREGATES if not self._has(connection, model)]
         except (StoreError, SettingsError) as error:
             return [str(error)]
-        return [f"tables not made yet: {', '.join(missing)}; run `pattern-aggregates init`"] if missing else []
+        return []
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""

@@ -12,6 +12,7 @@ import datetime as dt
 import gzip
 import json
 import random
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
@@ -28,7 +29,7 @@ from storage.errors import PatternAggregatesError
 TRIES: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.25
 LONGEST_WAIT_SECONDS: Final = 30.0  # a server that asks for more is given up on
-CONNECT_SECONDS: Final = 5.0
+CONNECT_SECONDS: Final = 3.0
 SLOW_ANSWER: Final = 6  # an answer may take this many time-outs in all, however steadily it drips
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -107,6 +108,7 @@ class Connection:
         self._name = f"{name} at {server.url}"
         self._tries = tries
         self._sleep = sleep
+        self._here = threading.local()
         self._base = server.url.rstrip("/")
         self._headers = server.headers()
         self._timeout = urllib3.Timeout(
@@ -204,8 +206,14 @@ class Connection:
         kind = self._errors.missing if reply.status == _NOT_FOUND else self._errors.other
         return kind(f"{self._name}: {words}", hint=_hint(reply.status))
 
+    @property
+    def attempts(self) -> int:
+        """How often the newest call of this thread was tried."""
+        return getattr(self._here, "attempts", 0)
+
     def _tried(self, attempt: Callable[[], T], tries: int) -> T:
         for number in range(1, tries + 1):
+            self._here.attempts = number
             try:
                 return attempt()
             except _Passing as error:

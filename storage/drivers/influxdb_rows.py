@@ -19,7 +19,7 @@ from storage.models import DailyAggregate, tag_fault
 from storage.store import EVERYTHING, Function, Where, wanted
 
 CHUNK_LINES: Final = 5_000
-DELETED_AT_ONCE: Final = 100  # keys in one DELETE
+DELETED_AT_ONCE: Final = 500  # keys in one DELETE
 
 _REACH = DateRange(FIRST_DAY, LAST_DAY)
 

@@ -67,18 +67,21 @@ class Question:
 
     def among(self, tag: str, values: Iterable[str]) -> str:
         """The condition that a tag has one of some values."""
-        return "(" + " OR ".join(f"{quoted(tag)} = {self.bind(value)}" for value in values) + ")"
+        return _any_of([f"{quoted(tag)} = {self.bind(value)}" for value in values])
 
     def matching(self, tags: Sequence[str], keys: Iterable[Sequence[str]]) -> str:
         """The condition that some tags together have one of some combinations of values."""
-        return (
-            "("
-            + " OR ".join(
-                "(" + " AND ".join(self.among(tag, [value]) for tag, value in zip(tags, key, strict=True)) + ")"
-                for key in keys
-            )
-            + ")"
+        return _any_of(
+            [" AND ".join(self.among(tag, [value]) for tag, value in zip(tags, key, strict=True)) for key in keys]
         )
+
+
+def _any_of(conditions: Sequence[str]) -> str:
+    """Conditions joined by OR, as a balanced tree: a chain of 3,000 takes a server 25 times as long."""
+    if len(conditions) == 1:
+        return f"({conditions[0]})"
+    middle = len(conditions) // 2
+    return f"({_any_of(conditions[:middle])} OR {_any_of(conditions[middle:])})"
 
 
 def quoted(name: str) -> str:
@@ -104,7 +107,9 @@ def answers(pieces: Iterable[bytes]) -> Iterator[Series]:
         for result in _results(document):
             unfinished = bool(result.get("partial", False))
             for series in result.get("series") or ():
-                yield Series(series.get("name", ""), series.get("tags") or {}, series["columns"], series["values"])
+                yield Series(
+                    series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values") or []
+                )
     if unfinished:
         raise AnswerBroken("the answer stopped before its last part")
 

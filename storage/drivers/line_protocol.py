@@ -26,7 +26,7 @@ PRESENCE: Final = "present_"  # written where a model has no value that is alway
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 _TAG_SPECIALS = re.compile(r"([,= ])")  # a backslash is plain unless one of these follows, which the escape then mends
 _TEXT_SPECIALS = re.compile(r'(["\\])')
-_HEAD = re.compile(r"(?:\\.|[^\\ ])+")
+_HEAD = re.compile(r".+?(?<!\\)(?= )", re.DOTALL)  # up to the first blank that is not escaped
 _DATE_TAG = re.compile(r"(?<!\\),date=(\d{4}-\d{2}-\d{2})(?=,|$)")
 _STAMP = re.compile(r" (-?\d+)$")
 

@@ -13,7 +13,7 @@ from storage.dates import ONE_DAY, DateRange
 from storage.errors import StoreError, StoreMissing
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
 from tests.support.influxdb import LiveServer
-from tests.support.rows import DAY, batch, duration, finding, time_based
+from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
 
 TODAY = DateRange(DAY, DAY)
 HOSTILE = (
@@ -31,6 +31,10 @@ HOSTILE = (
 )
 
 
+def durations(*rows: DurationDaily) -> DayBatch:
+    return batch(finding(DurationDaily, rows))
+
+
 class Sparse(DailyAggregate):
     """A third party's model of which every value may be absent."""
 
@@ -42,7 +46,7 @@ class Sparse(DailyAggregate):
 def test_hostile_values_come_back_as_they_were_and_match_nothing_but_themselves(influxdb: LiveServer) -> None:
     rows = [time_based(value, domain=value, occurrences=place) for place, value in enumerate(HOSTILE)]
     with influxdb.new_store() as store:
-        store.replace_day(batch(*rows))
+        store.replace_day(time_based_batch(*rows))
         assert sorted(store.read(TimeBasedDaily, TODAY), key=lambda row: row.occurrences) == rows
         for row in rows:
             assert store.read(TimeBasedDaily, TODAY, {"entity_id": row.entity_id}) == [row]
@@ -58,28 +62,28 @@ def test_hostile_values_come_back_as_they_were_and_match_nothing_but_themselves(
 def test_hostile_keys_are_pruned_one_by_one(influxdb: LiveServer) -> None:
     with influxdb.new_store() as store:
         for gone in range(len(HOSTILE)):
-            store.replace_day(batch(*(time_based(value) for value in HOSTILE[gone:])))
+            store.replace_day(time_based_batch(*(time_based(value) for value in HOSTILE[gone:])))
             assert {row.entity_id for row in store.read(TimeBasedDaily, TODAY)} == set(HOSTILE[gone:])
 
 
 @pytest.mark.parametrize("reason", ["two\nlines", 'a "quoted" \\ word\\', "\t end ", "", "客厅, x=1i 5"])
 def test_a_text_field_comes_back_as_it_was(influxdb: LiveServer, reason: str) -> None:
     with influxdb.new_store() as store:
-        store.replace_day(DayBatch(DAY, (finding(TimeBasedDaily, reason=reason),)))
+        store.replace_day(batch(finding(TimeBasedDaily, [], reason=reason)))
         assert [run.reason for run in store.read(DetectorRunDaily, TODAY)] == [reason]
 
 
 def test_a_value_that_a_row_no_longer_has_is_gone_after_the_day_is_replaced(influxdb: LiveServer) -> None:
     with influxdb.new_store() as store:
-        store.replace_day(batch(duration(efficiency_score=0.5, episodes=3), duration("light.hall", episodes=1)))
-        store.replace_day(batch(duration(episodes=4), duration("light.hall", episodes=1)))
+        store.replace_day(durations(duration(efficiency_score=0.5, episodes=3), duration("light.hall", episodes=1)))
+        store.replace_day(durations(duration(episodes=4), duration("light.hall", episodes=1)))
         assert store.read(DurationDaily, TODAY) == [duration("light.hall", episodes=1), duration(episodes=4)]
 
 
 def test_a_row_whose_values_are_all_absent_is_kept_and_counted(influxdb: LiveServer) -> None:
     rows = (Sparse(date=DAY, thing="a"), Sparse(date=DAY, thing="b", score=2))
     with influxdb.new_store() as store:
-        store.replace_day(batch(*rows))
+        store.replace_day(batch(finding(Sparse, rows)))
         assert store.read(Sparse, TODAY) == list(rows)
         (whole,) = store.summarize(Sparse, TODAY, {"score": "count"})
         assert (whole.rows, whole["score"]) == (2, 1)
@@ -91,7 +95,7 @@ def test_points_that_another_writer_put_beside_midnight_do_not_survive_a_replace
         connection = influxdb.connection()
         assert connection.write(store.bucket, noon) == ""
         connection.close()
-        store.replace_day(batch(time_based()))
+        store.replace_day(time_based_batch(time_based()))
         assert store.read(TimeBasedDaily, TODAY) == [time_based()]
 
 
@@ -101,7 +105,7 @@ def test_a_day_beyond_the_retention_is_refused_with_the_names_of_its_rows(influx
         with pytest.raises(
             StoreError, match=r"2 of 2 rows of time_based_daily .*light\.kitchen/light.*retention"
         ) as told:
-            store.replace_day(batch(time_based(day=old), time_based("light.hall", old), day=old))
+            store.replace_day(time_based_batch(time_based(day=old), time_based("light.hall", old), day=old))
         assert not told.value.retryable
         assert "retention" in told.value.hint
         assert store.read(DetectorRunDaily, DateRange(old, old)) == []
@@ -113,9 +117,9 @@ def test_rows_of_another_type_are_refused_by_name_while_the_others_are_written(i
         connection.write(store.bucket, "duration_daily,date=2026-03-02,entity_id=x episodes=1.5 1772409600")
         connection.close()
         with pytest.raises(StoreError, match=r"1 of 2 rows of duration_daily .*light\.hall.*type") as told:
-            store.replace_day(batch(duration(), duration("light.hall", episodes=2)))
+            store.replace_day(durations(duration(episodes=None), duration("light.hall", episodes=2)))
         assert "bucket of their own" in told.value.hint
-        assert store.read(DurationDaily, TODAY, {"entity_id": "light.kitchen"}) == [duration()]
+        assert store.read(DurationDaily, TODAY, {"entity_id": "light.kitchen"}) == [duration(episodes=None)]
         assert store.read(DetectorRunDaily, TODAY) == []
 
 
@@ -125,7 +129,7 @@ def test_a_bucket_that_is_not_there_is_an_error_never_an_empty_answer(influxdb: 
         store.read(TimeBasedDaily, TODAY)
     assert "init" in told.value.hint
     with pytest.raises(StoreMissing, match="nowhere"):
-        store.replace_day(batch(time_based()))
+        store.replace_day(time_based_batch(time_based()))
     assert "nowhere" in " ".join(store.check())
     store.close()
 
@@ -153,15 +157,17 @@ def test_a_large_range_arrives_in_parts_and_complete(influxdb: LiveServer) -> No
     days = DateRange(DAY, DAY + 14 * ONE_DAY)
     with influxdb.new_store() as store:
         for day in days:
-            store.replace_day(batch(*(time_based(f"light.l{place:04}", day) for place in range(1000)), day=day))
-        rows = store.read(TimeBasedDaily, days)
-        assert [(row.date, row.entity_id) for row in rows] == [
+            store.replace_day(
+                time_based_batch(*(time_based(f"light.l{place:04}", day) for place in range(1000)), day=day)
+            )
+        found = store.read(TimeBasedDaily, days)
+        assert [(row.date, row.entity_id) for row in found] == [
             (day, f"light.l{place:04}") for day in days for place in range(1000)
         ]
 
 
 def test_thousands_of_values_can_be_asked_for_at_once(influxdb: LiveServer) -> None:
     with influxdb.new_store() as store:
-        store.replace_day(batch(time_based(), time_based("light.hall")))
+        store.replace_day(time_based_batch(time_based(), time_based("light.hall")))
         asked = {f"light.l{place}" for place in range(3000)} | {"light.hall"}
         assert store.read(TimeBasedDaily, TODAY, {"entity_id": asked}) == [time_based("light.hall")]

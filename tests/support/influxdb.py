@@ -238,5 +238,15 @@ def influxdb_2(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]
 @pytest.fixture(params=VERSIONS)
 def influxdb(request: pytest.FixtureRequest) -> LiveServer:
     """A server of each version, shared by the tests of a process: take a new bucket each."""
+    return server_of(request)
+
+
+def server_of(request: pytest.FixtureRequest) -> LiveServer:
+    """The shared server of the version that is the parameter of the fixture which asks."""
     server: LiveServer = request.getfixturevalue(request.param.replace("-", "_"))
     return server
+
+
+def new_store(request: pytest.FixtureRequest) -> InfluxStore:
+    """An empty store, not yet prepared, on the server that is the parameter of the fixture which asks."""
+    return InfluxStore(server_of(request).server(), f"test_{uuid.uuid4().hex[:12]}", retention_days=0)

@@ -1,0 +1,5 @@
+"""``python -m jobs`` is ``pattern-aggregates``."""
+
+from jobs.cli import main
+
+main()

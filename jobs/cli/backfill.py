@@ -1,0 +1,55 @@
+"""``backfill``: plan and work off a range of days."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobs import nightly
+from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
+from jobs.cli.report import plan, progress_bar, show
+
+
+@command("pattern-aggregates backfill 2026-10-01 yesterday --detector time_based")
+def backfill(
+    context: typer.Context,
+    first: First,
+    last: Last,
+    detector: Annotated[
+        list[str] | None, typer.Option("--detector", help="Only this detector; may be repeated.")
+    ] = None,
+    redo: Annotated[
+        nightly.Redo | None,
+        typer.Option("--redo", help="Only what is missing, only what failed, or all of it again."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace even what was computed from more raw events than there are now.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Compute a range of days; interrupted, the same command without --redo goes on where it stopped."""
+    home = home_of(context)
+    days = days_of(home, first, last)
+    yesterday = home.yesterday()
+    with home.open_pipeline(dry=dry_run) as pipeline, progress_bar("backfill") as progress:
+        report = nightly.backfill(
+            pipeline,
+            days,
+            yesterday=yesterday,
+            retention_days=home.settings.store.retention_days,
+            detectors=detector,
+            redo=redo,
+            force=force,
+            dry_run=dry_run,
+            progress=progress,
+        )
+    if not dry_run or as_json:
+        return show(report, as_json=as_json)
+    for planned in plan(report):
+        out.print(f"{planned['day']}  {', '.join(planned['detectors']) or 'write what is staged'}", markup=False)
+    out.print(f"{len(report.plan)} days would be worked on; nothing was touched.")
+    for notice in report.notices:
+        out.print(notice, markup=False)
+    return report.exit_code

@@ -1,0 +1,175 @@
+"""``demo``: a simulated home, the real job over it, and what came of it."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from jobs import nightly
+from jobs.cli.app import command, out
+from jobs.cli.query import hours_as_bars
+from jobs.cli.report import progress_bar
+from jobs.wiring import open_home, system_clock
+from storage.dates import ONE_DAY, DateRange
+from storage.errors import UsageError
+from storage.models import DurationDaily, TimeBasedDaily
+from storage.query import AggregateQuery, State
+
+MARK = "# Made by `pattern-aggregates demo`."
+ZONE = "Europe/Berlin"
+MOST_ROWS = 12
+
+
+@command("pattern-aggregates demo --days 30 --dir ./demo-home")
+def demo(
+    days: Annotated[int, typer.Option(min=1, max=90, help="How many days to simulate.")] = 30,
+    directory: Annotated[Path, typer.Option("--dir", help="Where configuration, store and ledger go.")] = Path(
+        "demo-home"
+    ),
+) -> int:
+    """Simulate a home, run the real job over it, and show what it found."""
+    config = directory / "config.toml"
+    yesterday = system_clock().astimezone(ZoneInfo(ZONE)).date() - ONE_DAY
+    span = DateRange.ending(yesterday, days)
+    _write_config(config, span)
+    home = open_home(config)
+    with home.open_pipeline() as pipeline, progress_bar("demo") as progress:
+        report = nightly.backfill(
+            pipeline,
+            span,
+            yesterday=yesterday,
+            retention_days=home.settings.store.retention_days,
+            progress=progress,
+        )
+    with home.open_query() as aggregates:
+        _used_when(aggregates, span)
+        _on_how_long(aggregates, span)
+        _missing(aggregates, span, [one.detector.name for one in home.registered if one.enabled])
+    _next_steps(config, span, report)
+    return report.exit_code
+
+
+def _write_config(config: Path, span: DateRange) -> None:
+    try:
+        config.parent.mkdir(parents=True, exist_ok=True)
+        if config.exists() and not config.read_text(encoding="utf-8").startswith(MARK):
+            raise UsageError(f"{config} is not from an earlier demo", hint="Name another folder with --dir.")
+        config.write_text(
+            f"""{MARK}
+
+[home]
+time_zone = "{ZONE}"
+
+[source]
+kind = "simulated_home"
+first_day = {span.first}
+
+[store]
+url = "sqlite:///aggregates.db"
+
+[ledger]
+path = "ledger.db"
+""",
+            encoding="utf-8",
+        )
+    except OSError as error:
+        raise UsageError(f"{config}: {error.strerror}", hint="Name another folder with --dir.") from error
+
+
+def _used_when(aggregates: AggregateQuery, span: DateRange) -> None:
+    by_entity: dict[str, list[TimeBasedDaily]] = defaultdict(list)
+    for row in aggregates.daily(TimeBasedDaily, span.first, span.last, allow_missing=True):
+        by_entity[row.entity_id].append(row)
+    busiest = sorted(by_entity.items(), key=lambda item: -sum(row.bouts or 0 for row in item[1]))[:MOST_ROWS]
+    table = Table(title="What was used when (the busiest, by spells of use)", title_justify="left")
+    for heading in ("entity", "days", "a day", "0h     6h    12h    18h   ", "most often busy at"):
+        table.add_column(heading, justify="right" if heading in ("days", "a day") else "left")
+    for entity_id, rows in busiest:
+        hours = [sum(counts) for counts in zip(*(row.hourly_distribution for row in rows), strict=True)]
+        peaks = Counter(hour for row in rows for hour in row.peak_hours).most_common(3)
+        peak = ", ".join(f"{hour}h ({days} days)" for hour, days in sorted(peaks))
+        bouts = sum(row.bouts or 0 for row in rows) / len(rows)
+        table.add_row(Text(entity_id), str(len(rows)), f"{bouts:.1f}", hours_as_bars(hours), peak)
+    out.print(table)
+
+
+def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
+    by_entity: dict[str, list[DurationDaily]] = defaultdict(list)
+    for row in aggregates.daily(DurationDaily, span.first, span.last, allow_missing=True):
+        by_entity[row.entity_id].append(row)
+    totals = {
+        entity_id: sum(row.avg_duration_seconds * (row.episodes or 0) for row in rows)
+        for entity_id, rows in by_entity.items()
+    }
+    table = Table(title="What was on for how long (the longest)", title_justify="left")
+    for heading in ("entity", "times", "usually", "longest", "a day", "somebody around"):
+        table.add_column(heading, justify="left" if heading == "entity" else "right")
+    for entity_id in sorted(totals, key=lambda one: -totals[one])[:MOST_ROWS]:
+        rows = by_entity[entity_id]
+        times = sum(row.episodes or 0 for row in rows)
+        scores = [row.efficiency_score for row in rows if row.efficiency_score is not None]
+        table.add_row(
+            Text(entity_id),
+            str(times),
+            _duration(totals[entity_id] / times),
+            _duration(max(row.max_duration_seconds for row in rows)),
+            _duration(totals[entity_id] / len(span)),
+            f"{fmean(scores):.0%}" if scores else "",
+        )
+    out.print(table)
+
+
+def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[str]) -> None:
+    completeness = [one for one in aggregates.completeness(span.first, span.last) if one.detector in detectors]
+    partly = {
+        one.day: one.known_share for one in completeness if one.state is not State.MISSING and one.known_share < 1
+    }
+    for day, share in sorted(partly.items()):
+        out.print(f"{day}: {share:.1%} of the day is known, the recorder was down for the rest.")
+    for one in completeness:
+        if one.state is State.MISSING:
+            out.print(Text(f"{one.day} {one.detector}: missing, not computed"))
+        elif one.state is State.EMPTY:
+            out.print(Text(f"{one.day} {one.detector}: nothing found: {one.reason}"))
+    if not partly and all(one.state is State.WRITTEN for one in completeness):
+        out.print("Nothing is missing: every day is known from end to end and computed.")
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them.
+
+    >>> _duration(42), _duration(605), _duration(9000)
+    ('42 s', '10 min', '2 h 30 min')
+    """
+    minutes = round(seconds / 60)
+    if not minutes:
+        return f"{seconds:.0f} s"
+    hours, rest = divmod(minutes, 60)
+    return f"{hours} h {rest} min" if hours else f"{rest} min"
+
+
+def _next_steps(config: Path, span: DateRange, report: nightly.RunReport) -> None:
+    if report.days:
+        events = sum(day.events for day in report.days)
+        rows = sum(one.rows for day in report.days for one in day.detectors.values())
+        seconds = sum(day.seconds for day in report.days)
+        out.print(f"\n{len(report.days)} days: {events:,} activity events became {rows:,} rows in {seconds:.1f} s.")
+    else:
+        out.print("\nNothing was due: an earlier demo has computed these days.")
+    command_line = f"pattern-aggregates --config {config}"
+    out.print(f"The aggregates lie in {config.parent / 'aggregates.db'}. To go on:")
+    for words in (
+        "status",
+        f"query time_based_daily {span.last} {span.last}",
+        f"query duration_daily {span.first} {span.last} --by entity_id --mean avg_duration_seconds --sum episodes",
+        "doctor",
+    ):
+        out.print(Text(f"  {command_line} {words}"), soft_wrap=True)

@@ -1,0 +1,38 @@
+"""``detectors``: what is registered."""
+
+from __future__ import annotations
+
+import typer
+from rich.table import Table
+
+from jobs.cli.app import Json, command, home_of, out, print_json
+from jobs.registry import HistoryDetector
+
+
+@command("pattern-aggregates detectors --json")
+def detectors(context: typer.Context, as_json: Json = False) -> None:
+    """Show name, version, settings and origin of each registered detector."""
+    registered = [
+        {
+            "name": one.detector.name,
+            "version": one.detector.version,
+            "enabled": one.enabled,
+            "judges": "history" if isinstance(one.detector, HistoryDetector) else "events",
+            "measurement": one.detector.model.measurement,
+            "settings": one.parameters,
+            "origin": one.origin,
+        }
+        for one in home_of(context).registered
+    ]
+    if as_json:
+        print_json(registered)
+        return
+    table = Table()
+    for heading in ("name", "version", "enabled", "judges", "settings", "origin"):
+        table.add_column(heading)
+    for one in registered:
+        settings = one["settings"]
+        shown = "\n".join(f"{key} = {value}" for key, value in settings.items()) if isinstance(settings, dict) else ""
+        enabled = "yes" if one["enabled"] else "no"
+        table.add_row(str(one["name"]), str(one["version"]), enabled, str(one["judges"]), shown, str(one["origin"]))
+    out.print(table)

@@ -1,0 +1,161 @@
+"""``doctor``: everything that could be wrong, in one go, each with what to do; and how each entity is classed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pydantic
+import sqlalchemy
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from jobs.cli.app import Json, command, home_of, out, print_json
+from jobs.entities import Entity
+from jobs.events import DayLog
+from jobs.window import DayWindow
+from jobs.wiring import Home
+from storage.errors import PatternAggregatesError, StoreMissing
+from storage.ledger import Status
+
+STYLE = {"ok": "green", "note": "yellow", "problem": "bold red"}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at."""
+
+    about: str
+    verdict: Literal["ok", "note", "problem"]
+    found: str
+    hint: str = ""
+
+
+@command("pattern-aggregates doctor")
+def doctor(context: typer.Context, as_json: Json = False) -> int:
+    """Look at settings, zone, source, store, ledger and versions, and show how each entity is classed and why."""
+    home = home_of(context)
+    checks = [*_settings(home), *_store(home), *_ledger(home)]
+    source_checks, log = _source(home)
+    checks += source_checks
+    entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
+    if as_json:
+        print_json({"checks": [asdict(check) for check in checks], "entities": [_entity(one) for one in entities]})
+    else:
+        _show(checks, entities)
+    return int(any(check.verdict == "problem" for check in checks))
+
+
+def _settings(home: Home) -> Iterator[Check]:
+    yield Check("settings", "ok", f"from {home.origin}")
+    versions = f"Python {sys.version.split()[0]}, numpy {np.__version__}, pydantic {pydantic.VERSION}"
+    yield Check("versions", "ok", f"{versions}, SQLAlchemy {sqlalchemy.__version__}")
+    zone = home.settings.home.time_zone
+    now = home.clock().astimezone(home.zone)
+    if zone == "UTC":
+        hint = 'Set home.time_zone, such as "Europe/Berlin"; days and hours are wrong otherwise.'
+        yield Check("time zone", "note", "UTC, which few homes live in", hint)
+    else:
+        yield Check("time zone", "ok", f"{zone}, where it is {now:%Y-%m-%d %H:%M}")
+    enabled = [one.detector.name for one in home.registered if one.enabled]
+    yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none is enabled")
+
+
+def _store(home: Home) -> Iterator[Check]:
+    try:
+        store = home.open_store(read_only=True)
+        try:
+            problems = store.check()
+        finally:
+            store.close()
+    except StoreMissing:
+        yield _writable("store", Path(home.store_url.partition(":///")[2]))
+    except PatternAggregatesError as error:
+        yield Check("store", "problem", str(error), error.hint)
+    else:
+        for problem in problems:
+            yield Check("store", "problem", problem)
+        if not problems:
+            yield Check("store", "ok", f"{home.settings.store.kind}, kept {home.settings.store.retention_days} days")
+
+
+def _ledger(home: Home) -> Iterator[Check]:
+    if not home.ledger_path.exists():
+        yield _writable("ledger", home.ledger_path)
+        return
+    try:
+        with home.open_ledger(read_only=True) as ledger:
+            entries = ledger.entries().values()
+    except PatternAggregatesError as error:
+        yield Check("ledger", "problem", str(error), error.hint)
+        return
+    written = sum(entry.status is Status.WRITTEN for entry in entries)
+    yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not")
+    for entry in entries:
+        if entry.error:
+            yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
+
+
+def _writable(about: str, file: Path) -> Check:
+    """A file that is to be made at the first run: can it be?"""
+    folder = next(parent for parent in file.absolute().parents if parent.exists())
+    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+        return Check(about, "note", f"{file} is not there yet", "The first run makes it.")
+    return Check(about, "problem", f"{file} cannot be made", f"Give {folder} to the user this runs as.")
+
+
+def _source(home: Home) -> tuple[list[Check], DayLog | None]:
+    kind = home.settings.source.kind
+    try:
+        source = home.open_source()
+        try:
+            span = source.span()
+            if span is None:
+                return [Check("source", "problem", f"{kind} holds no whole day")], None
+            newest = min(span.last, home.yesterday())
+            log = source.read(DayWindow(max(newest, span.first), home.zone))
+        finally:
+            source.close()
+    except PatternAggregatesError as error:
+        return [Check("source", "problem", str(error), error.hint)], None
+    checks = [Check("source", "ok", f"{kind} holds {span.first} to {newest}")]
+    if span.last < home.yesterday():
+        hint = "Is the recorder running, and is this the database it writes to?"
+        checks.append(
+            Check("source", "note", f"stale: {home.yesterday()} is over, {span.last} is its newest day", hint)
+        )
+    if span.last > home.today():
+        checks.append(Check("source", "note", f"holds events of {span.last}, in the future", "Look at its clock."))
+    found = f"{log.window.day}: {log.samples:,} samples of {len(log.entities)} entities, {len(log.events):,} events"
+    checks.append(Check("newest day", "ok" if len(log.events) else "note", found))
+    checks += [Check("newest day", "note", notice) for notice in log.notices]
+    return checks, log
+
+
+def _entity(one: Entity) -> dict[str, object]:
+    return {**asdict(one), "active_states": sorted(one.active_states)}
+
+
+def _show(checks: list[Check], entities: list[Entity]) -> None:
+    for check in checks:
+        out.print(
+            Text.assemble((f"{check.verdict:8}", STYLE[check.verdict]), f"{check.about}: {check.found}"), soft_wrap=True
+        )
+        if check.hint:
+            out.print(Text(f"        {check.hint}"), soft_wrap=True)
+    if not entities:
+        return
+    table = Table(title="entities", title_justify="left")
+    for heading in ("entity", "class", "why", "area", "active when", "presence"):
+        table.add_column(heading, overflow="fold")
+    for one in entities:
+        active = ", ".join(sorted(one.active_states)) if one.kind == "activity" else ""
+        presence = "yes" if one.presence and one.kind == "activity" else ""
+        table.add_row(*map(Text, (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)))
+    out.print(table)

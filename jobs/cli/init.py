@@ -1,0 +1,31 @@
+"""``init``: create what the store needs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobs.cli.app import command, home_of, out
+
+
+@command("pattern-aggregates init")
+def init(
+    context: typer.Context,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Also change a retention that differs from the settings.")
+    ] = False,
+) -> None:
+    """Create what store and ledger need. Safe to repeat; says what it changed."""
+    home = home_of(context)
+    store = home.open_store()
+    try:
+        changes = store.prepare(mend=mend)
+    finally:
+        store.close()
+    existed = home.ledger_path.is_file()
+    home.open_ledger().close()
+    if not existed:
+        changes.append(f"made ledger {home.ledger_path}")
+    for change in changes or ["nothing to change"]:
+        out.print(change, markup=False)

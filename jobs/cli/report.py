@@ -1,0 +1,116 @@
+"""How a run is told: a progress bar while it goes on, then a table or a JSON document."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from jobs.cli.app import err, out, print_json, say
+from jobs.nightly import Progress as Told
+from jobs.nightly import RunReport
+from jobs.pipeline import DayReport, DayStatus
+
+STYLE = {
+    DayStatus.WRITTEN: "green",
+    DayStatus.PARTIAL: "yellow",
+    DayStatus.STAGED: "yellow",
+    DayStatus.FAILED: "red",
+    DayStatus.SKIPPED: "dim",
+}
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Told | None]:
+    """A bar with the time that remains, on a terminal only."""
+    if not err.is_terminal:
+        yield None
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as progress:
+        task = progress.add_task(what, total=None)
+
+        def told(day: DayReport, number: int, total: int) -> None:
+            progress.update(task, completed=number, total=total, description=f"{what} {day.day}")
+
+        yield told
+
+
+def show(report: RunReport, *, as_json: bool) -> int:
+    """Print what became of a run. Returns its exit code."""
+    if as_json:
+        print_json(document(report))
+        for notice in report.notices:
+            say(notice, style="yellow")
+        return report.exit_code
+    if report.days:
+        out.print(_table(report))
+    elif not report.notices:
+        out.print("Nothing is due.")
+    for line in _troubles(report):
+        out.print(line, soft_wrap=True)
+    return report.exit_code
+
+
+def _troubles(report: RunReport) -> Iterator[Text]:
+    for day in report.days:
+        for name, detector in day.detectors.items():
+            if detector.error:
+                yield Text(f"{day.day} {name}: {detector.error}", style="red")
+        if day.error:
+            yield Text(f"{day.day}: {day.error}", style="red")
+            if day.cause is not None and day.cause.hint:
+                yield Text(f"  {day.cause.hint}")
+    for notice in report.notices:
+        yield Text(notice, style="yellow")
+
+
+def document(report: RunReport) -> dict[str, Any]:
+    """A run as JSON: ``days`` with what became of each, ``plan`` with what was due."""
+    return {
+        "days": [
+            {
+                "day": day.day.isoformat(),
+                "status": day.status,
+                "detectors": {
+                    name: {
+                        "status": one.status,
+                        "version": one.version,
+                        "rows": one.rows,
+                        "error": one.error or None,
+                        "reason": one.reason,
+                    }
+                    for name, one in day.detectors.items()
+                },
+                "events": day.events,
+                "seconds": round(day.seconds, 4),
+                "error": day.error or None,
+            }
+            for day in report.days
+        ],
+        "plan": plan(report),
+        "notices": report.notices,
+    }
+
+
+def plan(report: RunReport) -> list[dict[str, Any]]:
+    """What was due, as JSON."""
+    return [
+        {"day": planned.day.isoformat(), "detectors": list(planned.detectors), "recheck": planned.late}
+        for planned in report.plan
+    ]
+
+
+def _table(report: RunReport) -> Table:
+    table = Table(title=f"{len(report.days)} days", title_justify="left")
+    for heading in ("day", "status", "events", "rows", "seconds"):
+        table.add_column(heading, justify="left" if heading in ("day", "status") else "right")
+    for day in report.days:
+        rows = ", ".join(f"{name} {one.rows}" for name, one in day.detectors.items())
+        status = Text(day.status, style=STYLE[day.status])
+        table.add_row(str(day.day), status, f"{day.events:,}", rows, f"{day.seconds:.2f}")
+    return table

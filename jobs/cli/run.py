@@ -1,0 +1,32 @@
+"""``run``: the nightly job, once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from jobs import nightly
+from jobs.cli.app import Json, command, day_of, home_of
+from jobs.cli.report import progress_bar, show
+
+
+@command("pattern-aggregates run --day yesterday")
+def run(
+    context: typer.Context,
+    day: Annotated[str | None, typer.Option("--day", help="Only what is outstanding of this day.")] = None,
+    as_json: Json = False,
+) -> int:
+    """Compute every due day, holes and late data included, yesterday last."""
+    home = home_of(context)
+    yesterday = home.yesterday()
+    with home.open_pipeline() as pipeline, progress_bar("run") as progress:
+        report = nightly.run(
+            pipeline,
+            yesterday=yesterday,
+            retention_days=home.settings.store.retention_days,
+            recheck_days=home.settings.schedule.recheck_days,
+            only_day=day_of(home, day) if day is not None else None,
+            progress=progress,
+        )
+    return show(report, as_json=as_json)

@@ -1,0 +1,125 @@
+"""``status``: a grid of days and detectors."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from jobs.cli.app import Json, command, days_of, home_of, out, print_json, say
+from jobs.wiring import Home
+from storage.dates import ONE_DAY, DateRange
+from storage.errors import SourceError, UsageError
+from storage.ledger import Entry, Status
+
+RECENT_DAYS = 14
+STYLE = {
+    "written": "green",
+    "staged": "yellow",
+    "failed": "red",
+    "deferred": "yellow",
+    "expired": "red",
+    "missing": "bold",
+    "out of reach": "dim",
+}
+
+
+@command("pattern-aggregates status -14d yesterday")
+def status(
+    context: typer.Context,
+    first: Annotated[str | None, typer.Argument(metavar="[FIRST", help="First day.")] = None,
+    last: Annotated[str | None, typer.Argument(metavar="LAST]", help="Last day, included.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""
+    home = home_of(context)
+    span = _span(home)
+    with home.open_ledger(read_only=True) as ledger:
+        entries = ledger.entries()
+    if first is not None:
+        days = days_of(home, first, last or first)
+    else:
+        days = _recent(home, span, [day for day, _ in entries])
+    names = [one.detector.name for one in home.registered if one.enabled]
+    names += sorted({name for _, name in entries if name not in names})
+    grid = [
+        {
+            "day": day.isoformat(),
+            "detectors": {
+                name: _cell(entries.get((day, name)), reachable=_reachable(home, span, day)) for name in names
+            },
+        }
+        for day in days
+    ]
+    if as_json:
+        print_json(grid)
+        return
+    _show(grid, names)
+
+
+def _span(home: Home) -> DateRange | None:
+    try:
+        source = home.open_source()
+        try:
+            return source.span()
+        finally:
+            source.close()
+    except SourceError as error:
+        say(f"source: {error}; what is out of reach is not known", style="yellow")
+        return None
+
+
+def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRange:
+    """The newest days that there is anything to say about."""
+    newest = [*known, *([min(span.last, home.yesterday())] if span else [])]
+    if not newest:
+        raise UsageError("the ledger is empty and the source holds no whole day: there is nothing to show")
+    last = max(newest)
+    oldest = min([*known, *([span.first] if span else [])])
+    return DateRange(min(last, max(oldest, last - (RECENT_DAYS - 1) * ONE_DAY)), last)
+
+
+def _reachable(home: Home, span: DateRange | None, day: dt.date) -> bool:
+    retention = home.settings.store.retention_days
+    kept = not retention or day > home.yesterday() - retention * ONE_DAY
+    return span is not None and day in span and day <= home.yesterday() and kept
+
+
+def _cell(entry: Entry | None, *, reachable: bool) -> dict[str, Any]:
+    if entry is None:
+        return {"status": "missing" if reachable else "out of reach"}
+    return {
+        "status": entry.status,
+        "version": entry.version,
+        "rows": entry.rows,
+        "error": entry.error or None,
+        "reason": entry.reason,
+        "attempts": entry.attempts,
+        "redo": entry.redo,
+        "stored_version": entry.written_version,
+        "updated_at": entry.updated_at,
+    }
+
+
+def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
+    table = Table()
+    table.add_column("day")
+    for name in names:
+        table.add_column(name)
+    troubles = []
+    for line in grid:
+        cells = []
+        for name in names:
+            cell = line["detectors"][name]
+            told = f"{cell['status']} {cell['rows']}" if cell["status"] == Status.WRITTEN else str(cell["status"])
+            told += " (redo)" if cell.get("redo") else ""
+            cells.append(Text(told, style=STYLE[cell["status"]]))
+            if cell.get("error"):
+                troubles.append(f"{line['day']} {name}: {cell['error']}")
+        table.add_row(line["day"], *cells)
+    out.print(table)
+    for trouble in troubles:
+        out.print(Text(trouble, style="red"), soft_wrap=True)

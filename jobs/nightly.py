@@ -1,0 +1,304 @@
+"""Which days are due, and working them off, oldest first: the one path of daemon, ``run`` and ``backfill``.
+
+A day is due if the ledger does not know all its detectors as written in their present version, wherever it lies: a hole
+behind the newest success is found like any other. Days are bounded by what the source still holds, by the store's
+retention, and by yesterday, which is an argument. The last days are looked at again for late events.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+from jobs.pipeline import DayReport, DayStatus, Pipeline
+from jobs.registry import Detector, EventDetector
+from storage.dates import ONE_DAY, DateRange
+from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError
+from storage.ledger import Entry, Status
+
+_log = logging.getLogger(__name__)
+
+STORE_TRIES: Final = 3  # days in a row that the store may refuse before a run only stages
+Redo = Literal["missing", "failed", "all"]
+Entries = Mapping[tuple[dt.date, str], Entry]
+Progress = Callable[[DayReport, int, int], None]
+
+
+class PlannedDay(NamedTuple):
+    """One day's work.
+
+    Attributes:
+        day: The local calendar day.
+        detectors: The detectors that will compute; none if the day is only written or looked at.
+        raw: Whether the source still holds the day.
+        late: Whether to look for late events.
+    """
+
+    day: dt.date
+    detectors: tuple[str, ...]
+    raw: bool
+    late: bool = False
+
+
+@dataclass(slots=True)
+class RunReport:
+    """What became of a run.
+
+    Attributes:
+        days: The days that were worked on, in order.
+        plan: What was due.
+        notices: What somebody should know beside that.
+        exit_code: 0 all done, 1 some day failed or the source is stale, 75 or 78 by the error that stood in the way.
+    """
+
+    days: list[DayReport] = field(default_factory=list)
+    plan: list[PlannedDay] = field(default_factory=list)
+    notices: list[str] = field(default_factory=list)
+    exit_code: int = 0
+
+    def trouble(self, text: str, exit_code: int = 1) -> None:
+        """Note something that is wrong; the gravest exit code stands."""
+        self.notices.append(text)
+        self.exit_code = max(self.exit_code, exit_code)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The days that can be worked on.
+
+    Attributes:
+        yesterday: The newest day that is over.
+        retention_days: How long the store keeps a day; 0 for ever.
+        span: The whole days that the source holds; None if it holds none, or cannot say now.
+    """
+
+    yesterday: dt.date
+    retention_days: int
+    span: DateRange | None
+
+    @property
+    def oldest(self) -> dt.date:
+        """The oldest day that the store keeps."""
+        if not self.retention_days:
+            return dt.date.min
+        return self.yesterday - (self.retention_days - 1) * ONE_DAY
+
+    def raw(self, day: dt.date) -> bool:
+        """Whether raw events of a day can be had."""
+        return self.span is not None and day in self.span
+
+
+def run(
+    pipeline: Pipeline,
+    *,
+    yesterday: dt.date,
+    retention_days: int,
+    recheck_days: int = 0,
+    only_day: dt.date | None = None,
+    progress: Progress | None = None,
+) -> RunReport:
+    """The nightly job: every due day, yesterday last.
+
+    Args:
+        pipeline: What a day's run works with.
+        yesterday: The newest day that is over, fixed before the run.
+        retention_days: How long the store keeps a day; 0 for ever.
+        recheck_days: How many of the newest days are looked at again for late events.
+        only_day: Only what is outstanding of this day.
+        progress: Told of each day, with its number and how many there are.
+
+    Raises:
+        UsageError: ``only_day`` is not over yet, or past the retention.
+        LedgerError: Nothing can be kept without the ledger.
+    """
+    report = RunReport()
+    reach = _reach(pipeline, report, yesterday, retention_days)
+    if only_day is not None:
+        _refuse(DateRange(only_day, only_day), reach)
+        days: Collection[dt.date] = [only_day]
+        if not reach.raw(only_day):
+            _out_of_reach(report, reach, [only_day])
+    else:
+        _forget(pipeline, report, reach)
+        days = _days_in_reach(pipeline, reach)
+        if reach.span is not None and reach.span.last < yesterday:
+            report.trouble(f"stale source: its newest whole day is {reach.span.last}, {yesterday} is over")
+    entries = pipeline.ledger.entries()
+    recheck = DateRange.ending(yesterday, recheck_days) if recheck_days and only_day is None else None
+    report.plan = _plan(pipeline.detectors, entries, days, reach, recheck=recheck)
+    return _work_off(pipeline, report, progress=progress)
+
+
+def backfill(
+    pipeline: Pipeline,
+    days: DateRange,
+    *,
+    yesterday: dt.date,
+    retention_days: int,
+    detectors: Collection[str] | None = None,
+    redo: Redo | None = None,
+    force: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> RunReport:
+    """Work off a range of days.
+
+    Args:
+        pipeline: What a day's run works with.
+        days: The range.
+        yesterday: The newest day that is over, fixed before the run.
+        retention_days: How long the store keeps a day; 0 for ever.
+        detectors: Only these; by default all.
+        redo: ``missing`` only what was never computed, ``failed`` only what failed or was deferred, ``all`` everything
+            again (marked once, so an interrupted one is resumed without it); by default whatever is outstanding.
+        force: Replace even what was computed from more than the source knows now.
+        dry_run: Only plan.
+        progress: Told of each day, with its number and how many there are.
+
+    Raises:
+        UsageError: The range is not over yet or past the retention, or a detector is unknown.
+        LedgerError: Nothing can be kept without the ledger.
+    """
+    report = RunReport()
+    chosen = _chosen(pipeline.detectors, detectors)
+    reach = _reach(pipeline, report, yesterday, retention_days)
+    _refuse(days, reach)
+    _out_of_reach(report, reach, [day for day in days if not reach.raw(day)])
+    if redo == "all" and not dry_run:
+        within = reach.span & days if reach.span is not None else None
+        if within is not None:
+            pipeline.ledger.mark_redo(within, [one.name for one in chosen], [*Status])
+    entries = pipeline.ledger.entries(days)
+    report.plan = _plan(chosen, entries, days, reach, redo=redo)
+    return report if dry_run else _work_off(pipeline, report, force=force, progress=progress)
+
+
+def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int) -> Reach:
+    span = None
+    try:
+        span = pipeline.source.span()
+        if span is None:
+            report.trouble("the source holds no whole day")
+        elif span.last > yesterday + ONE_DAY:
+            report.notices.append(f"the source holds events of {span.last}, which is in the future: look at its clock")
+    except SourceError as error:
+        report.trouble(f"source: {error}", error.exit_code)
+    return Reach(yesterday, retention_days, span)
+
+
+def _refuse(days: DateRange, reach: Reach) -> None:
+    if days.last > reach.yesterday:
+        raise UsageError(
+            f"{days.last} is not over yet", hint=f"The newest day that can be computed is {reach.yesterday}."
+        )
+    if days.first < reach.oldest:
+        raise UsageError(
+            f"{days.first} is past the retention: the store keeps {reach.retention_days} days, back to {reach.oldest}",
+            hint="Set store.retention_days = 0 to keep everything, or begin later.",
+        )
+
+
+def _out_of_reach(report: RunReport, reach: Reach, days: Sequence[dt.date]) -> None:
+    if days and reach.span is not None:
+        count = "1 day is" if len(days) == 1 else f"{len(days)} days are"
+        report.trouble(f"{count} out of reach ({days[0]} to {days[-1]}): the source holds {reach.span}")
+
+
+def _forget(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
+    """Keep the retention, in ledger and store."""
+    if not reach.retention_days:
+        return
+    for entry in pipeline.ledger.expire(reach.oldest):
+        report.trouble(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
+    try:
+        gone = pipeline.store.expire(reach.oldest)
+    except StoreError as error:
+        report.trouble(f"store: {error}", error.exit_code)
+    else:
+        if gone:
+            _log.info("%d rows of days before %s are past the retention and gone", gone, reach.oldest)
+
+
+def _days_in_reach(pipeline: Pipeline, reach: Reach) -> list[dt.date]:
+    """Days the source holds or the ledger knows, within retention, up to yesterday, ascending."""
+    kept = DateRange(reach.oldest, reach.yesterday)
+    held = set(reach.span & kept or ()) if reach.span is not None else set()
+    known = {day for day, _ in pipeline.ledger.entries() if day in kept}
+    return sorted(held | known)
+
+
+def _plan(
+    detectors: Sequence[Detector],
+    entries: Entries,
+    days: Collection[dt.date],
+    reach: Reach,
+    *,
+    redo: Redo | None = None,
+    recheck: DateRange | None = None,
+) -> list[PlannedDay]:
+    plan = []
+    waiting = {day for (day, _), entry in entries.items() if entry.status is Status.STAGED}
+    judged = {day for (day, _), entry in entries.items() if entry.written_version is not None or entry.day in waiting}
+    for day in days:
+        raw = reach.raw(day)
+        due = tuple(
+            one.name
+            for one in detectors
+            if _is_due(entries.get((day, one.name)), one.version, redo)
+            and (raw or (not isinstance(one, EventDetector) and day in judged))
+        )
+        late = raw and recheck is not None and day in recheck
+        if due or late or day in waiting:
+            plan.append(PlannedDay(day, due, raw, late))
+    return plan
+
+
+def _is_due(entry: Entry | None, version: int, redo: Redo | None) -> bool:
+    if redo == "missing":
+        return entry is None
+    if redo == "failed":
+        return entry is not None and entry.status in (Status.FAILED, Status.DEFERRED)
+    return entry is None or redo == "all" or entry.due(version)
+
+
+def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> list[Detector]:
+    known = {one.name for one in detectors}
+    for name in names or ():
+        if name not in known:
+            raise UsageError(f"there is no detector {name!r}", hint=f"Enabled are {', '.join(sorted(known))}.")
+    return [one for one in detectors if not names or one.name in names]
+
+
+def _work_off(
+    pipeline: Pipeline, report: RunReport, *, force: bool = False, progress: Progress | None = None
+) -> RunReport:
+    source_trouble: PatternAggregatesError | None = None
+    refusals = 0
+    untried = 0
+    for number, planned in enumerate(report.plan, 1):
+        raw = planned.raw and source_trouble is None
+        untried += planned.raw and not raw
+        day = pipeline.run_day(
+            planned.day,
+            only=None if planned.late else planned.detectors,
+            raw=raw,
+            late=planned.late,
+            force=force,
+            write=refusals < STORE_TRIES,
+        )
+        report.days.append(day)
+        if isinstance(day.cause, SourceError) and day.cause.retryable:
+            source_trouble = day.cause
+        refusals = refusals + 1 if isinstance(day.cause, StoreError) else 0 if refusals < STORE_TRIES else refusals
+        if day.cause is not None:
+            report.exit_code = max(report.exit_code, day.cause.exit_code)
+        elif day.status not in (DayStatus.WRITTEN, DayStatus.SKIPPED):
+            report.exit_code = max(report.exit_code, 1)
+        if progress is not None:
+            progress(day, number, len(report.plan))
+    if untried:
+        report.notices.append(f"{untried} days were not computed, as the source could not be reached: {source_trouble}")
+    return report

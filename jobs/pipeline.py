@@ -1,0 +1,270 @@
+"""One day, from raw events to stored aggregates: read, detect, checkpoint, write, mark.
+
+Each finding is staged in the ledger as soon as it is there, the store takes the day as one batch, and only then is it
+marked written; so whatever interrupts this, calling it again ends as if nothing had happened. A detector that raises
+costs its own rows, never the others'; a history that cannot be read defers the detectors that need it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import time
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from jobs.events import DayLog
+from jobs.registry import Detector, EventDetector, Finding, HistoryDetector
+from jobs.sources.base import EventSource
+from jobs.window import DayWindow
+from storage.batch import DetectorDay
+from storage.errors import LedgerError, PatternAggregatesError, StoreError
+from storage.ledger import Entry, Ledger, LedgerDay, Models, Status
+from storage.models import REASON_LENGTH, DetectorRunDaily
+from storage.overlay import OverlaidReader
+from storage.store import AggregateStore
+
+_log = logging.getLogger(__name__)
+
+
+class DayStatus(StrEnum):
+    """What became of a day."""
+
+    WRITTEN = "written"  # the store holds everything that was due
+    PARTIAL = "partial"  # some detector failed or was deferred; the rest is written
+    STAGED = "staged"  # found, and kept until the store can be reached
+    FAILED = "failed"  # nothing could be done
+    SKIPPED = "skipped"  # nothing was due
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorReport:
+    """What became of one detector's day."""
+
+    status: str
+    version: int
+    rows: int
+    error: str
+    reason: str
+
+
+@dataclass(slots=True)
+class DayReport:
+    """What became of a day.
+
+    Attributes:
+        day: The local calendar day.
+        status: The outcome.
+        detectors: The outcome of each detector that had something to do.
+        events: Activity events of the day; 0 if they were not read.
+        seconds: How long it took.
+        error: What kept the whole day from being done, if anything did.
+        cause: The error behind it.
+    """
+
+    day: dt.date
+    status: DayStatus = DayStatus.SKIPPED
+    detectors: dict[str, DetectorReport] = field(default_factory=dict)
+    events: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    cause: PatternAggregatesError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """What a day's run works with. Clock, zone, source and store are given; nothing here looks for them.
+
+    Attributes:
+        detectors: The enabled detectors, those that judge events first.
+        source: Raw events.
+        store: Where aggregates go.
+        ledger: What is done.
+        zone: The home's zone.
+        clock: Gives the present instant: for ``computed_at`` only.
+    """
+
+    detectors: Sequence[Detector]
+    source: EventSource
+    store: AggregateStore
+    ledger: Ledger
+    zone: ZoneInfo
+    clock: Callable[[], dt.datetime]
+
+    def run_day(
+        self,
+        day: dt.date,
+        *,
+        only: Collection[str] | None = None,
+        raw: bool = True,
+        late: bool = False,
+        force: bool = False,
+        write: bool = True,
+    ) -> DayReport:
+        """Do what is outstanding of one day, under the lock.
+
+        Args:
+            day: The local calendar day.
+            only: The detectors that may compute; by default all.
+            raw: Whether the source still holds the day; if not, only stored and staged aggregates are worked with.
+            late: Also compute again what was computed from other raw events than the source has now.
+            force: Replace even what was computed from more than the source knows now.
+            write: Whether to try the store.
+
+        Returns:
+            What became of it. Trouble with source or store is reported, not raised.
+
+        Raises:
+            LedgerError: Nothing can be kept without the ledger.
+        """
+        began = time.perf_counter()
+        report = DayReport(day)
+        allowed = [one for one in self.detectors if only is None or one.name in only]
+        with self.ledger.day(day) as work:
+            touched: set[str] = set()
+            try:
+                if raw:
+                    touched |= self._detect(work, report, allowed, late=late, force=force)
+                touched |= self._judge(work, allowed, again=bool(touched))
+            except LedgerError:
+                raise
+            except PatternAggregatesError as error:
+                _log.error("%s: %s", day, error)
+                report.error, report.cause = str(error), error
+            if write:
+                touched |= self._write(work, report)
+            _conclude(report, work, touched)
+        report.seconds = time.perf_counter() - began
+        return report
+
+    def _detect(
+        self, work: LedgerDay, report: DayReport, allowed: Sequence[Detector], *, late: bool, force: bool
+    ) -> set[str]:
+        """Let event detectors that are due see the day's log, and stage what they find. Returns their names."""
+        judges = [one for one in allowed if isinstance(one, EventDetector)]
+        if not late and not any(_due(work, one) for one in judges):
+            return set()
+        window = DayWindow(work.day, self.zone)
+        fingerprint = self.source.fingerprint(window)
+        due = [one for one in judges if _due(work, one) or (late and work.entries[one.name].changed(fingerprint))]
+        if not due:
+            return set()
+        log = self.source.read(window)
+        report.events = len(log.events)
+        for notice in log.notices:
+            _log.warning("%s: %s", work.day, notice)
+        for one in due:
+            entry = work.entries.get(one.name)
+            if entry is not None and not force and _knows_less(log, entry):
+                work.keep(one.name, one.version, fingerprint)
+                _log.warning("%s: %s stays as written: the source knows less of that day now", work.day, one.name)
+                continue
+            facts = _Facts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
+            self._attempt(work, one, partial(one.detect, log), facts, fingerprint)
+        return {one.name for one in due}
+
+    def _judge(self, work: LedgerDay, allowed: Sequence[Detector], *, again: bool) -> set[str]:
+        """Let history detectors read stored and staged aggregates, ``again`` if these changed. Returns their names."""
+        due = [one for one in allowed if isinstance(one, HistoryDetector) and (again or _due(work, one))]
+        if not due:
+            return set()
+        history = OverlaidReader(self.store, self.ledger.staged(self._models()))
+        events = max((entry.events for entry in work.entries.values()), default=0)
+        known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
+        facts = _Facts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
+        for one in due:
+            try:
+                self._attempt(work, one, partial(one.judge, work.day, history), facts, "")
+            except StoreError as error:
+                work.defer(one.name, one.version, f"the history cannot be read: {error}")
+                _log.warning("%s: %s is deferred: %s", work.day, one.name, error)
+        return {one.name for one in due}
+
+    def _attempt(
+        self, work: LedgerDay, one: Detector, find: Callable[[], Finding], facts: _Facts, fingerprint: str
+    ) -> None:
+        """Run one detector and stage what it finds; what it raises is noted and costs nobody else anything."""
+        try:
+            rows, reason = find()
+            run = DetectorRunDaily(
+                date=work.day,
+                detector=one.name,
+                version=one.version,
+                rows=len(rows),
+                events=facts.events,
+                known_seconds=facts.known_seconds,
+                day_seconds=facts.day_seconds,
+                reason=_shortened("; ".join([reason, *facts.notices])),
+                computed_at=self.clock(),
+            )
+            finding = DetectorDay(run, one.model, tuple(rows))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a detector raises is its own affair
+            _log.exception("%s: %s failed", work.day, one.name)
+            work.fail(one.name, one.version, _shortened(f"{type(error).__name__}: {error}"))
+        else:
+            work.stage(finding, fingerprint, facts.samples)
+
+    def _write(self, work: LedgerDay, report: DayReport) -> set[str]:
+        """Hand the store all that waits. Returns the names of the detectors whose findings these are."""
+        batch = work.batch(self._models())
+        if batch is None:
+            return set()
+        try:
+            self.store.replace_day(batch)
+        except PatternAggregatesError as error:
+            _log.error("%s: not written: %s", work.day, error)
+            report.error, report.cause = str(error), error
+        else:
+            work.written(batch)
+        return {finding.run.detector for finding in batch.findings}
+
+    def _models(self) -> Models:
+        return {one.model.measurement: one.model for one in self.detectors}
+
+
+class _Facts(NamedTuple):
+    """What is known of the day that a detector judges."""
+
+    events: int
+    samples: int
+    known_seconds: float
+    day_seconds: float
+    notices: Sequence[str]
+
+
+def _due(work: LedgerDay, one: Detector) -> bool:
+    entry = work.entries.get(one.name)
+    return entry is None or entry.due(one.version)
+
+
+def _knows_less(log: DayLog, entry: Entry) -> bool:
+    """Purged raw events are not late ones: what the store holds was made from more than the source has now."""
+    if entry.written_version is None:
+        return False
+    return log.known_seconds < entry.written_known_seconds or log.samples < entry.written_samples
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
+
+
+def _conclude(report: DayReport, work: LedgerDay, touched: Collection[str]) -> None:
+    """Say what became of the day, from what the ledger says of the detectors that had something to do."""
+    for name in sorted(touched):
+        entry = work.entries[name]
+        report.detectors[name] = DetectorReport(entry.status, entry.version, entry.rows, entry.error, entry.reason)
+    statuses = {work.entries[name].status for name in touched}
+    if Status.STAGED in statuses:
+        report.status = DayStatus.STAGED
+    elif statuses & {Status.FAILED, Status.DEFERRED}:
+        report.status = DayStatus.PARTIAL if Status.WRITTEN in statuses else DayStatus.FAILED
+    elif statuses:
+        report.status = DayStatus.PARTIAL if report.error else DayStatus.WRITTEN
+    elif report.error:
+        report.status = DayStatus.FAILED

@@ -1,0 +1,110 @@
+"""The job's settings, typed. ``storage.settings`` says where they come from; ``config/default.toml`` shows them all."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from pydantic import AfterValidator, Field
+
+from jobs.entities import Kind
+from storage.columns import closest
+from storage.settings import AnyStoreSettings, Section, SqlStoreSettings
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        near = closest(name, available_timezones())
+        raise ValueError(f"{name!r} is no IANA time zone" + (f"; {near}" if near else "")) from error
+    return name
+
+
+def _time(text: str) -> str:
+    try:
+        parsed = dt.time.fromisoformat(text)
+    except ValueError as error:
+        raise ValueError(f"{text!r} is no time of day; write it like 03:30") from error
+    if parsed.tzinfo is not None:
+        raise ValueError("it is a local time of day, without an offset")
+    return text
+
+
+class HomeSettings(Section):
+    """``[home]``: where the home is in time."""
+
+    time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
+
+
+class SimulatedHomeSettings(Section):
+    """``[source]`` of kind simulated_home."""
+
+    kind: Literal["simulated_home"] = "simulated_home"
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
+    events_per_day: Annotated[int, Field(ge=500, le=200_000)] = 10_000
+    first_day: dt.date = dt.date(2025, 1, 1)
+    last_day: dt.date | None = None
+
+
+class HomeAssistantDatabaseSettings(Section):
+    """``[source]`` of kind home_assistant_db."""
+
+    kind: Literal["home_assistant_db"] = "home_assistant_db"
+    url: str
+    registry_dir: str | None = None
+
+
+class CsvFilesSettings(Section):
+    """``[source]`` of kind csv_files."""
+
+    kind: Literal["csv_files"] = "csv_files"
+    path: str
+
+
+SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFilesSettings
+
+
+class LedgerSettings(Section):
+    """``[ledger]``: the book of what is done."""
+
+    path: str = "data/ledger.db"
+
+
+class ScheduleSettings(Section):
+    """``[schedule]``: when the daemon works, and how far back it looks."""
+
+    at: Annotated[str, AfterValidator(_time)] = "03:30"
+    recheck_days: Annotated[int, Field(ge=0, le=60)] = 2
+    catch_up: Literal["all", "latest", "none"] = "all"
+
+
+class OverrideSettings(Section):
+    """``[entities.override."GLOB"]``: what holds for entities whose id matches."""
+
+    kind: Kind | None = None
+    device_class: str | None = None
+    area: str | None = None
+    active_states: tuple[str, ...] | None = None
+    presence: bool | None = None
+
+
+class EntitiesSettings(Section):
+    """``[entities]``: which entities are looked at, and how."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    override: dict[str, OverrideSettings] = Field(default_factory=dict)
+
+
+class Settings(Section):
+    """Everything the job can be told."""
+
+    home: HomeSettings = HomeSettings()
+    source: Annotated[SourceSettings, Field(discriminator="kind")] = SimulatedHomeSettings()
+    store: AnyStoreSettings = SqlStoreSettings()
+    ledger: LedgerSettings = LedgerSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    entities: EntitiesSettings = EntitiesSettings()
+    detectors: dict[str, dict[str, Any]] = Field(default_factory=dict)

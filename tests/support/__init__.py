@@ -1,0 +1,1 @@
+"""Factories and fault wrappers that tests share."""
