@@ -306,17 +306,17 @@ def _database(bucket: str) -> dict[str, str]:
 
 def _words(error: BaseException) -> str:
     """What went wrong on the way, without urllib3's reprs of its own objects."""
-    if isinstance(error, trouble.ConnectTimeoutError):
-        return "no connection in time"
+    cause = error.__cause__ or error.__context__
     if isinstance(error, trouble.NameResolutionError):
         return "its name is not known"
+    if isinstance(error, trouble.NewConnectionError):
+        return (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
+    if isinstance(error, trouble.ConnectTimeoutError):
+        return "no connection in time"
     if isinstance(error, trouble.TimeoutError):
         return "no answer in time"
     if isinstance(error, trouble.ProxyError):
         return f"the proxy does not help: {_words(error.original_error)}"
-    cause = error.__cause__ or error.__context__
-    if isinstance(error, trouble.NewConnectionError) and isinstance(cause, OSError):
-        return cause.strerror or str(cause)
     return str(error).strip() or type(error).__name__
 
 
