@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
@@ -17,7 +18,7 @@ from jobs.pipeline import DayReport, DayStatus, Pipeline
 from jobs.registry import Detector, EventDetector
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError
-from storage.ledger import Entry, Status
+from storage.ledger import Entry, Status, basis
 
 _log = logging.getLogger(__name__)
 
@@ -173,7 +174,10 @@ def backfill(
             pipeline.ledger.mark_redo(within, [one.name for one in chosen], [*Status])
     entries = pipeline.ledger.entries(days)
     report.plan = _plan(chosen, entries, days, reach, redo=redo)
-    return report if dry_run else _work_off(pipeline, report, force=force, progress=progress)
+    if dry_run:
+        return report
+    narrowed = detectors is not None or redo in ("missing", "failed")
+    return _work_off(pipeline, report, narrowed=narrowed, force=force, progress=progress)
 
 
 def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int) -> Reach:
@@ -240,28 +244,34 @@ def _plan(
     recheck: DateRange | None = None,
 ) -> list[PlannedDay]:
     plan = []
-    waiting = {day for (day, _), entry in entries.items() if entry.status is Status.STAGED}
-    judged = {day for (day, _), entry in entries.items() if entry.written_version is not None or entry.day in waiting}
+    by_day: dict[dt.date, dict[str, Entry]] = defaultdict(dict)
+    for (day, name), entry in entries.items():
+        by_day[day][name] = entry
     for day in days:
-        raw = reach.raw(day)
-        due = tuple(
-            one.name
-            for one in detectors
-            if _is_due(entries.get((day, one.name)), one.version, redo)
-            and (raw or (not isinstance(one, EventDetector) and day in judged))
-        )
+        known, raw = by_day[day], reach.raw(day)
+        due = tuple(one.name for one in detectors if _is_due(one, known, raw=raw, redo=redo))
         late = raw and recheck is not None and day in recheck
-        if due or late or day in waiting:
+        if due or late or any(entry.status is Status.STAGED for entry in known.values()):
             plan.append(PlannedDay(day, due, raw, late))
     return plan
 
 
-def _is_due(entry: Entry | None, version: int, redo: Redo | None) -> bool:
+def _is_due(one: Detector, known: Mapping[str, Entry], *, raw: bool, redo: Redo | None) -> bool:
+    """Whether a detector has to compute a day of which the ledger knows some entries."""
+    entry = known.get(one.name)
+    if isinstance(one, EventDetector):
+        if not raw:
+            return False
+        changed = False  # only the source knows, and it is asked about the newest days
+    else:
+        if not raw and not known:
+            return False
+        changed = entry is not None and entry.changed(basis(known.values()))
     if redo == "missing":
         return entry is None
     if redo == "failed":
         return entry is not None and entry.status in (Status.FAILED, Status.DEFERRED)
-    return entry is None or redo == "all" or entry.due(version)
+    return entry is None or redo == "all" or changed or entry.due(one.version)
 
 
 def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> list[Detector]:
@@ -273,8 +283,14 @@ def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> lis
 
 
 def _work_off(
-    pipeline: Pipeline, report: RunReport, *, force: bool = False, progress: Progress | None = None
+    pipeline: Pipeline,
+    report: RunReport,
+    *,
+    narrowed: bool = False,
+    force: bool = False,
+    progress: Progress | None = None,
 ) -> RunReport:
+    """Do what is planned. Only a narrowed plan binds the day's run, which else looks for itself what is due by then."""
     source_trouble: PatternAggregatesError | None = None
     refusals = 0
     untried = 0
@@ -283,7 +299,7 @@ def _work_off(
         untried += planned.raw and not raw
         day = pipeline.run_day(
             planned.day,
-            only=None if planned.late else planned.detectors,
+            only=planned.detectors if narrowed else None,
             raw=raw,
             late=planned.late,
             force=force,

@@ -23,7 +23,7 @@ from jobs.sources.base import EventSource
 from jobs.window import DayWindow
 from storage.batch import DetectorDay
 from storage.errors import LedgerError, PatternAggregatesError, StoreError
-from storage.ledger import Entry, Ledger, LedgerDay, Models, Status
+from storage.ledger import Entry, Ledger, LedgerDay, Models, Status, basis
 from storage.models import REASON_LENGTH, DetectorRunDaily
 from storage.overlay import OverlaidReader
 from storage.store import AggregateStore
@@ -129,7 +129,7 @@ class Pipeline:
             try:
                 if raw:
                     touched |= self._detect(work, report, allowed, late=late, force=force)
-                touched |= self._judge(work, allowed, again=bool(touched))
+                touched |= self._judge(work, allowed)
             except LedgerError:
                 raise
             except PatternAggregatesError as error:
@@ -167,9 +167,14 @@ class Pipeline:
             self._attempt(work, one, partial(one.detect, log), facts, fingerprint)
         return {one.name for one in due}
 
-    def _judge(self, work: LedgerDay, allowed: Sequence[Detector], *, again: bool) -> set[str]:
-        """Let history detectors read stored and staged aggregates, ``again`` if these changed. Returns their names."""
-        due = [one for one in allowed if isinstance(one, HistoryDetector) and (again or _due(work, one))]
+    def _judge(self, work: LedgerDay, allowed: Sequence[Detector]) -> set[str]:
+        """Let history detectors read stored and staged aggregates, again if the day's changed. Returns their names."""
+        judged = basis(work.entries.values())
+        due = [
+            one
+            for one in allowed
+            if isinstance(one, HistoryDetector) and (_due(work, one) or work.entries[one.name].changed(judged))
+        ]
         if not due:
             return set()
         history = OverlaidReader(self.store, self.ledger.staged(self._models()))
@@ -178,7 +183,7 @@ class Pipeline:
         facts = _Facts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
         for one in due:
             try:
-                self._attempt(work, one, partial(one.judge, work.day, history), facts, "")
+                self._attempt(work, one, partial(one.judge, work.day, history), facts, judged)
             except StoreError as error:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
                 _log.warning("%s: %s is deferred: %s", work.day, one.name, error)

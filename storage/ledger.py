@@ -13,6 +13,7 @@ dies at, the same call again ends as if nothing had happened.
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
@@ -112,6 +113,12 @@ class Entry:
         if self.redo or self.status in (Status.FAILED, Status.DEFERRED):
             return True
         return self.version != version and self.kept.split(" ")[0] != str(version)
+
+
+def basis(entries: Iterable[Entry]) -> str:
+    """A fingerprint of what a day's history detectors judge: the attempts of those that saw raw events."""
+    seen = sorted((one.detector, one.version, one.fingerprint) for one in entries if one.samples)
+    return hashlib.blake2b(repr(seen).encode(), digest_size=8).hexdigest()
 
 
 _ENTRY = sa.Table(

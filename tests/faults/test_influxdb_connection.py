@@ -300,7 +300,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     try:
         made = subprocess.run([*command.split(), "-keyout", "-"], capture_output=True, check=True)
     except FileNotFoundError:
-        pytest.skip("there is no openssl to make a certificate with")
+        pytest.skip("not here: openssl, to make a certificate with")
     file.write_bytes(made.stdout)
     return file
 

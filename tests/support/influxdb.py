@@ -189,7 +189,7 @@ def running(major: str, folder: Path) -> Iterator[LiveServer]:
 
 @contextmanager
 def _container(major: str) -> Iterator[LiveServer]:
-    reason = f"no InfluxDB {major}.x: INFLUXDB_TEST_URL names none, no influxd on PATH is one, and "
+    reason = f"not here: InfluxDB {major}.x: INFLUXDB_TEST_URL names none, no influxd on PATH is one, and "
     try:
         import docker  # noqa: PLC0415 - only where nothing else is at hand
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - likewise

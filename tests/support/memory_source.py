@@ -1,0 +1,100 @@
+"""An ``EventSource`` whose raw rows lie in a list: tests add and take away rows between two reads."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from jobs.entities import Description, EntityRules
+from jobs.events import DEVICE, DayLog, Recording, SampleBuilder
+from jobs.window import DayWindow, from_instant
+from storage.dates import DateRange
+from storage.errors import SourceError
+
+
+class Row(NamedTuple):
+    """One raw sample."""
+
+    at: int
+    entity_id: str
+    state: str | None
+    cause: int = DEVICE
+
+
+class MemorySource:
+    """Raw rows in a list, in any order.
+
+    Args:
+        zone: The home's zone.
+        rows: The rows.
+        runs: (start, end) of each run of the recorder; by default everything from the first row to the last is known,
+            and no recorder ever started.
+        about: What is known of entities beside their ids.
+        rules: How entities are classed.
+
+    Attributes:
+        rows: May be changed at any time.
+        held: What ``span`` says, where a test sets it.
+        error: What the next calls raise, where a test sets it.
+        reads: How often a day was read.
+    """
+
+    def __init__(
+        self,
+        zone: ZoneInfo,
+        rows: Iterable[Row] = (),
+        *,
+        runs: Iterable[tuple[int, int]] | None = None,
+        about: Iterable[Description] = (),
+        rules: EntityRules | None = None,
+    ) -> None:
+        self.rows = list(rows)
+        self.held: DateRange | None = None
+        self.error: SourceError | None = None
+        self.reads = 0
+        self._zone = zone
+        self._runs = None if runs is None else sorted(runs)
+        self._about = list(about)
+        self._rules = rules or EntityRules()
+
+    def close(self) -> None:
+        """See ``EventSource.close``."""
+
+    def read(self, window: DayWindow) -> DayLog:
+        """See ``EventSource.read``."""
+        self._stumble()
+        self.reads += 1
+        builder = SampleBuilder()
+        for about in self._about:
+            builder.describe(about)
+        for row in self.rows:
+            builder.add(*row)
+        starts = [start for start, _ in self._runs or ()]
+        return Recording.of(builder.build(self._known(), starts), self._rules).day(window)
+
+    def fingerprint(self, window: DayWindow) -> str:
+        """See ``EventSource.fingerprint``."""
+        self._stumble()
+        rows = sorted((row for row in self.rows if window.start <= row.at < window.end), key=repr)
+        return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
+
+    def span(self) -> DateRange | None:
+        """See ``EventSource.span``: what a test has set, else from the first known day to the last."""
+        self._stumble()
+        known = self._known()
+        if self.held is not None or not known:
+            return self.held
+        first, last = (from_instant(at).astimezone(self._zone).date() for at in (known[0][0], known[-1][1]))
+        return DateRange(first, last)
+
+    def _known(self) -> list[tuple[int, int]]:
+        if self._runs is not None:
+            return self._runs
+        instants = [row.at for row in self.rows]
+        return [(min(instants), max(instants))] if instants else []
+
+    def _stumble(self) -> None:
+        if self.error is not None:
+            raise self.error
