@@ -145,6 +145,7 @@ class Entity:
         active_states: The states in which it is on, open, home, playing ...
         presence: Whether it shows that somebody is around (motion, occupancy, presence, door).
         reason: Why it is classed so, in words.
+        by_states: Whether that depends on the states it takes.
     """
 
     entity_id: str
@@ -156,6 +157,7 @@ class Entity:
     active_states: frozenset[str]
     presence: bool
     reason: str
+    by_states: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,12 +185,13 @@ class EntityRules:
     exclude: tuple[str, ...] = ()
     override: Mapping[str, Override] = field(default_factory=dict)
 
-    def classify(self, about: Description, states: Collection[str]) -> Entity:
+    def classify(self, about: Description, states: Collection[str] | None = None) -> Entity:
         """Class one entity.
 
         Args:
             about: What the source knows of it.
-            states: The different states that were seen of it; only looked at where the rest does not decide.
+            states: The different states that were seen of it, where the rest does not decide; until they are known,
+                such an entity may be activity.
         """
         override = Override()
         for glob, candidate in self.override.items():
@@ -197,9 +200,10 @@ class EntityRules:
         domain, dot, _ = about.entity_id.partition(".")
         domain = domain if dot and domain else "other"
         device_class = override.device_class or about.device_class
-        kind, reason = self._kind(about, domain, device_class, states)
-        if override.kind is not None and kind is not override.kind and not tag_fault(about.entity_id):
-            kind, reason = override.kind, "the settings say so"
+        decided = self._kind(about, domain, device_class)
+        if override.kind is not None and not tag_fault(about.entity_id):
+            decided = override.kind, "the settings say so"
+        kind, reason = decided or _kind_by_states(states)
         area = override.area or about.area_id
         if area is not None and tag_fault(area):
             area = None
@@ -215,11 +219,12 @@ class EntityRules:
             active_states=active,
             presence=presence if override.presence is None else override.presence,
             reason=reason,
+            by_states=decided is None,
         )
 
     def _kind(  # noqa: C901, PLR0911 - a list of rules in order, the first that fits decides
-        self, about: Description, domain: str, device_class: str | None, states: Collection[str]
-    ) -> tuple[Kind, str]:
+        self, about: Description, domain: str, device_class: str | None
+    ) -> tuple[Kind, str] | None:
         if fault := tag_fault(about.entity_id):
             return Kind.IGNORED, f"its id cannot be kept: it {fault}"
         if any(fnmatchcase(about.entity_id, glob) for glob in self.exclude):
@@ -240,10 +245,12 @@ class EntityRules:
             return Kind.ACTIVITY, "it has a list of options"
         if domain == "sensor" and device_class:
             return Kind.READING, f"a {device_class}"
-        return _kind_by_states(states)
+        return None
 
 
-def _kind_by_states(states: Collection[str]) -> tuple[Kind, str]:
+def _kind_by_states(states: Collection[str] | None) -> tuple[Kind, str]:
+    if states is None:
+        return Kind.ACTIVITY, "its states are not known yet"
     known = [state for state in states if state not in GAPS]
     if not known:
         return Kind.IGNORED, "no known state was seen"

@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -120,6 +120,20 @@ class Spells:
         )
 
 
+class Bridges(NamedTuple):
+    """Gaps of at most 5 minutes, across which a state is taken to have gone on.
+
+    Attributes:
+        entity: Index into the log's entities, shape (n,).
+        start: When the state ceased to be known, shape (n,).
+        end: When a state was seen again, shape (n,).
+    """
+
+    entity: Codes
+    start: Instants
+    end: Instants
+
+
 @dataclass(frozen=True, slots=True)
 class DayLog:
     """Everything a detector may know of one day.
@@ -150,7 +164,7 @@ class DayLog:
         return float((self.known[:, 1] - self.known[:, 0]).sum()) / SECOND
 
 
-def trace(samples: Samples, activity: Flags) -> tuple[Events, Spells]:
+def trace(samples: Samples, activity: Flags) -> tuple[Events, Spells, Bridges]:
     """Apply the rules of activity to a recording.
 
     Args:
@@ -158,8 +172,8 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, Spells]:
         activity: Which entities to follow, shape (number of entities,).
 
     Returns:
-        Events in order of time, and spells ordered by entity and start. A spell that goes on ends at the end of the
-        known time it lies in, unfinished.
+        Events in order of time, spells ordered by entity and start, and the gaps that spells go across. A spell that
+        goes on ends at the end of the known time it lies in, unfinished.
     """
     followed = np.flatnonzero(activity[samples.entity]) if len(samples.at) else np.empty(0, np.int64)
     order = followed[np.lexsort((samples.at[followed], samples.entity[followed]))]  # stable: ties keep their order
@@ -183,9 +197,11 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, Spells]:
 
     event = near & ~same & ~settling
     begins = np.flatnonzero(~(near & same))
+    bridged = near & (gap_from != NEVER)
     return (
         _events(now, who, what, samples.cause[order][seen], event),
         _spells(now, who, what, event, begins, gap_from, lost_at),
+        Bridges(who[bridged], gap_from[bridged], now[bridged]),
     )
 
 
@@ -195,9 +211,12 @@ def _lost_at(at: Instants, entity: Codes, state: Codes, seen: NDArray[np.int64],
     inside = np.minimum(after, len(at) - 1)
     is_gap = (after < len(at)) & (entity[inside] == entity[seen]) & (state[inside] == GAP)
     by_gap = np.where(is_gap, at[inside], NEVER)
-    ends = np.append(known[:, 1], NEVER)
-    by_end: Instants = ends[np.searchsorted(known[:, 1], at[seen], side="left")]
-    return np.minimum(by_gap, by_end)
+    if not len(known):
+        return by_gap
+    run = np.searchsorted(known[:, 0], at[seen], side="right") - 1
+    end: Instants = known[np.maximum(run, 0), 1]  # a state from before the first run, told by a later row, holds on
+    lost: Instants = np.minimum(by_gap, np.maximum(end, at[seen]))  # one seen between two runs is lost at once
+    return lost
 
 
 def _events(now: Instants, who: Codes, what: Codes, cause: NDArray[np.int8], event: Flags) -> Events:
@@ -216,9 +235,9 @@ def _spells(  # noqa: PLR0917 - parallel columns
     lost_at: Instants,
 ) -> Spells:
     """Each spell reaches to the entity's next one, or to where knowledge ends."""
-    following = np.append(begins[1:], -1)
-    last_sample = np.append(begins[1:], len(now)) - 1
-    has_next = (following >= 0) & (who[following] == who[begins]) if len(begins) else np.zeros(0, np.bool_)
+    following = np.append(begins[1:], -1)[: len(begins)]
+    last_sample = np.append(begins[1:], len(now))[: len(begins)] - 1
+    has_next = (following >= 0) & (who[following] == who[begins])
     finished = has_next & event[following]
     unfinished_end = np.where(has_next, np.minimum(gap_from[following], now[following]), lost_at[last_sample])
     return Spells(
@@ -231,66 +250,80 @@ def _spells(  # noqa: PLR0917 - parallel columns
     )
 
 
-def classify(samples: Samples, rules: EntityRules) -> tuple[Entity, ...]:
-    """Class each entity of a recording, by what is known of it and by the states it took."""
-    seen: list[list[str]] = [[] for _ in samples.entities]
-    width = len(samples.states) + 1  # a gap takes the place before the first state
-    for pair in np.unique(samples.entity.astype(np.int64) * width + samples.state + 1).tolist():
-        entity, state = divmod(pair, width)
-        if state:
-            seen[entity].append(samples.states[state - 1])
-    return tuple(rules.classify(about, states) for about, states in zip(samples.entities, seen, strict=True))
-
-
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A whole recording, traced once, from which any day can be cut.
 
     Attributes:
         samples: The raw samples, with entities ascending by id.
-        entities: How each is classed.
-        events: All activity events.
-        spells: All spells.
+        rules: How entities are classed. What their states decide is decided day by day.
+        entities: How each is classed as far as its states do not matter; what may be activity is followed.
+        events: All events of what may be activity.
+        spells: All its spells.
+        bridges: The short gaps that these go across.
     """
 
     samples: Samples
+    rules: EntityRules
     entities: tuple[Entity, ...]
     events: Events
     spells: Spells
+    bridges: Bridges
 
     @classmethod
     def of(cls, samples: Samples, rules: EntityRules) -> Recording:
         """Class the entities of a recording and trace it."""
         samples = _sorted_by_id(samples)
-        entities = classify(samples, rules)
-        activity = np.array([entity.kind is Kind.ACTIVITY for entity in entities], np.bool_)
-        return cls(samples, entities, *trace(samples, activity))
+        entities = tuple(rules.classify(about) for about in samples.entities)
+        return cls(samples, rules, entities, *trace(samples, _activity(entities)))
 
     def day(self, window: DayWindow, notices: Iterable[str] = ()) -> DayLog:
         """What is known of one day, and nothing that happened after it."""
         events = self.events[slice(*np.searchsorted(self.events.at, (window.start, window.end)))]
+        spells = self._spells(window)
+        entities = self._classed(spells)
+        activity = _activity(entities)
         known = np.clip(self.samples.known, window.start, window.end)
-        known = known[known[:, 0] < known[:, 1]]
-        spells = self.spells
-        spells = spells[(spells.start < window.end) & (spells.end >= window.start)]
-        later = spells.end >= window.end
         return DayLog(
             window=window,
-            entities=self.entities,
+            entities=entities,
             states=tuple(self.samples.states),
-            events=events,
-            spells=Spells(
-                entity=spells.entity,
-                state=spells.state,
-                start=spells.start,
-                end=np.minimum(spells.end, window.end),
-                begun=spells.begun,
-                finished=spells.finished & ~later,
-            ),
-            known=known,
+            events=events[activity[events.entity]],
+            spells=spells[activity[spells.entity]],
+            known=known[known[:, 0] < known[:, 1]],
             samples=int(np.count_nonzero((self.samples.at >= window.start) & (self.samples.at < window.end))),
             notices=tuple(notices),
         )
+
+    def _spells(self, window: DayWindow) -> Spells:
+        """The spells that touch a day, as they stood when it ended."""
+        spells = self.spells[(self.spells.start < window.end) & (self.spells.end >= window.start)]
+        later = spells.end >= window.end
+        end = np.minimum(spells.end, window.end)
+        # Who is in a gap at that moment is not known to be seen again soon.
+        open_gaps = (self.bridges.start < window.end) & (self.bridges.end >= window.end)
+        lost = dict(zip(self.bridges.entity[open_gaps].tolist(), self.bridges.start[open_gaps].tolist(), strict=True))
+        for place in np.flatnonzero(later & np.isin(spells.entity, list(lost))).tolist():
+            end[place] = max(lost[int(spells.entity[place])], int(spells.start[place]))
+        return Spells(spells.entity, spells.state, spells.start, end, spells.begun, spells.finished & ~later)
+
+    def _classed(self, spells: Spells) -> tuple[Entity, ...]:
+        """How each entity is classed on a day, by the states it was in."""
+        seen: dict[int, list[str]] = {code: [] for code, entity in enumerate(self.entities) if entity.by_states}
+        if not seen:
+            return self.entities
+        width = len(self.samples.states)
+        for pair in np.unique(spells.entity.astype(np.int64) * width + spells.state).tolist():
+            if pair // width in seen:
+                seen[pair // width].append(self.samples.states[pair % width])
+        classed = list(self.entities)
+        for code, states in seen.items():
+            classed[code] = self.rules.classify(self.samples.entities[code], states)
+        return tuple(classed)
+
+
+def _activity(entities: Sequence[Entity]) -> Flags:
+    return np.array([entity.kind is Kind.ACTIVITY for entity in entities], np.bool_)
 
 
 def _sorted_by_id(samples: Samples) -> Samples:

@@ -15,7 +15,7 @@ import pkgutil
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -49,9 +49,20 @@ class Finding(NamedTuple):
 class EventDetector(Protocol):
     """Judges a day by its events: a function of the log only."""
 
-    name: ClassVar[str]
-    version: ClassVar[int]
-    model: ClassVar[type[DailyAggregate]]
+    @property
+    def name(self) -> str:
+        """One word for file, settings table, measurement prefix and log field."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised when the same day would give other rows."""
+        ...
+
+    @property
+    def model(self) -> type[DailyAggregate]:
+        """The class of its rows."""
+        ...
 
     def detect(self, log: DayLog) -> Finding:
         """The day's rows."""
@@ -62,9 +73,20 @@ class EventDetector(Protocol):
 class HistoryDetector(Protocol):
     """Judges a day by stored aggregates, so it needs no raw events, then or later."""
 
-    name: ClassVar[str]
-    version: ClassVar[int]
-    model: ClassVar[type[DailyAggregate]]
+    @property
+    def name(self) -> str:
+        """One word for file, settings table, measurement prefix and log field."""
+        ...
+
+    @property
+    def version(self) -> int:
+        """Raised when the same day would give other rows."""
+        ...
+
+    @property
+    def model(self) -> type[DailyAggregate]:
+        """The class of its rows."""
+        ...
 
     def judge(self, day: dt.date, history: AggregateReader) -> Finding:
         """The day's rows, from what is stored (or staged) of this and earlier days."""
@@ -119,7 +141,9 @@ def load(settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Regist
     for name, (cls, origin) in found.items():
         parameters = dict(settings.get(name, {}))
         enabled = parameters.pop("enabled", True)
-        if not isinstance(enabled, bool):
+        try:
+            enabled = TypeAdapter(bool).validate_python(enabled)
+        except ValidationError:
             problems.append(f"detectors.{name}.enabled: must be true or false")
         instance, faults = _build(cls, name, parameters)
         problems += faults
@@ -173,7 +197,7 @@ def _fault(cls: Any) -> str:  # noqa: ANN401, PLR0911 - it may be anything; the 
     name, version, model = (getattr(cls, attribute, None) for attribute in ("name", "version", "model"))
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return f"its name {name!r} is not lower-case letters, digits and underscores"
-    if not isinstance(version, int) or version < 1:
+    if type(version) is not int or version < 1:
         return f"its version {version!r} is no positive whole number"
     if not isinstance(model, type) or not issubclass(model, DailyAggregate):
         return "its model is no DailyAggregate"
@@ -190,14 +214,13 @@ def _fault(cls: Any) -> str:  # noqa: ANN401, PLR0911 - it may be anything; the 
 
 def _build(cls: Any, name: str, parameters: dict[str, Any]) -> tuple[Detector | None, list[str]]:  # noqa: ANN401 - a detector class
     known = [field.name for field in dataclasses.fields(cls)]
-    unknown = [key for key in parameters if key not in known]
-    if unknown:
-        hints = [closest(key, (*known, "enabled")) for key in unknown]
-        return None, [
-            f"detectors.{name}.{key}: unknown key" + (f"; {hint}" if hint else "")
-            for key, hint in zip(unknown, hints, strict=True)
-        ]
+    faults = []
+    for key in (key for key in parameters if key not in known):
+        hint = closest(key, (*known, "enabled"))
+        faults.append(f"detectors.{name}.{key}: unknown key" + (f"; {hint}" if hint else ""))
+    built = None
     try:
-        return TypeAdapter(cls).validate_python(parameters), []
+        built = TypeAdapter(cls).validate_python({key: parameters[key] for key in known if key in parameters})
     except ValidationError as error:
-        return None, [f"detectors.{name}.{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()]
+        faults += [f"detectors.{name}.{'.'.join(map(str, part['loc']))}: {part['msg']}" for part in error.errors()]
+    return (None if faults else built), faults

@@ -52,7 +52,7 @@ class HomeAssistantDatabaseSettings(Section):
     """``[source]`` of kind home_assistant_db."""
 
     kind: Literal["home_assistant_db"] = "home_assistant_db"
-    url: str
+    url: Annotated[str, Field(repr=False)]  # it may hold a password
     registry_dir: str | None = None
 
 

@@ -12,7 +12,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -67,8 +67,9 @@ def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind
     plain = typing.get_origin(annotation) or annotation
     if plain in (list, dict, tuple):
         return Kind.JSON, optional
-    if plain is typing.Literal:
-        return Kind.TEXT, optional
+    types_within = {type(value) for value in _choices(plain, annotation)}
+    if len(types_within) == 1:
+        (plain,) = types_within
     for candidate, kind in (
         ((dt.datetime, str), Kind.TEXT),
         ((dt.date,), Kind.DATE),
@@ -81,6 +82,15 @@ def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind
     raise TypeError(f"{model.__qualname__}.{name}: no store can keep a {plain}; use int, float, str, list or dict")
 
 
+def _choices(plain: Any, annotation: Any) -> Iterable[Any]:  # noqa: ANN401 - type forms
+    """The values that a Literal or an enumeration admits, as they are kept; none for any other type."""
+    if plain is typing.Literal:
+        return typing.get_args(annotation)
+    if isinstance(plain, type) and issubclass(plain, Enum):
+        return [member.value for member in plain]
+    return ()
+
+
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """A JSON field as it is kept: compact, unicode as it is, keys in the order given."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -89,26 +99,18 @@ def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
 from_json = pydantic_core.from_json  # four times as fast as json.loads, which a range of 90 days makes felt
 
 
-@cache
-def _encoders(model: type[DailyAggregate]) -> tuple[tuple[str, Any], ...]:
-    casts: dict[Kind, Any] = {
-        Kind.DATE: dt.date.isoformat,
-        Kind.INTEGER: int,
-        Kind.FLOAT: float,
-        Kind.TEXT: _text,
-        Kind.TAG: str,
-        Kind.JSON: to_json,
-    }
-    return tuple((column.name, casts[column.kind]) for column in columns(model))
-
-
-def _text(value: Any) -> str:  # noqa: ANN401 - text, an enumeration or an instant
-    return value.isoformat() if isinstance(value, dt.datetime) else str(value)
-
-
 def encode(row: DailyAggregate) -> dict[str, Scalar]:
     """A row as plain scalars by column name; every type as the model declares it, absent values as None."""
-    return {name: None if (value := getattr(row, name)) is None else cast(value) for name, cast in _encoders(type(row))}
+    values = row.model_dump(mode="json")
+    for name in _json_fields(type(row)):
+        if values[name] is not None:
+            values[name] = to_json(values[name])
+    return values
+
+
+@cache
+def _json_fields(model: type[DailyAggregate]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns(model) if column.kind is Kind.JSON)
 
 
 @cache
@@ -123,12 +125,11 @@ def decode(model: type[A], records: Iterable[Mapping[str, Any]]) -> list[A]:
     Raises:
         StoreCorrupt: A record does not satisfy its model; the message names measurement, date and tags.
     """
-    json_fields = [column.name for column in columns(model) if column.kind is Kind.JSON]
     raw = []
     for record in records:
         fields = dict(record)
-        for name in json_fields:
-            if isinstance(text := fields[name], str):
+        for name in _json_fields(model):
+            if isinstance(text := fields.get(name), str):
                 try:
                     fields[name] = from_json(text)
                 except ValueError as error:

@@ -12,7 +12,8 @@ from storage.errors import UsageError
 
 ONE_DAY = dt.timedelta(days=1)
 
-_RELATIVE = re.compile(r"-(\d{1,5})d")
+_ABSOLUTE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_RELATIVE = re.compile(r"-(\d{1,5})d", re.ASCII)
 
 
 def parse_day(text: str | dt.date, *, today: dt.date | None = None) -> dt.date:
@@ -27,17 +28,15 @@ def parse_day(text: str | dt.date, *, today: dt.date | None = None) -> dt.date:
         return text.date()
     if isinstance(text, dt.date):
         return text
-    if today is not None:
-        relative = {"today": 0, "yesterday": 1}.get(text)
-        if matched := _RELATIVE.fullmatch(text):
-            relative = int(matched[1])
-        if relative is not None:
-            return today - relative * ONE_DAY
+    relative = {"today": 0, "yesterday": 1}.get(text)
+    if matched := _RELATIVE.fullmatch(text):
+        relative = int(matched[1])
     try:
-        if len(text) != len("YYYY-MM-DD"):
-            raise ValueError("not ten characters")  # noqa: TRY301 - fromisoformat also takes 20250101 and 2025-W01-1
-        return dt.date.fromisoformat(text)
-    except ValueError as error:
+        if today is not None and relative is not None:
+            return today - relative * ONE_DAY
+        year, month, day = (int(part) for part in _ABSOLUTE.fullmatch(text).groups())  # type: ignore[union-attr]
+        return dt.date(year, month, day)
+    except (AttributeError, ValueError, OverflowError) as error:  # no match, no such day, before the calendar
         also = "" if today is None else ", yesterday or -7d"
         raise UsageError(f"{text!r} is no day", hint=f"Write it as YYYY-MM-DD{also}.") from error
 

@@ -189,7 +189,7 @@ class SequenceDaily(DailyAggregate):
 
     Attributes:
         sequence_id: The first 16 hex digits of the SHA-256 of ``sequence`` as compact UTF-8 JSON.
-        sequence: Steps ``entity_id:state`` in order.
+        sequence: 2 to 5 steps ``entity_id:state`` in order.
         frequency: Occurrences that do not overlap.
         avg_duration_seconds: Mean time from the first step to the last.
         confidence: Wilson 95 % lower bound of how often the last step follows the ones before it.
@@ -197,7 +197,7 @@ class SequenceDaily(DailyAggregate):
 
     measurement: ClassVar[str] = "sequence_daily"
     sequence_id: Tag
-    sequence: Annotated[list[str], Field(min_length=2), SmallJson]
+    sequence: Annotated[list[str], Field(min_length=2, max_length=5), SmallJson]
     frequency: Count
     avg_duration_seconds: Seconds
     confidence: Share

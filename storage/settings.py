@@ -1,9 +1,8 @@
 """Where settings come from, how they are checked, and what a store needs of them.
 
 Three places, the later winning: one TOML file, environment variables ``PATTERN_AGGREGATES__SECTION__KEY``, and secret
-files ``/run/secrets/pattern_aggregates__section__key``. A value from the last two is read as TOML where it is TOML
-(numbers, lists), else as text. Every problem is reported at once, with the nearest known name; values never appear in
-an error.
+files ``/run/secrets/pattern_aggregates__section__key``. Every problem is reported at once, with the nearest known name;
+values never appear in an error.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ import os
 import tomllib
 import typing
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -39,7 +38,7 @@ class SqlStoreSettings(Section):
     """``[store]`` of kind sql: any SQLAlchemy URL; ``retention_days`` 0 keeps everything."""
 
     kind: Literal["sql"] = "sql"
-    url: str = "sqlite:///data/aggregates.db"
+    url: Annotated[str, Field(repr=False)] = "sqlite:///data/aggregates.db"  # it may hold a password
     retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
 
 
@@ -83,7 +82,7 @@ class Document:
         origin: Where the values come from, for messages.
     """
 
-    values: Mapping[str, Any]
+    values: Mapping[str, Any] = field(repr=False)  # secrets among them
     base: Path
     origin: str
 
@@ -121,10 +120,16 @@ def _overrides(environ: Mapping[str, str], secrets: Path) -> Iterator[tuple[str,
     if secrets.is_dir():
         for file in sorted(secrets.iterdir()):
             if file.name.upper().startswith(PREFIX) and file.is_file():
-                yield file.name.upper(), file.read_text(encoding="utf-8").strip()
+                try:
+                    yield file.name.upper(), file.read_text(encoding="utf-8").strip()
+                except (OSError, UnicodeDecodeError) as error:
+                    raise SettingsError(f"the secret {file.name} cannot be read as text") from error
 
 
 def _value(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    """Lists, tables and quoted texts as TOML; anything else stays text, which pydantic reads as the type it wants."""
+    if text[:1] not in ("[", "{", '"', "'"):
+        return text
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -164,6 +169,8 @@ def _problem(model: type[BaseModel], location: tuple[str | int, ...], kind: str,
     if kind == "extra_forbidden":
         near = closest(str(location[-1]), known)
         return f"{path}: unknown key" + (f"; {near}" if near else "")
+    if kind == "union_tag_invalid":
+        return f"{path}.kind: there is no such kind; there are {message.rpartition(': ')[2]}"
     return f"{path}: {message.removeprefix('Value error, ')}"
 
 

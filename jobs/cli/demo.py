@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
@@ -26,6 +27,9 @@ from storage.query import AggregateQuery, State
 MARK = "# Made by `pattern-aggregates demo`."
 ZONE = "Europe/Berlin"
 MOST_ROWS = 12
+SILENT_DAYS = 3
+MINUTE_SECONDS = 60
+DAY_SECONDS = 86_400
 
 
 @command("pattern-aggregates demo --days 30 --dir ./demo-home")
@@ -94,8 +98,8 @@ def _used_when(aggregates: AggregateQuery, span: DateRange) -> None:
         table.add_column(heading, justify="right" if heading in ("days", "a day") else "left")
     for entity_id, rows in busiest:
         hours = [sum(counts) for counts in zip(*(row.hourly_distribution for row in rows), strict=True)]
-        peaks = Counter(hour for row in rows for hour in row.peak_hours).most_common(3)
-        peak = ", ".join(f"{hour}h ({days} days)" for hour, days in sorted(peaks))
+        peaks = [one for one in Counter(hour for row in rows for hour in row.peak_hours).most_common(3) if one[1] > 1]
+        peak = ", ".join(f"{hour}h (on {days} days)" for hour, days in sorted(peaks))
         bouts = sum(row.bouts or 0 for row in rows) / len(rows)
         table.add_row(Text(entity_id), str(len(rows)), f"{bouts:.1f}", hours_as_bars(hours), peak)
     out.print(table)
@@ -129,11 +133,12 @@ def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
 
 def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[str]) -> None:
     completeness = [one for one in aggregates.completeness(span.first, span.last) if one.detector in detectors]
-    partly = {
-        one.day: one.known_share for one in completeness if one.state is not State.MISSING and one.known_share < 1
-    }
-    for day, share in sorted(partly.items()):
-        out.print(f"{day}: {share:.1%} of the day is known, the recorder was down for the rest.")
+    known = {one.day: one.known_share for one in completeness if one.state is not State.MISSING}
+    partly = {day: share for day, share in sorted(known.items()) if share < 1}
+    for day, share in partly.items():
+        out.print(f"{day}: the recorder was down for {_duration((1 - share) * DAY_SECONDS)}; that time is not known.")
+    for entity_id, last in _fallen_silent(aggregates, span):
+        out.print(Text(f"{entity_id}: no activity since {last}; is it still there?"))
     for one in completeness:
         if one.state is State.MISSING:
             out.print(Text(f"{one.day} {one.detector}: missing, not computed"))
@@ -143,16 +148,26 @@ def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[st
         out.print("Nothing is missing: every day is known from end to end and computed.")
 
 
+def _fallen_silent(aggregates: AggregateQuery, span: DateRange) -> Iterator[tuple[str, dt.date]]:
+    """Entities that were active on most days, and on none of the last three."""
+    active: dict[str, list[dt.date]] = defaultdict(list)
+    for row in aggregates.daily(TimeBasedDaily, span.first, span.last, allow_missing=True):
+        active[row.entity_id].append(row.date)
+    for entity_id, days in active.items():
+        until_then = (days[-1] - span.first).days + 1
+        if days[-1] <= span.last - SILENT_DAYS * ONE_DAY and len(days) > until_then / 2:
+            yield entity_id, days[-1]
+
+
 def _duration(seconds: float) -> str:
     """Seconds as a person says them.
 
     >>> _duration(42), _duration(605), _duration(9000)
     ('42 s', '10 min', '2 h 30 min')
     """
-    minutes = round(seconds / 60)
-    if not minutes:
+    if seconds < MINUTE_SECONDS:
         return f"{seconds:.0f} s"
-    hours, rest = divmod(minutes, 60)
+    hours, rest = divmod(round(seconds / MINUTE_SECONDS), 60)
     return f"{hours} h {rest} min" if hours else f"{rest} min"
 
 

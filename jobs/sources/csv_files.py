@@ -30,6 +30,8 @@ from storage.errors import SourceCorrupt, SourceForeign, SourceUnavailable
 from storage.models import TAG_LENGTH, tag_fault
 
 REQUIRED: Final = ("time", "entity_id", "state")
+OLDEST: Final = to_instant(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
+NEWEST: Final = to_instant(dt.datetime(9000, 1, 1, tzinfo=dt.UTC))
 SHOWN: Final = 3  # faults of a day that are told in full
 
 
@@ -37,7 +39,7 @@ SHOWN: Final = 3  # faults of a day that are told in full
 class _Fault:
     """A row that could not be used."""
 
-    at: int  # the instant of the row before it, for want of its own
+    at: int  # its instant, else that of the row before it, else 0
     text: str
 
 
@@ -72,18 +74,20 @@ class CsvFiles:
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
         contents = self._contents()
-        faults = [fault.text for fault in contents.faults if window.start <= fault.at < window.end]
+        first = contents.recording.samples.known[:1, 0].tolist() or [0]
+        faults = [fault.text for fault in contents.faults if window.start <= (fault.at or first[0]) < window.end]
         more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
         notices = [f"{len(faults)} bad rows: {'; '.join([*faults[:SHOWN], *more])}"] if faults else []
         return contents.recording.day(window, notices)
 
     def fingerprint(self, window: DayWindow) -> str:
-        """See ``EventSource.fingerprint``: a hash over the rows of the day."""
+        """See ``EventSource.fingerprint``: a hash over the rows of the day and its known time."""
         contents = self._contents()
         at = contents.recording.samples.at
         chosen = (at >= window.start) & (at < window.end)
         digest = hashlib.blake2b(at[chosen].tobytes(), digest_size=8)
         digest.update(contents.identity[chosen].tobytes())
+        digest.update(np.clip(contents.recording.samples.known, window.start, window.end).tobytes())
         return digest.hexdigest()
 
     def span(self) -> DateRange | None:
@@ -95,17 +99,19 @@ class CsvFiles:
         return DateRange(first, last)
 
     def _contents(self) -> _Contents:
-        files = [Path(name) for name in sorted(glob.glob(self._path, recursive=True))]  # noqa: PTH207 - absolute globs
+        named = Path(self._path)
+        found = glob.glob(self._path, recursive=True)  # noqa: PTH207 - absolute globs
+        files = [named] if named.is_file() else [Path(name) for name in sorted(found)]
         if not files:
             raise SourceUnavailable(f"no file matches {self._path}", hint="Correct source.path, a file or a glob.")
         try:
             state = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
             if self._cached is None or self._cached[0] != state:
                 self._cached = state, self._read_all(files)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise SourceCorrupt(f"{self._path}: a gzip file is cut short or damaged: {error}") from error
         except OSError as error:
             raise SourceUnavailable(f"{error.filename or self._path}: {error.strerror or error}") from error
-        except (EOFError, zlib.error) as error:
-            raise SourceCorrupt(f"{self._path}: a gzip file is cut short or damaged: {error}") from error
         return self._cached[1]
 
     def _read_all(self, files: list[Path]) -> _Contents:
@@ -184,14 +190,16 @@ class _Rows:
         if absent:
             return self._fault(file, line, f"no {absent[0]}")
         entity_id, state = found["entity_id"].strip(), found["state"].strip()
-        if fault := tag_fault(entity_id):
-            return self._fault(file, line, f"the entity_id {fault}")
-        if len(state) > TAG_LENGTH or any("\ud800" <= character <= "\udfff" for character in state):
-            return self._fault(file, line, f"the state is no text of at most {TAG_LENGTH} characters")
         try:
             at = self._instant(found["time"].strip())
         except (ValueError, OverflowError):
             return self._fault(file, line, f"{found['time'][:40]!r} is no time")
+        if not OLDEST <= at < NEWEST:
+            return self._fault(file, line, f"{found['time'][:40]!r} is out of this world")
+        if fault := tag_fault(entity_id):
+            return self._fault(file, line, f"the entity_id {fault}", at)
+        if len(state) > TAG_LENGTH or any("\ud800" <= character <= "\udfff" for character in state):
+            return self._fault(file, line, f"the state is no text of at most {TAG_LENGTH} characters", at)
         self._previous = at
         self.first = at if self.first is None else min(self.first, at)
         self.last = at if self.last is None else max(self.last, at)
@@ -216,5 +224,5 @@ class _Rows:
             return later if later >= self._previous else instant
         return instant
 
-    def _fault(self, file: Path, line: int, why: str) -> _Fault:
-        return _Fault(self._previous, f"{file.name} line {line}: {why}")
+    def _fault(self, file: Path, line: int, why: str, at: int | None = None) -> _Fault:
+        return _Fault(self._previous if at is None else at, f"{file.name} line {line}: {why}")

@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -23,7 +24,7 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from jobs.entities import GAPS, Description, EntityRules, Kind
-from jobs.events import AUTOMATION, DEVICE, GAP, SHORT_GAP, USER, DayLog, Recording, Samples, Spans, classify
+from jobs.events import AUTOMATION, DEVICE, GAP, SETTLING, SHORT_GAP, USER, DayLog, Recording, Samples, Spans
 from jobs.sources.home_assistant_registry import described, read_registry
 from jobs.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from storage.dates import ONE_DAY, DateRange
@@ -33,7 +34,7 @@ from storage.errors import SourceCorrupt, SourceError, SourceForeign, SourceUnav
 OLDEST_SCHEMA: Final = (
     43  # 2024.4: the first whose rows have all the columns read here, and no dead ones in their place
 )
-FARTHEST: Final = 64  # how many changes of one entity are followed back at most
+FARTHEST: Final = 20_000  # how many rows of one entity are followed back at most
 
 _ERRORS = sql.Errors(SourceUnavailable, SourceCorrupt, SourceError)
 _NEEDED = {
@@ -67,10 +68,14 @@ _CAUSE = sa.case(
 _Row = tuple[int, str | None, float, int]  # metadata id, state, seconds, cause
 
 _EARLIER = (
-    sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts)
-    .where(_STATES.c.metadata_id == sa.bindparam("metadata_id"), sa.bindparam("before") > _UPDATED)
-    .order_by(_UPDATED.desc())
-    .limit(1)
+    sa.select(_STATES.c.state_id, _STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts)
+    .where(
+        _STATES.c.metadata_id == sa.bindparam("metadata_id"),
+        sa.bindparam("before") >= _UPDATED,
+        sa.or_(sa.bindparam("before") > _UPDATED, sa.bindparam("state_id") > _STATES.c.state_id),
+    )
+    .order_by(_UPDATED.desc(), _STATES.c.state_id.desc())
+    .limit(sa.bindparam("most"))
 )
 _ROWS = (
     sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _CAUSE)
@@ -85,16 +90,16 @@ def _newest_row(column: str, before: str) -> sa.ScalarSelect[Any]:
     return (
         sa.select(inner.c[column])
         .where(inner.c.metadata_id == _META.c.metadata_id, sa.bindparam(before) > inner.c.last_updated_ts)
-        .order_by(inner.c.last_updated_ts.desc())
+        .order_by(inner.c.last_updated_ts.desc(), inner.c.state_id.desc())
         .limit(1)
         .correlate(_META)
         .scalar_subquery()
     )
 
 
-_OPENING = sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts).select_from(
-    _META.join(_STATES, _STATES.c.state_id == _newest_row("state_id", "start"))
-)
+_OPENING = sa.select(
+    _STATES.c.state_id, _STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts
+).select_from(_META.join(_STATES, _STATES.c.state_id == _newest_row("state_id", "start")))
 _ABOUT = sa.select(_META.c.metadata_id, _META.c.entity_id, _ATTRIBUTES.c.shared_attrs).select_from(
     _META.outerjoin(_ATTRIBUTES, _ATTRIBUTES.c.attributes_id == _newest_row("attributes_id", "end"))
 )
@@ -134,14 +139,10 @@ class HomeAssistantDatabase:
             entities = self._describe(connection, window)
             codes = {metadata_id: code for code, metadata_id in enumerate(entities)}
             columns = _Columns(codes)
-            nameless = columns.extend(connection.execute(_ROWS, _bounds(window)).all())
-            opening = connection.execute(_OPENING, {"start": window.start / SECOND}).all()
-            columns.extend([(row.metadata_id, row.state, _since(row), DEVICE) for row in opening])
-            classed = classify(columns.samples(list(entities.values()), known, starts), self._rules)
-            followed = {entity.entity_id for entity in classed if entity.kind is Kind.ACTIVITY}
-            for row in opening:
-                if entities[row.metadata_id].entity_id in followed:
+            for row in connection.execute(_OPENING, {"start": window.start / SECOND}).all():
+                if self._rules.classify(entities[row.metadata_id]).kind is Kind.ACTIVITY:
                     columns.extend(_follow_back(connection, row, window.start))
+            nameless = columns.extend(connection.execute(_ROWS, _bounds(window)).all())
         samples = columns.samples(list(entities.values()), known, starts)
         notices = [f"{nameless} rows belong to no entity"] if nameless else []
         return Recording.of(samples, self._rules).day(window, notices)
@@ -230,7 +231,8 @@ def _recorded(moment: str | dt.datetime) -> int:
 
 def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
     """The recorder's runs as spans of known time, and the instants at which it started."""
-    first, last = connection.execute(sa.select(sa.func.min(_UPDATED), sa.func.max(_UPDATED))).one()
+    # Two questions: SQLite finds one end of an index at once, but for both together reads all of it.
+    first, last = (connection.execute(sa.select(end(_UPDATED))).scalar_one() for end in (sa.func.min, sa.func.max))
     if first is None:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
     runs = connection.execute(sa.select(_RUNS).order_by(_RUNS.c.start)).all()
@@ -238,7 +240,7 @@ def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
     spans: list[tuple[int, int]] = []
     if not starts or _instant(first) < starts[0]:
         spans.append((_instant(first), _last_row_before(connection, starts[0]) if starts else _instant(last)))
-    for run, start, following in zip(runs, starts, [*starts[1:], None], strict=True):
+    for run, start, following in zip_longest(runs, starts, starts[1:]):
         if run.end is not None and not run.closed_incorrect:
             end = _recorded(run.end)
         elif following is None:
@@ -247,6 +249,8 @@ def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
             end = _last_row_before(connection, following)
         if end > start:
             spans.append((start, end))
+    oldest = _instant(first)  # of what lies before it the rows are purged, though runs may be left
+    spans = [(start if oldest - start <= SETTLING else oldest, end) for start, end in spans if end > oldest]
     return np.array(spans, np.int64).reshape(-1, 2), np.array(starts, np.int64)
 
 
@@ -300,24 +304,37 @@ def _since(row: Any) -> float:  # noqa: ANN401 - a database row
 
 
 def _follow_back(connection: sa.Connection, opening: Any, start: int) -> list[_Row]:  # noqa: ANN401 - a database row
-    """The rows before an opening one, back to where it is certain when the opening state began."""
-    found: list[_Row] = []
+    """An entity's rows up to the one that opens the day, from where it is certain when the opening state began."""
+    chain = [opening]
     bound = start / SECOND  # the known value, or the day, that the gap being followed leads up to
-    newer, since = opening.state, _since(opening)
-    while len(found) < FARTHEST:
-        if _is_gap(newer):
-            if bound - since > SHORT_GAP / SECOND:
-                break  # whatever was known before, it has been forgotten
-        else:
-            bound = since
-        earlier = connection.execute(_EARLIER, {"metadata_id": opening.metadata_id, "before": since}).one_or_none()
-        if earlier is None:
-            break
-        found.append((earlier.metadata_id, earlier.state, _since(earlier), DEVICE))
-        if not _is_gap(newer) and not _is_gap(earlier.state) and earlier.state != newer:
-            break
-        newer, since = earlier.state, _since(earlier)
-    return found
+    most = 2
+    while True:
+        newest = chain[-1]
+        earlier = connection.execute(
+            _EARLIER,
+            {
+                "metadata_id": newest.metadata_id,
+                "before": _since(newest),
+                "state_id": newest.state_id,
+                "most": most,
+            },
+        ).all()
+        for row in earlier:
+            newer = chain[-1]
+            if not _is_gap(newer.state):
+                bound = _since(newer)
+            elif bound - _since(newer) > SHORT_GAP / SECOND:
+                return _ascending(chain)  # whatever was known before, it has been forgotten
+            chain.append(row)
+            if not _is_gap(newer.state) and not _is_gap(row.state) and row.state != newer.state:
+                return _ascending(chain)
+        if len(earlier) < most or len(chain) > FARTHEST:
+            return _ascending(chain)
+        most *= 4
+
+
+def _ascending(chain: list[Any]) -> list[_Row]:
+    return [(row.metadata_id, row.state, _since(row), DEVICE) for row in reversed(chain)]
 
 
 def _is_gap(state: str | None) -> bool:

@@ -91,12 +91,16 @@ def reader(url: sa.URL) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         try:
             return _connect_read_only(f"{address}?mode=ro")
-        except sqlite3.OperationalError:
-            wal = file.with_name(file.name + "-wal")
-            if wal.exists() and wal.stat().st_size:
+        except sqlite3.OperationalError as error:
+            # In a folder that cannot be written to, SQLite cannot make the files that WAL mode wants. Where nobody has
+            # the file locked and no log or journal is left over, it is complete as it is.
+            cannot_open = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+            left_over = any(
+                log.exists() and log.stat().st_size
+                for log in (file.with_name(f"{file.name}-{kind}") for kind in ("wal", "journal"))
+            )
+            if not cannot_open or left_over:
                 raise
-            # In a folder that cannot be written to, SQLite cannot make the files that WAL mode wants. Where no log is
-            # left over, nobody is writing and the file is complete as it is.
             return _connect_read_only(f"{address}?immutable=1")
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)

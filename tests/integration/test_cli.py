@@ -117,7 +117,10 @@ def test_a_range_past_the_retention_exits_2_and_names_the_setting(tmp_path: Path
         ('[home]\ntime_zone = "Europe/Berln"', "did you mean 'Europe/Berlin'?"),
         ("[sourse]\n", "sourse: unknown key; did you mean 'source'?"),
         ('[source]\nkind = "csv_files"\npath = "x"\npaht = "y"', "source.paht: unknown key; did you mean 'path'?"),
-        ('[source]\nkind = "csv"', "source: Input tag 'csv'"),
+        (
+            '[source]\nkind = "csv"',
+            "source.kind: there is no such kind; there are 'simulated_home', 'home_assistant_db', 'csv_files'",
+        ),
         ("[detectors.duratoin]\nenabled = false", "no such detector; did you mean 'duration'?"),
         ("[detectors.duration]\naround = 3", "detectors.duration.around: unknown key; did you mean 'around_seconds'?"),
         ("[detectors.duration]\naround_seconds = -1", "detectors.duration.around_seconds"),

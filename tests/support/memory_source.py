@@ -78,7 +78,9 @@ class MemorySource:
         """See ``EventSource.fingerprint``."""
         self._stumble()
         rows = sorted((row for row in self.rows if window.start <= row.at < window.end), key=repr)
-        return hashlib.blake2b(repr(rows).encode(), digest_size=8).hexdigest()
+        known = [(max(start, window.start), min(end, window.end)) for start, end in self._known()]
+        told = rows, [span for span in known if span[0] < span[1]]
+        return hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest()
 
     def span(self) -> DateRange | None:
         """See ``EventSource.span``: what a test has set, else from the first known day to the last."""

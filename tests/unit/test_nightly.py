@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs import nightly
+from jobs.events import DayLog
 from jobs.nightly import RunReport
 from jobs.pipeline import DayStatus, Pipeline
-from jobs.registry import Detector
+from jobs.registry import Detector, Finding
 from jobs.window import HOUR, DayWindow
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceUnavailable, UsageError
@@ -367,9 +368,9 @@ def test_a_detector_that_gives_rows_of_another_day_has_failed(night: Night) -> N
 
 def test_rows_found_under_the_same_key_twice_are_a_failure(night: Night) -> None:
     class Twice(Fixed):
-        def detect(self, log: object) -> object:  # type: ignore[override]
-            rows, reason = super().detect(log)  # type: ignore[arg-type]
-            return [*rows, *rows], reason
+        def detect(self, log: DayLog) -> Finding:
+            rows, reason = super().detect(log)
+            return Finding([*rows, *rows], reason)
 
     night.detectors = [Twice()]
     assert "twice" in night.run().days[0].detectors["time_based"].error

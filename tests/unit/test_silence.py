@@ -14,7 +14,8 @@ NONE = np.empty(0, np.int64)
 
 def starts(rows: Sequence[tuple[int, int, int]]) -> list[int]:
     at, entity, state = (np.array(column) for column in zip(*rows, strict=True))
-    return restarts(at.astype(np.int64), entity.astype(np.int32), state.astype(np.int32)).tolist()
+    found = restarts(at.astype(np.int64), entity.astype(np.int32), state.astype(np.int32))
+    return [int(instant) for instant in found]
 
 
 def burst(at: int, entities: int, state: int = 0) -> list[tuple[int, int, int]]:

@@ -1,0 +1,133 @@
+"""Days and ranges of days as people write them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.dates import DateRange, parse_day
+from storage.errors import UsageError
+
+TODAY = dt.date(2026, 3, 2)
+DATES = st.dates(dt.date(1970, 1, 1), dt.date(2100, 12, 31))
+RANGES = st.builds(lambda first, days: DateRange(first, first + dt.timedelta(days)), DATES, st.integers(0, 400))
+
+
+@given(DATES)
+def test_a_day_is_read_as_it_is_written(day: dt.date) -> None:
+    assert parse_day(day.isoformat()) == parse_day(day) == day
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("today", "2026-03-02"),
+        ("yesterday", "2026-03-01"),
+        ("-0d", "2026-03-02"),
+        ("-7d", "2026-02-23"),
+        ("-366d", "2025-03-01"),
+        ("2024-02-29", "2024-02-29"),
+    ],
+)
+def test_words_are_read_from_today(text: str, day: str) -> None:
+    assert parse_day(text, today=TODAY) == dt.date.fromisoformat(day)
+
+
+@pytest.mark.parametrize("text", ["today", "yesterday", "-7d"])
+def test_words_mean_nothing_where_today_is_not_known(text: str) -> None:
+    with pytest.raises(UsageError, match="is no day"):
+        parse_day(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "20260302", "2026-02-30", "2026-13-01", "02.03.2026", "2026-3-2", "2026-03-02T00:00", " 2026-03-02"),
+        *("0000-01-01", "2026-03-0x", "\u0662026-03-02", "tomorrow", "YESTERDAY", "-d", "- 7d", "7d", "2026-W10"),
+        "2026-W10-1",
+    ],
+)
+def test_what_is_no_day_is_refused_with_the_form_to_use(text: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        parse_day(text, today=TODAY)
+    assert repr(text) in str(refused.value)
+    assert "YYYY-MM-DD" in refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["-99999d", "-00001d"])
+def test_a_number_of_days_is_counted_back_as_far_as_the_calendar_goes(text: str) -> None:
+    assert parse_day(text, today=TODAY) == TODAY - dt.timedelta(int(text[1:-1]))
+
+
+def test_a_number_of_days_before_the_calendar_is_refused_as_no_day() -> None:
+    with pytest.raises(UsageError):
+        parse_day("-99999d", today=dt.date(200, 1, 1))
+
+
+def test_a_datetime_stands_for_its_date_as_written() -> None:
+    assert parse_day(dt.datetime(2026, 3, 2, 23, 59, tzinfo=dt.timezone(dt.timedelta(hours=-12)))) == TODAY
+
+
+def test_a_range_includes_both_its_ends() -> None:
+    days = DateRange.parse("2024-02-28", "2024-03-01")
+    assert [day.isoformat() for day in days] == ["2024-02-28", "2024-02-29", "2024-03-01"]
+    assert len(days) == 3
+    assert str(days) == "2024-02-28 to 2024-03-01"
+
+
+@given(RANGES)
+def test_a_range_iterates_its_days_in_order_without_gap(days: DateRange) -> None:
+    listed = list(days)
+    assert (listed[0], listed[-1], len(listed)) == (days.first, days.last, len(days))
+    assert all(after - before == dt.timedelta(1) for before, after in pairwise(listed))
+
+
+@given(RANGES, DATES)
+def test_a_range_contains_what_it_iterates(days: DateRange, day: dt.date) -> None:
+    assert (day in days) == (day in set(days))
+
+
+@given(RANGES, RANGES)
+def test_what_two_ranges_share_is_the_days_in_both(one: DateRange, other: DateRange) -> None:
+    shared = one & other
+    assert sorted(set(one) & set(other)) == ([] if shared is None else list(shared))
+
+
+def test_a_range_of_one_day_holds_it() -> None:
+    assert list(DateRange(TODAY, TODAY)) == [TODAY]
+    assert "2026-03-02" not in DateRange(TODAY, TODAY)
+
+
+def test_a_range_that_ends_before_it_begins_is_refused_with_a_hint() -> None:
+    with pytest.raises(UsageError, match="before it begins") as refused:
+        DateRange.parse("2026-03-02", "2026-03-01")
+    assert "Swap" in refused.value.hint
+
+
+def test_a_range_takes_words_from_the_same_today() -> None:
+    assert DateRange.parse("-7d", "yesterday", today=TODAY) == DateRange.ending(dt.date(2026, 3, 1), 7)
+
+
+@pytest.mark.parametrize("days", [0, -3])
+def test_a_range_of_no_days_is_refused(days: int) -> None:
+    with pytest.raises(UsageError):
+        DateRange.ending(TODAY, days)
+
+
+@given(DATES)
+def test_a_week_is_monday_to_sunday_around_its_day(day: dt.date) -> None:
+    week = DateRange.week_of(day)
+    assert (week.first.weekday(), week.last.weekday(), len(week)) == (0, 6, 7)
+    assert day in week
+
+
+@given(DATES)
+def test_a_month_is_the_whole_calendar_month_around_its_day(day: dt.date) -> None:
+    month = DateRange.month_of(day)
+    assert day in month
+    assert month.first.day == (month.last + dt.timedelta(1)).day == 1
+    assert {one.month for one in month} == {day.month}
