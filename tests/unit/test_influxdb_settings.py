@@ -50,7 +50,7 @@ def test_the_token_comes_from_a_secret_file_or_the_environment_and_is_shown_nowh
         ({"kind": "influxdb", "timeout_seconds": 0}, r"store\.timeout_seconds: .*greater than 0"),
         ({"kind": "influxdb", "bucket": ""}, r"store\.bucket"),
         ({"kind": "sql", "uri": "x"}, r"store\.uri: unknown key; did you mean 'url'"),
-        ({"kind": "influx"}, r"store: .*'influxdb'"),
+        ({"kind": "influx"}, r"store\.kind: .*'influxdb'"),
     ],
 )
 def test_a_wrong_setting_is_told_by_its_place(tmp_path: Path, store: dict[str, object], told: str) -> None:
