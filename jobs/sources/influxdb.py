@@ -22,13 +22,13 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.entities import GAPS, Description, EntityRules
+from jobs.entities import GAPS, Description, EntityRules, Kind
 from jobs.events import DEVICE, GAP, DayLog, Recording, Samples
 from jobs.sources.home_assistant_registry import described, read_registry
 from jobs.sources.silence import BURST, known_time, restarts
@@ -39,7 +39,7 @@ from storage.drivers.influxdb_server import Server
 from storage.drivers.influxql import Question, Series, quoted
 from storage.errors import SourceError, SourceForeign, SourceUnavailable
 
-FARTHEST: Final = 64  # samples of one entity before a day that are read at most
+NEWEST: Final = 64  # samples of one entity before a day that are read at once
 PULSE: Final = 10 * MINUTE  # how finely life before the day is looked at
 
 _ERRORS = Errors(SourceUnavailable, SourceForeign, SourceError)
@@ -130,8 +130,9 @@ class InfluxSource:
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
         earliest = window.start - self._lookback
-        before = self._rows(earliest, window.start, f"ORDER BY time DESC LIMIT {FARTHEST}")
-        rows = before.followed_by(self._rows(window.start, window.end))
+        before = self._rows(earliest, window.start, f"ORDER BY time DESC LIMIT {NEWEST}")
+        farther = self._followed_back(before, earliest)
+        rows = farther.followed_by(before).followed_by(self._rows(window.start, window.end))
         starts = restarts(rows.at, rows.entity, rows.state)
         alive = np.concatenate((self._pulses(earliest, window.start), rows.at))
         for start in starts[starts < window.start]:
@@ -185,10 +186,40 @@ class InfluxSource:
     def _day_of(self, instant: int) -> dt.date:
         return from_instant(instant).astimezone(self._zone).date()
 
-    def _rows(self, start: int, end: int, suffix: str = "") -> _Rows:
+    def _rows(
+        self,
+        start: int,
+        end: int,
+        suffix: str = "",
+        *,
+        about: Description | None = None,
+        state: tuple[Literal["=", "!="], str] | None = None,
+    ) -> _Rows:
         question = self._question(", ".join(map(quoted, self._layout.fields)), start, end)
+        if about is not None:
+            question.text += f" AND {self._is(question, about.entity_id)}"
+        if state is not None:
+            question.text += f" AND {quoted(self._layout.fields[0])} {state[0]} {question.bind(state[1])}"
         question.text += f" GROUP BY {', '.join(map(quoted, self._entity_tags()))} {suffix}"
         return self._connection.ask(question, lambda parts: _Rows.of(parts, self._layout))
+
+    def _followed_back(self, before: _Rows, earliest: int) -> _Rows:
+        """For entities that only repeated themselves, the sample that began it and the one before, if in reach."""
+        found = _Rows.of((), self._layout)
+        for code in np.flatnonzero(np.bincount(before.entity, minlength=len(before.about)) >= NEWEST).tolist():
+            states = np.unique(before.state[before.entity == code])
+            about = before.about[code]
+            if len(states) > 1 or states[0] == GAP or self._rules.classify(about).kind is not Kind.ACTIVITY:
+                continue
+            oldest = int(before.at[before.entity == code][0])
+            state = before.states[int(states[0])]
+            other = self._rows(earliest, oldest, "ORDER BY time DESC LIMIT 1", about=about, state=("!=", state))
+            if len(other.at):
+                began = self._rows(
+                    int(other.at[-1]) + 1, oldest, "ORDER BY time LIMIT 1", about=about, state=("=", state)
+                )
+                found = found.followed_by(other).followed_by(began)
+        return found
 
     def _pulses(self, start: int, end: int) -> Instants:
         """Both ends of every stretch of ten minutes in which anything was recorded."""
@@ -242,6 +273,14 @@ class InfluxSource:
     def _entity_tags(self) -> list[str]:
         layout = self._layout
         return [tag for tag in (layout.domain_tag, layout.entity_tag, layout.area_tag, layout.device_tag) if tag]
+
+    def _is(self, question: Question, entity_id: str) -> str:
+        """The condition that a point is of one entity."""
+        layout = self._layout
+        domain, _, object_id = entity_id.partition(".")
+        if not layout.domain_tag:
+            return question.among(layout.entity_tag, [entity_id])
+        return question.matching([layout.domain_tag, layout.entity_tag], [(domain, object_id)])
 
     def _question(self, selected: str, start: int, end: int | None) -> Question:
         source = quoted(self._layout.measurement) if self._layout.measurement else "/.*/"

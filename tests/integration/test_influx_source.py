@@ -22,6 +22,7 @@ DAY = dt.date(2026, 3, 2)
 WINDOW = DayWindow(DAY, ZONE)
 START = WINDOW.start
 DAY_BEFORE = 24 * HOUR
+DOOR = "domain=binary_sensor,entity_id=door"
 LIGHT = "light.hall,domain=light,entity_id=hall"
 
 
@@ -113,6 +114,17 @@ def test_the_state_in_which_a_day_opens_is_followed_back_to_where_it_began(influ
     assert spells(read(influxdb, lines), "light.hall")[0] == ("on", -50 * HOUR, HOUR, True, True)
     (first, *_) = spells(read(influxdb, lines, lookback_days=1), "light.hall")
     assert first == ("on", -2 * HOUR, HOUR, False, True)  # when it began lies beyond the bound
+
+
+def test_a_state_that_was_repeated_many_times_before_the_day_keeps_its_begin(influxdb: LiveServer) -> None:
+    begin = START - 30 * HOUR
+    lines = [
+        *alive(START - 2 * DAY_BEFORE, WINDOW.end),
+        light("off", begin - HOUR),
+        *(light("on", begin + minute * MINUTE) for minute in range(300)),
+        light("off", START + HOUR),
+    ]
+    assert spells(read(influxdb, lines), "light.hall")[0] == ("on", -30 * HOUR, HOUR, True, True)
 
 
 def test_a_long_silence_is_not_known_time(influxdb: LiveServer) -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from storage.backends.influxdb import InfluxStore
+from storage.backends.influxdb import ERRORS, InfluxStore
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
-from storage.errors import StoreError, StoreMissing
+from storage.drivers.influxdb import Connection
+from storage.drivers.influxdb_rows import CHUNK_LINES
+from storage.errors import StoreError, StoreMissing, StoreUnavailable
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
-from tests.support.influxdb import LiveServer
+from tests.support.influxdb import Influxd, LiveServer, find_binary
 from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
 
 TODAY = DateRange(DAY, DAY)
@@ -171,3 +175,38 @@ def test_thousands_of_values_can_be_asked_for_at_once(influxdb: LiveServer) -> N
         store.replace_day(time_based_batch(time_based(), time_based("light.hall")))
         asked = {f"light.l{place}" for place in range(3000)} | {"light.hall"}
         assert store.read(TimeBasedDaily, TODAY, {"entity_id": asked}) == [time_based("light.hall")]
+
+
+@pytest.mark.parametrize("major", ["1", "2"])
+def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_mends_it(
+    tmp_path: Path, major: str
+) -> None:
+    binary = find_binary(major)
+    if binary is None:
+        pytest.skip(f"not here: an influxd {major}.x on PATH that can be killed")
+    process = Influxd(binary, major, tmp_path)
+    server = process.start()
+    day = time_based_batch(*(time_based(f"light.l{place:05}") for place in range(2 * CHUNK_LINES)))
+
+    class KilledAfterOneChunk(Connection):
+        def write(self, bucket: str, body: str) -> str:
+            refused = super().write(bucket, body)
+            process.stop(signal.SIGKILL)
+            return refused
+
+    try:
+        bucket = server.new_bucket()
+        dying = InfluxStore(KilledAfterOneChunk(server.server(), ERRORS, "store"), bucket)
+        with pytest.raises(StoreUnavailable):
+            dying.replace_day(day)
+        dying.close()
+        process.start()
+        store = InfluxStore(server.server(), bucket)
+        assert 0 < len(store.read(TimeBasedDaily, TODAY)) < len(day.findings[0].rows)
+        assert store.read(DetectorRunDaily, TODAY) == []
+        store.replace_day(day)
+        assert store.read(TimeBasedDaily, TODAY) == list(day.findings[0].rows)
+        assert store.read(DetectorRunDaily, TODAY) == [day.findings[0].run]
+        store.close()
+    finally:
+        process.stop()
