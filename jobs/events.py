@@ -7,7 +7,8 @@ applies the rules of activity, once, to a whole recording:
   are one; attribute-only updates and restarts that repeat a state therefore make no event.
 * Unavailable, unknown, removed, and time outside the recorder's runs are gaps. Across a gap of at most 5 minutes, A
   then B is an event and A then A is nothing. Across a longer one B only re-establishes the state: when it changed is
-  not known. So does every value within 60 s of a recorder's start, and an entity's first value ever.
+  not known. So does every value within 60 s of a recorder's start, and an entity's first value ever. An unavailable
+  entity is so until it is seen again; the recorder's absence is as long as the recorder was absent.
 * A **spell** is a stretch in one state. Its begin is known if an event began it; it is finished if an event ended it. A
   spell that runs into a long gap, or into a restart that finds another value, ends there unfinished.
 """
@@ -176,33 +177,57 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, Spells, Bridges]:
         goes on ends at the end of the known time it lies in, unfinished.
     """
     followed = np.flatnonzero(activity[samples.entity]) if len(samples.at) else np.empty(0, np.int64)
-    order = followed[np.lexsort((samples.at[followed], samples.entity[followed]))]  # stable: ties keep their order
+    order = followed[by_entity(samples.entity[followed], samples.at[followed])]
     at, entity, state = samples.at[order], samples.entity[order], samples.state[order]
 
     seen = np.flatnonzero(state != GAP)
     now, who, what = at[seen], entity[seen], state[seen]
     follows = np.zeros(len(seen), np.bool_)
     follows[1:] = who[1:] == who[:-1]
-    lost_at = _lost_at(at, entity, state, seen, samples.known)
+    lost_at = _lost_at(at, entity, state, seen, _without_short_gaps(samples.known))
 
     gap_from = np.full(len(seen), NEVER)  # when the state before this sample ceased to be known, if it did
     gap_from[1:] = np.where(follows[1:] & (lost_at[:-1] < now[1:]), lost_at[:-1], NEVER)
     near = follows & ((gap_from == NEVER) | (now - np.minimum(gap_from, now) <= SHORT_GAP))
     same = np.zeros(len(seen), np.bool_)
     same[1:] = what[1:] == what[:-1]
-    start_before = np.searchsorted(samples.starts, now, side="right") - 1
-    settling = np.zeros(len(seen), np.bool_)
-    if len(samples.starts):
-        settling = (start_before >= 0) & (now - samples.starts[np.maximum(start_before, 0)] < SETTLING)
+    settling, run_before = _settling(now, samples)
 
     event = near & ~same & ~settling
     begins = np.flatnonzero(~(near & same))
     bridged = near & (gap_from != NEVER)
     return (
         _events(now, who, what, samples.cause[order][seen], event),
-        _spells(now, who, what, event, begins, gap_from, lost_at),
+        _spells(now, who, what, event, begins, np.minimum(gap_from, run_before), lost_at),
         Bridges(who[bridged], gap_from[bridged], now[bridged]),
     )
+
+
+def _without_short_gaps(known: Spans) -> Spans:
+    """Spans of known time, those joined between which the recorder was absent for at most 5 minutes."""
+    if not len(known):
+        return known
+    long = known[1:, 0] - known[:-1, 1] > SHORT_GAP
+    return np.column_stack((known[np.append(True, long), 0], known[np.append(long, True), 1]))
+
+
+def _settling(now: Instants, samples: Samples) -> tuple[Flags, Instants]:
+    """Which samples come within 60 s of a recorder's start, and when the run before that start ended."""
+    if not len(samples.starts):
+        return np.zeros(len(now), np.bool_), np.full(len(now), NEVER)
+    start_before = np.searchsorted(samples.starts, now, side="right") - 1
+    start = samples.starts[np.maximum(start_before, 0)]
+    settling = (start_before >= 0) & (now - start < SETTLING)
+    run = np.searchsorted(samples.known[:, 1], start, side="left") - 1  # the last run that ended before the start
+    ends = np.append(samples.known[:, 1], NEVER)
+    return settling, np.where(settling & (run >= 0), ends[run], NEVER)
+
+
+def by_entity(entity: Codes, at: Instants) -> NDArray[np.int64]:
+    """The order by entity and, within it, by time; ties keep theirs."""
+    if len(entity) and entity.max() <= np.iinfo(np.int16).max and np.all(at[1:] >= at[:-1]):
+        return np.argsort(entity.astype(np.int16), kind="stable")  # a radix sort; time is in order already
+    return np.lexsort((at, entity))
 
 
 def _lost_at(at: Instants, entity: Codes, state: Codes, seen: NDArray[np.int64], known: Spans) -> Instants:
@@ -239,7 +264,8 @@ def _spells(  # noqa: PLR0917 - parallel columns
     last_sample = np.append(begins[1:], len(now))[: len(begins)] - 1
     has_next = (following >= 0) & (who[following] == who[begins])
     finished = has_next & event[following]
-    unfinished_end = np.where(has_next, np.minimum(gap_from[following], now[following]), lost_at[last_sample])
+    gap_or_next = np.minimum(np.maximum(gap_from[following], now[last_sample]), now[following])
+    unfinished_end = np.where(has_next, gap_or_next, lost_at[last_sample])
     return Spells(
         entity=who[begins],
         state=what[begins],
@@ -299,13 +325,20 @@ class Recording:
         """The spells that touch a day, as they stood when it ended."""
         spells = self.spells[(self.spells.start < window.end) & (self.spells.end >= window.start)]
         later = spells.end >= window.end
-        end = np.minimum(spells.end, window.end)
+        end = np.minimum(spells.end, self._known_until(window.end))
+        end = np.where(later, np.maximum(end, spells.start), spells.end)
         # Who is in a gap at that moment is not known to be seen again soon.
         open_gaps = (self.bridges.start < window.end) & (self.bridges.end >= window.end)
         lost = dict(zip(self.bridges.entity[open_gaps].tolist(), self.bridges.start[open_gaps].tolist(), strict=True))
         for place in np.flatnonzero(later & np.isin(spells.entity, list(lost))).tolist():
             end[place] = max(lost[int(spells.entity[place])], int(spells.start[place]))
         return Spells(spells.entity, spells.state, spells.start, end, spells.begun, spells.finished & ~later)
+
+    def _known_until(self, instant: int) -> int:
+        """The instant, or the end of the last run before it if no run is going on then."""
+        known = self.samples.known
+        run = int(np.searchsorted(known[:, 0], instant, side="left")) - 1
+        return min(instant, int(known[run, 1])) if run >= 0 else instant
 
     def _classed(self, spells: Spells) -> tuple[Entity, ...]:
         """How each entity is classed on a day, by the states it was in."""

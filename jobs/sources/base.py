@@ -23,7 +23,11 @@ class EventSource(Protocol):
         ...
 
     def fingerprint(self, window: DayWindow) -> str:
-        """A short text that changes when the raw events of a day change, and costs less than reading them."""
+        """A short text that changes when the raw events of a day change, and costs less than reading them.
+
+        It looks at the day alone: an event that comes late to the day before may change in which state this one opens,
+        and is found when that day is computed again, not this one.
+        """
         ...
 
     def span(self) -> DateRange | None:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import zip_longest
 from pathlib import Path
@@ -34,6 +35,7 @@ from storage.errors import SourceCorrupt, SourceError, SourceForeign, SourceUnav
 OLDEST_SCHEMA: Final = (
     43  # 2024.4: the first whose rows have all the columns read here, and no dead ones in their place
 )
+CHUNK: Final = 500
 FARTHEST: Final = 20_000  # how many rows of one entity are followed back at most
 
 _ERRORS = sql.Errors(SourceUnavailable, SourceCorrupt, SourceError)
@@ -76,11 +78,6 @@ _EARLIER = (
     )
     .order_by(_UPDATED.desc(), _STATES.c.state_id.desc())
     .limit(sa.bindparam("most"))
-)
-_ROWS = (
-    sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _CAUSE)
-    .where(sa.bindparam("start") <= _UPDATED, sa.bindparam("end") > _UPDATED)
-    .order_by(_UPDATED, _STATES.c.state_id)
 )
 
 
@@ -138,14 +135,22 @@ class HomeAssistantDatabase:
             known, starts = _known_time(connection)
             entities = self._describe(connection, window)
             codes = {metadata_id: code for code, metadata_id in enumerate(entities)}
+            followed = {
+                metadata_id
+                for metadata_id, about in entities.items()
+                if self._rules.classify(about).kind is Kind.ACTIVITY
+            }
             columns = _Columns(codes)
             for row in connection.execute(_OPENING, {"start": window.start / SECOND}).all():
-                if self._rules.classify(entities[row.metadata_id]).kind is Kind.ACTIVITY:
+                if row.metadata_id in followed:
                     columns.extend(_follow_back(connection, row, window.start))
-            nameless = columns.extend(connection.execute(_ROWS, _bounds(window)).all())
+            nameless = 0
+            for rows in _fetch(connection, _rows_of(window, codes.keys() - followed)):
+                nameless += columns.extend(rows)
+            total = connection.execute(sa.select(sa.func.count()).where(_within(window))).scalar_one()
         samples = columns.samples(list(entities.values()), known, starts)
         notices = [f"{nameless} rows belong to no entity"] if nameless else []
-        return Recording.of(samples, self._rules).day(window, notices)
+        return replace(Recording.of(samples, self._rules).day(window, notices), samples=total)
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: rows and their ids within the day, and its known time."""
@@ -153,9 +158,7 @@ class HomeAssistantDatabase:
             known, _ = _known_time(connection)
             ids = _STATES.c.state_id
             rows = connection.execute(
-                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(
-                    window.start / SECOND <= _UPDATED, window.end / SECOND > _UPDATED
-                )
+                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(_within(window))
             ).one()
         clipped = np.clip(known, window.start, window.end).tolist()
         return hashlib.blake2b(repr((tuple(rows), clipped)).encode(), digest_size=8).hexdigest()
@@ -215,8 +218,24 @@ class HomeAssistantDatabase:
         }
 
 
-def _bounds(window: DayWindow) -> dict[str, float]:
-    return {"start": window.start / SECOND, "end": window.end / SECOND}
+def _within(window: DayWindow) -> sa.ColumnElement[bool]:
+    return sa.and_(window.start / SECOND <= _UPDATED, window.end / SECOND > _UPDATED)
+
+
+def _rows_of(window: DayWindow, left_out: Collection[int]) -> sa.Select[Any]:
+    """The day's rows in order of time, without those of entities that cannot be activity."""
+    query = sa.select(_STATES.c.metadata_id, _STATES.c.state, _UPDATED, _CAUSE).where(_within(window))
+    if left_out:
+        of_whom = _STATES.c.metadata_id
+        query = query.where(sa.or_(of_whom.is_(None), of_whom.not_in(sorted(left_out))))
+    return query.order_by(_UPDATED, _STATES.c.state_id)
+
+
+def _fetch(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    """Rows as the driver's own tuples, which are made faster than a toolkit's, and few enough to stay in a cache."""
+    result = connection.execute(query)
+    while rows := result.cursor.fetchmany(CHUNK):
+        yield rows
 
 
 def _instant(seconds: float) -> int:
@@ -263,18 +282,17 @@ class _Columns:
     """Rows (metadata id, state, seconds, cause) as they come, turned into columns."""
 
     def __init__(self, codes: dict[int, int]) -> None:
-        self._codes = codes
-        self._states: dict[str | None, int] = {}
+        self._codes = defaultdict(lambda: -1, codes)
+        self._states: defaultdict[str | None, int] = defaultdict(lambda: len(self._states))
         self._parts: list[tuple[Instants, NDArray[np.int32], NDArray[np.int32], NDArray[np.int8]]] = []
 
     def extend(self, rows: Sequence[Any]) -> int:
-        """Take rows; returns how many belong to no entity and were left out."""
+        """Take rows; returns how many belong to no entity and are left out."""
         if not rows:
             return 0
         metadata_ids, texts, seconds, causes = zip(*rows, strict=True)
-        states, codes = self._states, self._codes
-        entity = np.array([codes.get(metadata_id, -1) for metadata_id in metadata_ids], np.int32)
-        state = np.array([states.setdefault(text, len(states)) for text in texts], np.int32)
+        entity = np.array(list(map(self._codes.__getitem__, metadata_ids)), np.int32)
+        state = np.array(list(map(self._states.__getitem__, texts)), np.int32)
         at = np.rint(np.array(seconds, np.float64) * SECOND).astype(np.int64)
         named = entity >= 0
         self._parts.append((at[named], entity[named], state[named], np.array(causes, np.int8)[named]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jobs.entities import EntityRules
-from jobs.events import Recording
+from jobs.events import NEVER, Recording
 from jobs.window import MINUTE, SECOND, DayWindow
 from tests.support.activity import Event, Span, Spell, built, of_log, traced
 
@@ -26,11 +27,13 @@ Sample = tuple[int, str | None]
 def reference(
     entity_id: str, samples: Sequence[Sample], known: Sequence[Span], starts: Sequence[int]
 ) -> tuple[list[Event], list[Spell]]:
-    """The rules for one entity, told one sample after the other; the end of a run is a gap, told after its samples."""
-    told = [(at, 0, state) for at, state in samples] + [(end, 1, None) for _, end in known]
+    """The rules for one entity, told one sample after the other; a long absence of the recorder is a gap of its own."""
+    absences = [end for (_, end), (start, _) in pairwise([*known, (NEVER, NEVER)]) if start - end > 5 * MINUTE]
+    told = [(at, 0, state) for at, state in samples] + [(end, 1, None) for end in absences]
     events: list[Event] = []
     spells: list[Spell] = []
     current: Spell | None = None
+    seen = 0  # when a state was seen last
     lost: int | None = None  # since when the state is not known, if it is not
     for at, _, state in sorted(told, key=lambda one: one[:2]):
         if state in {None, "", "unavailable", "unknown"}:
@@ -44,13 +47,16 @@ def reference(
             spells.append(current._replace(end=lost))
             current = Spell(entity_id, state, at, at, begun=False, finished=False)
         elif state != current.state and settling:
-            spells.append(current._replace(end=at if lost is None else lost))
+            start = max(start for start in starts if start <= at)
+            before = [end for _, end in known if end < start][-1:]
+            last = max([seen, *before]) if before else at
+            spells.append(current._replace(end=min(at, last, *([] if lost is None else [lost]))))
             current = Spell(entity_id, state, at, at, begun=False, finished=False)
         elif state != current.state:
             events.append(Event(at, entity_id, state))
             spells.append(current._replace(end=at, finished=True))
             current = Spell(entity_id, state, at, at, begun=True, finished=False)
-        lost = None
+        lost, seen = None, at
     if current is not None:
         assert lost is not None  # the last run has ended
         spells.append(current._replace(end=lost))

@@ -171,8 +171,9 @@ def test_the_slots_of_an_hour_are_judged_among_the_known_ones() -> None:
 
 
 def test_the_events_of_an_hour_are_judged_by_its_share_of_the_known_time() -> None:
-    """7 of 11 events in one of three known hours prove nothing; in one of 24 hours they would."""
-    minutes = [8 * 60 + 1, 8 * 60 + 4, *(9 * 60 + 5 * slot + 2 for slot in range(7)), 10 * 60 + 1, 10 * 60 + 4]
+    """9 of 16 events in one of three known hours prove nothing; in one of 24 hours they would."""
+    few_slots = [8 * 60 + 0.2, 8 * 60 + 2.4, 8 * 60 + 4.6, 10 * 60 + 1, 10 * 60 + 4, 10 * 60 + 31, 10 * 60 + 34]
+    minutes = [*few_slots, *(9 * 60 + 5 * slot + 2 for slot in range(9))]
     assert row_at(minutes, known=[(8, 11)]).peak_hours == []
     assert row_at(minutes).peak_hours == [9]
 

@@ -356,7 +356,6 @@ def test_time_before_the_first_row_that_is_left_is_not_known(open_db: Open, path
     assert known(source.read(WINDOW)) == [(5, 24)]
 
 
-@pytest.mark.xfail(strict=True, reason="of several runs before the first row only the oldest is cut")
 def test_runs_from_before_the_first_row_that_is_left_are_not_known(open_db: Open, path: Path) -> None:
     with RecorderDatabase(path) as recorder:
         for first in (30, 25, 20):
