@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from email.utils import parsedate_to_datetime
 from typing import Final, TypeVar
 
 from storage.batch import DayBatch
@@ -18,7 +17,7 @@ from storage.columns import Kind, columns, decode, encode
 from storage.dates import DateRange
 from storage.drivers import influxdb_buckets as buckets
 from storage.drivers import influxdb_rows as rows_of
-from storage.drivers.influxdb import Connection, Errors
+from storage.drivers.influxdb import Connection, Errors, http_date
 from storage.drivers.influxdb_rows import Key, Record
 from storage.drivers.influxdb_server import Server
 from storage.drivers.line_protocol import SECONDS_A_DAY, line, midnight_seconds
@@ -194,8 +193,8 @@ class InfluxStore:
             found.append(f"the server is InfluxDB {version}, which has no organisations: leave org empty")
         elif version.lstrip("v").startswith("2.") and not self._connection.server.is_v2:
             found.append(f"the server is InfluxDB {version}: name the organisation in org")
-        if date := reply.headers.get("Date"):
-            skew = (parsedate_to_datetime(date) - dt.datetime.now(dt.UTC)).total_seconds()
+        if now := http_date(reply.headers.get("Date", "")):
+            skew = (now - dt.datetime.now(dt.UTC)).total_seconds()
             if abs(skew) > MOST_SKEW_SECONDS:
                 found.append(f"the server's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this one")
         return found

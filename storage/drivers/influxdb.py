@@ -336,8 +336,14 @@ def _retry_after(text: str | None) -> float | None:
         return max(0.0, float(int(text)))
     except ValueError:
         pass
+    at = http_date(text)
+    return None if at is None else max(0.0, (at - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def http_date(text: str) -> dt.datetime | None:
+    """The instant in a header such as ``Date``; None where it is unreadable."""
     try:
         at = parsedate_to_datetime(text)
     except ValueError:
         return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or dt.UTC) - dt.datetime.now(dt.UTC)).total_seconds())
+    return at.replace(tzinfo=at.tzinfo or dt.UTC)
