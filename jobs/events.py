@@ -16,7 +16,7 @@ applies the rules of activity, once, to a whole recording:
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -420,6 +420,7 @@ def example_day(
     zone: str = "UTC",
     area: str | None = None,
     device_class: str | None = None,
+    areas: Mapping[str, str] | None = None,
 ) -> DayLog:
     """A small day written by hand, for examples: (minute of the day, entity id, state), all of it known.
 
@@ -427,13 +428,14 @@ def example_day(
         minutes: The samples; the first of an entity says in which state it opens.
         day: The date.
         zone: The zone.
-        area: The area of every entity.
+        area: The area of every entity that ``areas`` does not name.
         device_class: The device class of every binary sensor.
+        areas: The areas of single entities.
     """
     window = DayWindow(day, ZoneInfo(zone))
     builder = SampleBuilder()
     for minute, entity_id, state in minutes:
         of_class = device_class if entity_id.startswith("binary_sensor.") else None
-        builder.describe(Description(entity_id, device_class=of_class, area_id=area))
+        builder.describe(Description(entity_id, device_class=of_class, area_id=(areas or {}).get(entity_id, area)))
         builder.add(window.start + round(minute * MINUTE), entity_id, state)
     return Recording.of(builder.build([(window.start, window.end)]), EntityRules()).day(window)

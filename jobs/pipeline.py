@@ -18,7 +18,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobs.events import DayLog
-from jobs.registry import Detector, EventDetector, Finding, HistoryDetector
+from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, NotJudged
 from jobs.sources.base import EventSource
 from jobs.window import DayWindow
 from storage.batch import DetectorDay
@@ -194,7 +194,12 @@ class Pipeline:
     ) -> None:
         """Run one detector and stage what it finds; what it raises is noted and costs nobody else anything."""
         try:
-            rows, reason = find()
+            found = find()
+            entry = work.entries.get(one.name)
+            if isinstance(found, NotJudged) and entry is not None and entry.written_version is not None:
+                work.keep(one.name, one.version, fingerprint)
+                return
+            rows, reason = found
             run = DetectorRunDaily(
                 date=work.day,
                 detector=one.name,

@@ -45,6 +45,20 @@ class Finding(NamedTuple):
     reason: str
 
 
+class NotJudged(Finding):
+    """A finding that says nothing of the day, not even that nothing happened: what is stored of it stays.
+
+    Its ``reason`` says why; it has no rows.
+    """
+
+    __slots__ = ()
+
+
+def left_out(count: int, what: str) -> list[str]:
+    """A part of a reason, where there is something to say: how many of what were left out."""
+    return [f"{count:,} {what} left out"] if count else []
+
+
 @runtime_checkable
 class EventDetector(Protocol):
     """Judges a day by its events: a function of the log only."""
@@ -89,7 +103,7 @@ class HistoryDetector(Protocol):
         ...
 
     def judge(self, day: dt.date, history: AggregateReader) -> Finding:
-        """The day's rows, from what is stored (or staged) of this and earlier days."""
+        """The day's rows, from what is stored (or staged) up to this day; ``NotJudged`` if that is too little."""
         ...
 
 

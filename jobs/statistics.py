@@ -23,8 +23,14 @@ PEAK_SLOTS: Final = 3  # fewer occupied slots are no habit, however rare the ent
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Numbers = Floats | Integers
 
-_log_gamma = np.vectorize(math.lgamma, otypes=[np.float64])
+_STIRLING: Final = (1 / 12, -1 / 360, 1 / 1260, -1 / 1680, 1 / 1188, -691 / 360_360)
+_STIRLING_FROM: Final = 10  # from here on six terms of the series are exact to a double
+_ITERATIONS: Final = 1000
+_EXACT: Final = 1e-14  # a relative change that no longer matters
+_TINY: Final = 1e-300
+_MAD_TO_SIGMA: Final = 1.4826  # of a normal distribution
 
 
 def wilson_lower(successes: float, trials: float, z: float = Z95) -> float:
@@ -57,11 +63,24 @@ def benjamini_hochberg(p: Floats, rate: float, tests: Integers | int | None = No
     order = np.argsort(p, axis=-1, kind="stable")
     ranked = np.take_along_axis(p, order, axis=-1)
     rank = np.arange(1, size + 1)
-    under = ranked <= rate * rank / (size if tests is None else np.maximum(tests, 1))
+    family = size if tests is None else np.maximum(tests, 1)
+    under = ranked <= rate * np.minimum(rank / family, 1.0)  # places beyond the family must not lift the bar
     largest = np.where(under.any(axis=-1), size - np.argmax(under[..., ::-1], axis=-1), 0)
     rejected = np.zeros(p.shape, np.bool_)
     np.put_along_axis(rejected, order, rank <= largest[..., None], axis=-1)
     return rejected
+
+
+def adjusted(p: Floats) -> Floats:
+    """p-values adjusted for their number: the smallest false discovery rate at which each would be rejected.
+
+    p · m / rank, and no more than that of any larger p (Benjamini and Hochberg 1995), in the shape of ``p``, (m,).
+    """
+    order = np.argsort(p, kind="stable")
+    ratio = p[order] * len(p) / np.arange(1, len(p) + 1)
+    result = np.empty(len(p))
+    result[order] = np.minimum(np.minimum.accumulate(ratio[::-1])[::-1], 1.0)
+    return result
 
 
 def hypergeometric_tail(hits: Integers, drawn: Integers, marked: Integers, total: int) -> Floats:
@@ -85,18 +104,152 @@ def hypergeometric_tail(hits: Integers, drawn: Integers, marked: Integers, total
     return np.minimum(np.where(hits <= 0, 1.0, tail), 1.0)
 
 
-def binomial_tail(hits: Floats, trials: Floats, chance: Floats) -> Floats:
+def binomial_tail(hits: Numbers, trials: Numbers, chance: Floats) -> Floats:
     """P(at least ``hits`` of ``trials`` succeed), broadcast; ``hits`` and ``trials`` need not be whole.
 
     The tail is the regularised incomplete beta function I_chance(hits, trials - hits + 1) (Abramowitz and Stegun
     26.5.24), which carries it over to the fractional counts of overdispersed data.
     """
-    hits, trials, chance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, trials, chance)))
-    result = np.ones(hits.shape)
-    inner = (hits > 0) & (chance < 1)
-    result[inner] = _incomplete_beta(hits[inner], trials[inner] - hits[inner] + 1, chance[inner])
-    result[(hits > 0) & (chance <= 0)] = 0.0
+    k, n, p = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, trials, chance)))
+    result = np.ones(k.shape)
+    inner = (k > 0) & (p < 1)
+    result[inner] = _incomplete_beta(k[inner], n[inner] - k[inner] + 1, p[inner])
+    result[(k > 0) & (p <= 0)] = 0.0
     return result
+
+
+def negative_binomial_tail(hits: Numbers, mean: Floats, variance: Floats) -> Floats:
+    """P(at least ``hits``) of a count with this mean and variance, broadcast; Poisson where it is not overdispersed.
+
+    With r = mean² / (variance - mean), the tail is I_(mean / (r + mean))(hits, r) (Abramowitz and Stegun 26.5.26).
+
+    Args:
+        hits: The count; P(0 or more) is 1.
+        mean: Its expectation, above 0.
+        variance: Its variance; at or below ``mean`` the count is Poisson's.
+    """
+    k, mean, variance = np.broadcast_arrays(*(np.asarray(x, np.float64) for x in (hits, mean, variance)))
+    result = np.ones(k.shape)
+    wide = (k > 0) & (variance > mean * (1 + 1e-9))
+    size = mean[wide] ** 2 / (variance[wide] - mean[wide])
+    result[wide] = _incomplete_beta(k[wide], size, mean[wide] / (size + mean[wide]))
+    narrow = (k > 0) & ~wide
+    result[narrow] = poisson_tail(k[narrow], mean[narrow])
+    return result
+
+
+def poisson_tail(hits: Numbers, mean: Floats) -> Floats:
+    """P(at least ``hits``) of a Poisson count, broadcast: the regularised incomplete gamma function P(hits, mean)."""
+    k, mean = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(mean, np.float64))
+    result = np.ones(k.shape)
+    inner = k > 0
+    result[inner] = _incomplete_gamma(k[inner], mean[inner])
+    return result
+
+
+def student_tail(deviation: Floats, freedom: Floats) -> Floats:
+    """P(at least ``deviation``) of Student's t, broadcast (Abramowitz and Stegun 26.5.27)."""
+    t, freedom = np.broadcast_arrays(np.asarray(deviation, np.float64), np.asarray(freedom, np.float64))
+    both = _incomplete_beta(freedom / 2, np.full(t.shape, 0.5), freedom / (freedom + t * t))
+    return np.where(t >= 0, both / 2, 1 - both / 2)
+
+
+def testable(least: Floats, rate: float) -> Flags:
+    """Which discrete tests could be rejected at all, so that only these count in the correction for many tests.
+
+    A test whose smallest attainable p is too large can produce no false discovery (Tarone 1990; for the false
+    discovery rate Gilbert 2005): with k the smallest number such that at most k tests attain rate / k, these are
+    tested and the others are not.
+
+    Args:
+        least: The smallest p that each test could give, known before its outcome is looked at, shape (m,).
+        rate: The false discovery rate that is going to be used.
+    """
+    ascending = np.sort(least)
+    tests = np.arange(1, len(least) + 1)
+    attaining = np.searchsorted(ascending, rate / tests, side="right")
+    enough = attaining <= tests
+    return least <= rate / tests[np.argmax(enough)] if enough.any() else np.zeros(len(least), np.bool_)
+
+
+def within_reach(values: Floats, counted: Flags) -> Flags:
+    """Which baseline counts of each column are no anomalies themselves.
+
+    Kept are those within 5 · max(1.48 · MAD, √median, 1) of the median: earlier anomalies would inflate the variance.
+
+    Args:
+        values: Counts, shape (days, columns).
+        counted: Which of them are the baseline, shape (days, columns).
+    """
+    median = _median(values, counted)
+    spread = np.maximum(_MAD_TO_SIGMA * _median(np.abs(values - median), counted), np.sqrt(np.maximum(median, 1.0)))
+    return counted & (np.abs(values - median) <= 5 * spread)
+
+
+def _median(values: Floats, counted: Flags) -> Floats:
+    """The median of the counted values of each column, shape (columns,); 0 where there is none."""
+    ordered = np.sort(np.where(counted, values, np.inf), axis=0)
+    count = counted.sum(axis=0)
+    column = np.arange(values.shape[1])
+    low, high = ordered[np.maximum(count - 1, 0) // 2, column], ordered[np.minimum(count // 2, len(values) - 1), column]
+    return np.where(count > 0, (np.where(count > 0, low, 0) + np.where(count > 0, high, 0)) / 2, 0.0)
+
+
+def _log_gamma(x: Floats) -> Floats:
+    """Logarithm of Γ(x) for x > 0 by Stirling's series (Abramowitz and Stegun 6.1.41), which is exact from 10 on."""
+    shift = np.zeros_like(x)
+    low = x < _STIRLING_FROM
+    if low.any():
+        small = x[low]
+        steps = np.ceil(_STIRLING_FROM - small)
+        product = np.ones_like(small)
+        for step in range(_STIRLING_FROM):
+            product *= np.where(step < steps, small + step, 1.0)
+        shift[low] = np.log(product)
+        x = x.copy()
+        x[low] = small + steps
+    inverse = 1 / (x * x)
+    series = np.zeros_like(x)
+    for term in reversed(_STIRLING):
+        series = series * inverse + term
+    return (x - 0.5) * np.log(x) - x + 0.5 * math.log(2 * math.pi) + series / x - shift
+
+
+def _incomplete_gamma(a: Floats, x: Floats) -> Floats:
+    """P(a, x) for a > 0: by its series below a + 1, by Lentz's continued fraction above (Numerical Recipes 6.2)."""
+    with np.errstate(divide="ignore"):
+        front = np.exp(a * np.log(x) - x - _log_gamma(a))
+    low = x < a + 1
+    result = np.empty_like(a)
+    result[low] = front[low] * _gamma_series(a[low], x[low])
+    result[~low] = 1 - front[~low] * _gamma_fraction(a[~low], x[~low])
+    return np.clip(result, 0.0, 1.0)
+
+
+def _gamma_series(a: Floats, x: Floats) -> Floats:
+    term = 1 / a
+    total = term.copy()
+    for n in range(1, _ITERATIONS):
+        term = term * x / (a + n)
+        total += term
+        if np.all(term <= _EXACT * total):
+            break
+    return total
+
+
+def _gamma_fraction(a: Floats, x: Floats) -> Floats:
+    b = x + 1 - a
+    c = np.full_like(a, 1 / _TINY)
+    d = 1 / _away_from_zero(b, _TINY)
+    fraction = d.copy()
+    for n in range(1, _ITERATIONS):
+        b = b + 2
+        d = 1 / _away_from_zero(n * (a - n) * d + b, _TINY)
+        c = _away_from_zero(b + n * (a - n) / c, _TINY)
+        fraction *= d * c
+        if np.all(np.abs(d * c - 1) < _EXACT):
+            break
+    return fraction
 
 
 def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
@@ -106,19 +259,18 @@ def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
     with np.errstate(divide="ignore"):
         log_front = a * np.log(x) + b * np.log1p(-x)
     log_front -= _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
-    tiny = 1e-300
     c = np.ones_like(a)
-    d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1), tiny)
+    d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1), _TINY)
     fraction = d.copy()
-    for m in range(1, 1000):
+    for m in range(1, _ITERATIONS):
         for step in (
             m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
             -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
         ):
-            d = 1 / _away_from_zero(1 + step * d, tiny)
-            c = _away_from_zero(1 + step / c, tiny)
+            d = 1 / _away_from_zero(1 + step * d, _TINY)
+            c = _away_from_zero(1 + step / c, _TINY)
             fraction *= d * c
-        if np.all(np.abs(d * c - 1) < 1e-12):  # noqa: PLR2004 - beyond what a double can tell
+        if np.all(np.abs(d * c - 1) < _EXACT):
             break
     value = np.exp(log_front) * fraction / a
     return np.clip(np.where(swap, 1 - value, value), 0.0, 1.0)

@@ -10,6 +10,7 @@ from typing import Self
 
 from storage.errors import UsageError
 
+Day = dt.date  # for code that handles days but must not reach for a clock
 ONE_DAY = dt.timedelta(days=1)
 
 _ABSOLUTE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
@@ -76,6 +76,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Hour = Annotated[int, Field(ge=0, le=HOURS - 1)]
 Hours = Annotated[list[Hour], Field(max_length=HOURS)]
 SmallJson = AfterValidator(_small_json)
+Wired = Literal["automation", "device", "in_step"]
 
 
 class Severity(StrEnum):
@@ -166,6 +167,8 @@ class CoOccurrenceDaily(DailyAggregate):
         expected_count: Matches that chance alone would give.
         median_gap_seconds: The median time between the two of a match.
         first_share: How often the first of the pair leads.
+        wired: What in the home itself ties the two, where something does: an ``automation`` switches one of them, both
+            belong to one ``device``, or they move ``in_step`` like a group and its member.
     """
 
     measurement: ClassVar[str] = "co_occurrence_daily"
@@ -178,6 +181,7 @@ class CoOccurrenceDaily(DailyAggregate):
     expected_count: Seconds | None = None
     median_gap_seconds: Seconds | None = None
     first_share: Share | None = None
+    wired: Wired | None = None
 
     def entities(self) -> frozenset[str]:
         """Both sides of the pair."""
@@ -193,6 +197,7 @@ class SequenceDaily(DailyAggregate):
         frequency: Occurrences that do not overlap.
         avg_duration_seconds: Mean time from the first step to the last.
         confidence: Wilson 95 % lower bound of how often the last step follows the ones before it.
+        wired: What in the home itself ties two steps, where something does; as in ``CoOccurrenceDaily``.
     """
 
     measurement: ClassVar[str] = "sequence_daily"
@@ -201,6 +206,8 @@ class SequenceDaily(DailyAggregate):
     frequency: Count
     avg_duration_seconds: Seconds
     confidence: Share
+    # since the first version:
+    wired: Wired | None = None
 
     def entities(self) -> frozenset[str]:
         """The entity of every step."""

@@ -38,7 +38,8 @@ class TimeBased:
     """The ``time_based`` detector.
 
     Attributes:
-        peak_false_discovery_rate: The share of an entity's peak hours that chance may produce.
+        peak_false_discovery_rate: The share of an entity's peak hours that chance may produce. Short on/off cycles are
+            not independent slots: at 5 % peaks are given to 4.2 % of random devices, at 3 % to 2.8 %.
     """
 
     name: ClassVar = "time_based"

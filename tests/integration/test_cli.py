@@ -19,6 +19,9 @@ from storage.query import DurationDaily, TimeBasedDaily, open_query
 from tests.support.home import CSV_CONFIG, EVENTS, ROOT, Home
 
 
+SIX = ["co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
@@ -36,7 +39,7 @@ def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: 
         "reason": "2 entities had 5 activity events; 0 of them have a peak hour",
     }
     assert (middle["events"], middle["error"]) == (5, None)
-    assert report["plan"][0] == {"day": "2026-03-01", "detectors": ["duration", "time_based"], "recheck": False}
+    assert report["plan"][0] == {"day": "2026-03-01", "detectors": SIX, "recheck": False}
     again = home.json("backfill", "2026-03-01", "2026-03-03", "--json")
     assert (again["days"], again["plan"]) == ([], [])
     assert "Nothing is due." in home.call("backfill", "2026-03-01", "2026-03-03").stdout
@@ -233,7 +236,7 @@ def test_init_says_what_it_made_and_is_safe_to_repeat(home: Home) -> None:
 def test_a_dry_run_prints_the_plan_and_touches_nothing(home: Home) -> None:
     before = sorted(path.name for path in home.folder.iterdir())
     result = home.call("backfill", "2026-03-01", "2026-03-03", "--dry-run")
-    assert "2026-03-02  duration, time_based" in result.stdout
+    assert f"2026-03-02  {', '.join(SIX)}" in result.stdout
     assert "3 days would be worked on" in result.stdout
     plan = home.json("backfill", "2026-03-01", "2026-03-03", "--dry-run", "--json")
     assert (len(plan["plan"]), plan["days"]) == (3, [])
@@ -249,7 +252,8 @@ def test_detectors_shows_names_versions_and_settings(tmp_path: Path) -> None:
     assert listed["duration"]["origin"] == "jobs.detectors.duration"
     assert (listed["time_based"]["enabled"], listed["duration"]["enabled"]) == (False, True)
     assert "around_seconds = 60" in home.call("detectors").stdout
-    assert list(home.json("backfill", "2026-03-02", "2026-03-02", "--json")["days"][0]["detectors"]) == ["duration"]
+    report = home.json("backfill", "2026-03-02", "2026-03-02", "--json")
+    assert set(report["days"][0]["detectors"]) == {*SIX} - {"time_based"}
 
 
 def test_doctor_finds_nothing_wrong_in_a_home_that_is_well(home: Home) -> None:
@@ -348,5 +352,6 @@ def test_the_default_configuration_shows_every_setting_with_its_default() -> Non
     from jobs.registry import load  # noqa: PLC0415 - only here
 
     detectors = {one.detector.name: {"enabled": True, **one.parameters} for one in load()}
+    detectors["anomaly"]["types"] = list(detectors["anomaly"]["types"])
     assert shown.pop("detectors") == detectors
     assert shown == defaults

@@ -1,0 +1,345 @@
+"""Which entities behaved unlike their own past: one row per entity and type of anomaly.
+
+A day is judged by rows of ``time_based`` (and ``duration``) of the 28 days before it, never by itself, and only by
+complete ones (known to at least 95 %); it needs 14 of them. An entity's baseline begins with its first row; from then
+on a complete day without a row is one of 0 bouts. Days on which the home as a whole was quiet (under half of the
+entities that usually act) tell nothing of a single one: they are no baseline, and on them no ``count_low`` is sought.
+
+* ``count_high``: the day's bouts, against days of the same type (weekday, weekend) if there are at least 4, without
+  those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Mean (Σ + ½) / n of its type; variance mean · φ ·
+  (1 + 1/n) · f/(f - 2), that of a new observation, with φ the squares over the mean of both types of day by their f
+  degrees of freedom (8 weekend days alone tell little of the spread). Negative binomial upper tail, Poisson's if that
+  is not overdispersed.
+* ``count_low``: for a day with bouts the lower tail, but no less than how rarely the baseline was as low,
+  (r + ½) / (n + 1) for r of n days. A silent day alone proves little; consecutive silent days multiply, each with its
+  (r + ½) / (n + 1), by type of day if the entity was ever silent. The baseline then ends before the run, so a silence
+  is reported for about two weeks and then is the new normal.
+* ``unusual_hour`` (off by default): hours with activity in which, and beside which, no baseline day had any; how many
+  such hours, against how many each baseline day had compared with the others.
+* ``long_duration`` (off by default): the logarithm of the longest episode, against those before by Student's t.
+
+All tests of a day that could be rejected whatever it brought (not the silence of an entity that acted the day before)
+are kept at a false discovery rate of 1 % together (Benjamini and Hochberg). ``anomaly_score`` is
+min(1, -log10(adjusted p) / 12), ``severity`` follows adjusted p (``Severity``), ``baseline_deviation`` counts standard
+deviations of a new observation from its expected value, ``occurrences`` the day's bouts (for ``long_duration``, its
+finished episodes). A day that cannot be judged is ``NotJudged``, with a reason: what is stored of it stays.
+
+A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
+
+>>> from storage.backends.memory import MemoryStore
+>>> from storage.dates import DateRange
+>>> last, rows = DateRange.parse("2026-03-02", "2026-03-30").last, []
+>>> for day in DateRange.ending(last, 29):
+...     bouts = 30 if day == last else 8
+...     rows.append(DetectorRunDaily(date=day, detector="time_based", version=1, rows=1, events=2 * bouts,
+...         known_seconds=86400, day_seconds=86400, reason="", computed_at="2026-04-01T00:00:00Z"))
+...     rows.append(TimeBasedDaily(date=day, entity_id="light.lamp", domain="light", peak_hours=[], frequency=0.5,
+...         hourly_distribution=[2 * bouts] + [0] * 23, confidence=0, occurrences=2 * bouts, bouts=bouts))
+>>> (row,), reason = Anomaly().judge(last, MemoryStore(rows))
+>>> row.anomaly_type, row.occurrences, round(row.baseline_deviation, 1), str(row.severity), round(row.anomaly_score, 2)
+('count_high', 30, 7.8, 'high', 0.72)
+>>> Anomaly().judge(DateRange.ending(last, 20).first, MemoryStore(rows)).reason
+'the baseline has 9 of the 14 complete days that it needs'
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal, NamedTuple
+
+import numpy as np
+from pydantic import Field
+
+from jobs.events import Flags
+from jobs.registry import Finding, NotJudged, detector, left_out
+from jobs.statistics import (
+    Floats,
+    Integers,
+    adjusted,
+    negative_binomial_tail,
+    student_tail,
+    testable,
+    within_reach,
+)
+from storage.dates import DateRange, Day
+from storage.models import HOURS, AnomalyDaily, DetectorRunDaily, DurationDaily, Severity, TimeBasedDaily
+from storage.store import AggregateReader
+
+Kind = Literal["count_high", "count_low", "long_duration", "unusual_hour"]
+
+_SATURDAY: Final = 5
+_OF_TYPE: Final = 4  # days of the same type from which on they are the baseline
+_QUIET_HOME: Final = 0.5  # of the entities that usually act
+_LEAST_SPREAD: Final = 0.3  # of the logarithm of a duration: a third longer or shorter is nothing
+_SCORE_DIGITS: Final = 12
+_SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
+
+
+@detector
+@dataclass(frozen=True)
+class Anomaly:
+    """The ``anomaly`` detector.
+
+    Attributes:
+        types: Which types of anomaly to look for.
+        baseline_days: How many days back the baseline reaches.
+        least_days: How many complete days it needs, of the home and of each entity.
+        complete: The share of a day that must be known.
+        false_discovery_rate: The share of the anomalies that chance may produce.
+    """
+
+    name: ClassVar = "anomaly"
+    version: ClassVar = 1
+    model: ClassVar = AnomalyDaily
+
+    types: tuple[Kind, ...] = ("count_high", "count_low")
+    baseline_days: Annotated[int, Field(ge=7, le=366)] = 28
+    least_days: Annotated[int, Field(ge=5, le=366)] = 14
+    complete: Annotated[float, Field(gt=0, le=1)] = 0.95
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
+
+    def judge(self, day: Day, history: AggregateReader) -> Finding:
+        """See the module's docstring."""
+        days = DateRange.ending(day, self.baseline_days + 1)
+        runs = {run.date: run for run in history.read(DetectorRunDaily, days, {"detector": "time_based"})}
+        if day not in runs:
+            return NotJudged([], "time_based has not judged this day")
+        known = {date: run.known_seconds / max(run.day_seconds, 1.0) for date, run in runs.items()}
+        if known[day] < self.complete:
+            return NotJudged([], f"only {known[day]:.0%} of the day is known: an outage is no anomaly of a device")
+        complete = [date for date in days if known.get(date, 0.0) >= self.complete]
+        if len(complete) - 1 < self.least_days:
+            return NotJudged(
+                [], f"the baseline has {len(complete) - 1} of the {self.least_days} complete days that it needs"
+            )
+        rate = self.false_discovery_rate
+        past = _Past(complete, history.read(TimeBasedDaily, days))
+        tests = list(self._tests(past, history.read(DurationDaily, days) if "long_duration" in self.types else []))
+        p = np.concatenate([test.p for test in tests]) if tests else np.empty(0)
+        possible = testable(np.concatenate([test.least for test in tests]), rate) if tests else np.empty(0, np.bool_)
+        significance = np.ones(len(p))
+        significance[possible] = adjusted(p[possible])
+        entity = np.concatenate([test.entity for test in tests]) if tests else np.empty(0, np.int64)
+        rows, offset = [], 0
+        for test in tests:
+            of_test = significance[offset : offset + len(test.p)]
+            offset += len(test.p)
+            found = np.flatnonzero(of_test <= rate).tolist()
+            rows += [_row(day, past.ids[test.entity[index]], test, index, float(of_test[index])) for index in found]
+        rows.sort(key=lambda row: row.key())
+        notes = [
+            f"{len(np.unique(entity))} entities judged by {len(complete) - 1} complete days, "
+            f"{np.count_nonzero(possible)} tests, " + (f"{len(rows)} anomalies" if rows else "no anomaly")
+        ]
+        notes += left_out(len(past.ids) - len(np.unique(entity)), f"entities with under {self.least_days} days")
+        notes += left_out(int(np.count_nonzero(past.quiet[:-1])), "baseline days on which the whole home was quiet")
+        if past.quiet[-1]:
+            notes.append("the whole home was quiet, so that no entity is reported for acting little")
+        return Finding(rows, "; ".join(notes))
+
+    def _tests(self, past: _Past, durations: Sequence[DurationDaily]) -> Iterator[_Test]:
+        """The tests of each wanted type."""
+        if "count_high" in self.types:
+            yield past.count_high(self.least_days)
+        if "count_low" in self.types:
+            yield past.count_low(self.least_days)
+        if "unusual_hour" in self.types:
+            yield past.unusual_hour(self.least_days)
+        if "long_duration" in self.types:
+            yield past.long_duration(self.least_days, durations)
+
+
+class _Test(NamedTuple):
+    """The tests of one type, one per entity.
+
+    Attributes:
+        kind: The type of anomaly.
+        entity: Which entities were tested, shape (n,).
+        p: p-values, shape (n,).
+        least: The smallest p that the judged day could have given, whatever happened on it, shape (n,).
+        deviation: Signed standard deviations from the expected value, shape (n,).
+        occurrences: Bouts or episodes of the judged day, shape (n,).
+    """
+
+    kind: Kind
+    entity: Integers
+    p: Floats
+    least: Floats
+    deviation: Floats
+    occurrences: Integers
+
+
+class _Expected(NamedTuple):
+    """What a new day's count is expected to be, by column: mean and variance."""
+
+    mean: Floats
+    variance: Floats
+
+
+class _Moments(NamedTuple):
+    """Some days' counts, by column: how many days, mean (Σ + ½) / n, sum of squared distances from Σ / n."""
+
+    days: Integers
+    mean: Floats
+    squares: Floats
+
+
+class _Past:
+    """The counts of all entities on the complete days, the judged day last.
+
+    Attributes:
+        ids: The entities, ascending.
+        quiet: On which days the home as a whole was quiet.
+    """
+
+    def __init__(self, days: Sequence[Day], rows: Sequence[TimeBasedDaily]) -> None:
+        self.ids = sorted({row.entity_id for row in rows})
+        self._days = {day: index for index, day in enumerate(days)}
+        self._code = {entity_id: code for code, entity_id in enumerate(self.ids)}
+        shape = len(days), len(self.ids)
+        ordinals = np.array([day.toordinal() for day in days])
+        first = np.full(len(self.ids), days[-1].toordinal() + 1)
+        self._bouts = np.zeros(shape)
+        self._active = np.zeros((*shape, HOURS), np.bool_)
+        for row in rows:
+            code = self._code[row.entity_id]
+            first[code] = min(first[code], row.date.toordinal())
+            if row.date in self._days:
+                place = self._days[row.date], code
+                self._bouts[place] = row.occurrences if row.bouts is None else row.bouts
+                self._active[place] = np.array(row.hourly_distribution) > 0
+        self._weekend = np.array([day.weekday() >= _SATURDAY for day in days], np.bool_)
+        acting = np.count_nonzero(self._bouts, axis=1)
+        self.quiet: Flags = acting < _QUIET_HOME * np.median(acting)
+        self._counted = (ordinals[:, None] >= first[None, :]) & ~self.quiet[:, None]
+        self._counted[-1] = False
+
+    def _today(self, entity: Integers) -> Integers:
+        """The judged day's bouts."""
+        bouts: Integers = self._bouts[-1, entity].astype(np.int64)
+        return bouts
+
+    def _enough(self, counted: Flags, least: int) -> Integers:
+        """The entities whose baseline has enough days."""
+        return np.flatnonzero(counted.sum(axis=0) >= least)
+
+    def _same_type(self, counted: Flags) -> Flags:
+        """Days of the judged day's type where there are some, else all."""
+        same = counted & (self._weekend == self._weekend[-1])[:, None]
+        return np.where(same.sum(axis=0) >= _OF_TYPE, same, counted)
+
+    def _expected(self, counted: Flags) -> _Expected:
+        """What the judged day's bouts should be: the mean of its type of day, with the spread of both types."""
+        basis = self._same_type(counted)
+        same = _moments(self._bouts, within_reach(self._bouts, basis))
+        other = _moments(self._bouts, within_reach(self._bouts, counted & ~basis))
+        freedom = np.maximum(same.days - 1, 0) + np.maximum(other.days - 1, 0)
+        dispersion = (same.squares / same.mean + other.squares / other.mean) / np.maximum(freedom, 1)
+        new = (1 + 1 / np.maximum(same.days, 1)) * freedom / np.maximum(freedom - 2, 1)
+        return _Expected(same.mean, dispersion * same.mean * new)
+
+    def count_high(self, least: int) -> _Test:
+        """More bouts than expected."""
+        entity = self._enough(self._counted, least)
+        expected = self._expected(self._counted)
+        today = self._bouts[-1]
+        p = negative_binomial_tail(today, expected.mean, expected.variance)
+        deviation = _deviation(today, expected)
+        return _Test("count_high", entity, p[entity], np.zeros(len(entity)), deviation[entity], self._today(entity))
+
+    def count_low(self, least: int) -> _Test:
+        """Fewer bouts than expected, or a run of silent days."""
+        silent = (self._bouts == 0) | self.quiet[:, None]
+        run = np.logical_and.accumulate(silent[::-1])[::-1]
+        counted = self._counted & ~run
+        entity = self._enough(counted, least) if not self.quiet[-1] else np.empty(0, np.int64)
+        expected = self._expected(counted)
+        today = self._bouts[-1]
+        basis = self._same_type(counted)
+        as_low = (basis & (self._bouts <= today)).sum(axis=0)
+        rarity = (as_low + 0.5) / (basis.sum(axis=0) + 1)
+        lower = 1 - negative_binomial_tail(today + 1, expected.mean, expected.variance)
+        before = np.zeros(silent.shape, np.bool_)
+        before[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
+        least_p = self._silence(before, counted) * 0.5 / (counted.sum(axis=0) + 1)
+        p = np.where(today > 0, np.maximum(lower, rarity), self._silence(run, counted))
+        deviation = _deviation(today, expected)
+        return _Test("count_low", entity, p[entity], least_p[entity], deviation[entity], self._today(entity))
+
+    def _silence(self, run: Flags, counted: Flags) -> Floats:
+        """How likely a run of silent days is: the product over its days of how often the baseline was silent."""
+        silent = counted & (self._bouts == 0)
+        whole = (silent.sum(axis=0) + 0.5) / (counted.sum(axis=0) + 1)
+        chance = np.tile(whole, (len(run), 1))
+        for weekend in (False, True):
+            of_type = self._weekend == weekend
+            days, zeros = counted[of_type].sum(axis=0), silent[of_type].sum(axis=0)
+            typed = (days >= _OF_TYPE) & silent.any(axis=0)
+            chance[of_type] = np.where(typed, (zeros + 0.5) / (days + 1), whole)
+        product: Floats = np.where(run & ~self.quiet[:, None], chance, 1.0).prod(axis=0)
+        return product
+
+    def unusual_hour(self, least: int) -> _Test:
+        """Hours with activity in which, and beside which, there never was any."""
+        entity = self._enough(self._counted, least)
+        active = self._active[:, entity]
+        around = active | np.roll(active, 1, axis=2) | np.roll(active, -1, axis=2)
+        counted = self._counted[:, entity]
+        days = (around & counted[:, :, None]).sum(axis=0)
+        new = (active & (days - (around & counted[:, :, None]) == 0)).sum(axis=2).astype(np.float64)
+        past = _moments(new, counted)
+        n = past.days.astype(np.float64)
+        expected = _Expected(past.mean, past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3))
+        p = negative_binomial_tail(new[-1], expected.mean, expected.variance)
+        deviation = _deviation(new[-1], expected)
+        return _Test("unusual_hour", entity, p, np.zeros(len(p)), deviation, self._today(entity))
+
+    def long_duration(self, least: int, rows: Sequence[DurationDaily]) -> _Test:
+        """A longest episode beyond those of other days."""
+        longest = np.full(self._bouts.shape, np.nan)
+        episodes = np.zeros(len(self.ids), np.int64)
+        for row in rows:
+            day, code = self._days.get(row.date), self._code.get(row.entity_id)
+            if day is None or code is None:
+                continue
+            longest[day, code] = math.log(max(row.max_duration_seconds, 1.0))
+            if day == len(longest) - 1:
+                episodes[code] = row.episodes or 1
+        counted = self._counted & ~np.isnan(longest)
+        entity = np.flatnonzero((counted.sum(axis=0) >= least) & ~np.isnan(longest[-1]))
+        days = counted[:, entity].sum(axis=0)
+        values = np.where(counted, longest, 0.0)[:, entity]
+        mean = values.sum(axis=0) / days
+        variance = (np.where(counted[:, entity], values - mean, 0.0) ** 2).sum(axis=0) / (days - 1)
+        spread = np.maximum(np.sqrt(variance), _LEAST_SPREAD) * np.sqrt(1 + 1 / days)
+        deviation = (longest[-1, entity] - mean) / spread
+        p = student_tail(deviation, days - 1.0)
+        return _Test("long_duration", entity, p, np.zeros(len(p)), deviation, episodes[entity])
+
+
+def _moments(values: Floats, counted: Flags) -> _Moments:
+    days = counted.sum(axis=0)
+    n = np.maximum(days, 1)
+    mean = np.where(counted, values, 0.0).sum(axis=0) / n
+    squares = (np.where(counted, values - mean, 0.0) ** 2).sum(axis=0)
+    return _Moments(days, mean + 0.5 / n, squares)
+
+
+def _deviation(count: Floats, expected: _Expected) -> Floats:
+    deviation: Floats = (count - expected.mean) / np.sqrt(np.maximum(expected.variance, expected.mean))
+    return deviation
+
+
+def _row(day: Day, entity_id: str, test: _Test, index: int, p: float) -> AnomalyDaily:
+    """The aggregate of one test that was rejected, with its adjusted p."""
+    return AnomalyDaily(
+        date=day,
+        entity_id=entity_id,
+        anomaly_type=test.kind,
+        anomaly_score=min(1.0, -math.log10(max(p, 10.0**-_SCORE_DIGITS)) / _SCORE_DIGITS),
+        baseline_deviation=float(test.deviation[index]),
+        occurrences=int(test.occurrences[index]),
+        severity=next(severity for limit, severity in _SEVERITIES if p < limit),
+    )

@@ -1,0 +1,202 @@
+"""Which two entities were active together more often than chance explains: one row per such pair.
+
+What is matched are starts of bouts (runs of an entity's events at most 300 s apart), so bursts do not multiply.
+
+* **Found** is a pair by how close it is given *when* both are active: of the bouts of the rarer that have the other
+  around (± 600 s), more than chance allows have it within 10, 30 or 60 s (``jobs.matching.find_links``: binomial tail,
+  smallest of three times three, Benjamini and Hochberg at 5 % over the pairs that could reach it), at least thrice.
+* **Counted** are then matches within the window, one to one in time order: ``co_occurrence_count``. ``confidence`` is
+  the Wilson 95 % lower bound of their share of the rarer entity's bouts, ``expected_count`` what chance gives within
+  the window if the bouts of the hour around were spread evenly. ``typical_hours`` are the peak hours of the matches;
+  where none passes, hours that hold at least a quarter of them.
+
+Ties that the home itself makes are no habit. By default they are left out, and counted in the reason: what an
+automation switched, two entities of one device, and two that move in step (most of their matches within half a second:
+a group and its member). The setting ``wired = "mark"`` keeps them, with the kind of tie in ``wired``.
+
+One day cannot prove lags of 60 to 300 s: nearly everything in a busy home lies that close.
+
+A worked example: six times a day a motion sensor and, a few seconds later, a lamp; a fridge that cares for neither.
+
+>>> from jobs.events import example_day
+>>> visits = [420, 490, 700, 1010, 1130, 1250]
+>>> log = example_day(
+...     [(0, "binary_sensor.motion", "off"), (0, "light.lamp", "off"), (0, "switch.fridge", "off")]
+...     + [(m, "binary_sensor.motion", "on") for m in visits] + [(m + 1, "binary_sensor.motion", "off") for m in visits]
+...     + [(m + 0.1, "light.lamp", "on") for m in visits] + [(m + 4, "light.lamp", "off") for m in visits]
+...     + [(m, "switch.fridge", state) for m, state in zip(range(5, 1440, 45), ["on", "off"] * 16)])
+>>> (row,), reason = CoOccurrence().detect(log)
+>>> row.device_pair, row.co_occurrence_count, row.median_gap_seconds, row.first_share
+('binary_sensor.motion|light.lamp', 6, 6.0, 1.0)
+>>> round(row.confidence, 2), row.typical_hours
+(0.61, [])
+>>> reason
+'3 pairs could be tested, 1 beat chance'
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from jobs.events import AUTOMATION, DayLog, Events, Flags
+from jobs.matching import (
+    IN_STEP,
+    LEAST_HITS,
+    Links,
+    Points,
+    Scale,
+    device_codes,
+    expected_matches,
+    find_links,
+    match_one_to_one,
+    tie,
+)
+from jobs.registry import Finding, detector, left_out
+from jobs.statistics import BOUT_GAP, Floats, Integers, count_by_hour, peak_hours, run_starts, wilson_lower
+from jobs.window import SECOND
+from storage.models import CoOccurrenceDaily, Wired, tag_fault
+
+SCALES: Final = (Scale(10, 600), Scale(30, 600), Scale(60, 600))
+_QUARTER: Final = 0.25  # of the matches make an hour typical where no hour is a peak
+_HOUR_SECONDS: Final = 3600
+
+
+@detector
+@dataclass(frozen=True)
+class CoOccurrence:
+    """The ``co_occurrence`` detector.
+
+    Attributes:
+        time_window_seconds: How far apart two bout starts may be to be counted as together, inclusive.
+        false_discovery_rate: The share of the pairs that chance may produce.
+        wired: What becomes of pairs that automations, devices or groups tie together.
+    """
+
+    name: ClassVar = "co_occurrence"
+    version: ClassVar = 1
+    model: ClassVar = CoOccurrenceDaily
+
+    time_window_seconds: Annotated[int, Field(ge=1, le=_HOUR_SECONDS)] = 300
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    wired: Literal["leave_out", "mark"] = "leave_out"
+
+    def detect(self, log: DayLog) -> Finding:
+        """See the module's docstring."""
+        events, notes = log.events, []
+        if self.wired == "leave_out":
+            by_hand: Flags = events.cause != AUTOMATION
+            events = events[by_hand]
+            notes += left_out(int(np.count_nonzero(~by_hand)), "events that automations caused")
+        points, bout = _bouts(events, len(log.entities))
+        device = device_codes(log.entities)
+        allowed = ~np.eye(points.groups, dtype=np.bool_)
+        if self.wired == "leave_out":
+            allowed &= device[:, None] != device[None, :]
+        links = find_links(points, SCALES, allowed, ordered=False, rate=self.false_discovery_rate)
+        pairs = _Pairs(log, points, links, self.time_window_seconds)
+        wired = pairs.wired(device, events.cause[bout])
+        rows, in_step, unnamed, apart = [], 0, 0, 0
+        for index in range(len(links.p)):
+            if self.wired == "leave_out" and wired[index]:
+                in_step += 1
+            elif tag_fault(pairs.name(index)) or pairs.name(index).count("|") > 1:
+                unnamed += 1
+            elif pairs.count(index) < LEAST_HITS:
+                apart += 1
+            else:
+                rows.append(pairs.row(index, wired[index]))
+        rows.sort(key=lambda row: row.device_pair)
+        notes += left_out(in_step, "pairs that move in step")
+        notes += left_out(unnamed, "pairs whose names are too long or contain a bar")
+        notes += left_out(apart, "pairs that lie further apart than the window")
+        found = f"{len(rows)} beat chance" if rows else "none beat chance"
+        return Finding(rows, "; ".join((f"{links.tested:,} pairs could be tested, {found}", *notes)))
+
+
+def _bouts(events: Events, entities: int) -> tuple[Points, Integers]:
+    """Starts of bouts in order of time, and which event each is."""
+    order = np.lexsort((events.at, events.entity))
+    opens = run_starts(events.entity[order].astype(np.int64), events.at[order], BOUT_GAP)
+    bout = np.sort(order[opens])
+    return Points(events.at[bout], events.entity[bout].astype(np.int64), entities), bout
+
+
+class _Pairs:
+    """The pairs that were found, with their matches within the window."""
+
+    def __init__(self, log: DayLog, points: Points, links: Links, window: int) -> None:
+        sizes = points.sizes
+        self._log = log
+        self._links = links
+        self._window = window
+        self._rarer = np.minimum(sizes[links.first], sizes[links.second])
+        self._matches = match_one_to_one(points, links.first, links.second, window)
+        self._count = np.bincount(self._matches.pair, minlength=len(links.p))
+        self._bounds = np.concatenate(([0], np.cumsum(self._count)))
+        at = points.at
+        self._gap = at[self._matches.second] - at[self._matches.first]
+        self._hours = self._typical_hours(np.minimum(at[self._matches.first], at[self._matches.second]))
+        scale = Scale(window, max(_HOUR_SECONDS, 2 * window))
+        fewer = sizes[links.first] <= sizes[links.second]
+        self._expected = expected_matches(
+            points, np.where(fewer, links.first, links.second), np.where(fewer, links.second, links.first), scale
+        )
+
+    def _typical_hours(self, at: Integers) -> Flags:
+        """Which hours are typical of each pair, shape (pairs, 24)."""
+        pairs = len(self._links.p)
+        order = np.lexsort((at, self._matches.pair))
+        pair, at = self._matches.pair[order], at[order]
+        counts = count_by_hour(pair, self._log.window.hours_of(at), pairs)
+        peaks, _ = peak_hours(pair, at, pairs, self._log.window, self._log.known)
+        often = (counts > 0) & (counts >= _QUARTER * counts.sum(axis=1, keepdims=True))
+        typical: Flags = np.where(peaks.any(axis=1, keepdims=True), peaks, often)
+        return typical
+
+    def name(self, index: int) -> str:
+        """The ids of both, ascending (as the table of entities is)."""
+        entities = self._log.entities
+        return f"{entities[self._links.first[index]].entity_id}|{entities[self._links.second[index]].entity_id}"
+
+    def count(self, index: int) -> int:
+        """How many matches a pair has."""
+        return int(self._count[index])
+
+    def wired(self, device: Integers, cause: NDArray[np.int8]) -> list[Wired | None]:
+        """What ties each pair, if the home itself does."""
+        pairs = len(self._links.p)
+        later = np.where(self._gap >= 0, self._matches.second, self._matches.first)
+        switched = self._share(cause[later] == AUTOMATION, pairs)
+        in_step = self._share(np.abs(self._gap) <= IN_STEP, pairs)
+        same = device[self._links.first] == device[self._links.second]
+        return [
+            tie(same_device=bool(same[index]), automatic=float(switched[index]), in_step=float(in_step[index]))
+            for index in range(pairs)
+        ]
+
+    def _share(self, flags: Flags, pairs: int) -> Floats:
+        """The share of each pair's matches that have a flag."""
+        flagged = np.bincount(self._matches.pair, flags, minlength=pairs).astype(np.float64)
+        return flagged / np.maximum(self._count, 1)
+
+    def row(self, index: int, wired: Wired | None) -> CoOccurrenceDaily:
+        """The aggregate of one pair."""
+        gap = self._gap[self._bounds[index] : self._bounds[index + 1]]
+        count = int(self._count[index])
+        return CoOccurrenceDaily(
+            date=self._log.window.day,
+            device_pair=self.name(index),
+            co_occurrence_count=count,
+            time_window_seconds=self._window,
+            confidence=wilson_lower(count, int(self._rarer[index])),
+            typical_hours=np.flatnonzero(self._hours[index]).tolist(),
+            expected_count=float(self._expected[index]),
+            median_gap_seconds=float(np.median(np.abs(gap))) / SECOND,
+            first_share=float(np.count_nonzero(gap > 0) + np.count_nonzero(gap == 0) / 2) / count,
+            wired=wired,
+        )

@@ -1,0 +1,116 @@
+import datetime as dt
+
+import numpy as np
+import pytest
+
+from jobs.detectors.anomaly import Anomaly
+from jobs.registry import NotJudged
+from storage.backends.memory import MemoryStore
+from storage.dates import DateRange
+from storage.models import AnomalyDaily, DailyAggregate, TimeBasedDaily
+from tests.support.golden import history_row, run
+from tests.support.routine_homes import RoutineHome
+
+LAST = dt.date(2026, 3, 30)
+DAYS = DateRange.ending(LAST, 29)
+
+
+def history(**bouts: list[int]) -> list[DailyAggregate]:
+    """Rows of entities by their bouts on the days up to ``LAST``; none where there were none."""
+    rows: list[DailyAggregate] = [run(day) for day in DAYS]
+    for name, counts in bouts.items():
+        days = DateRange.ending(LAST, len(counts))
+        rows += [history_row(day, f"light.{name}", count) for day, count in zip(days, counts, strict=True) if count]
+    return rows
+
+
+def judged(rows: list[DailyAggregate], detector: Anomaly | None = None) -> list[AnomalyDaily]:
+    found = (detector or Anomaly()).judge(LAST, MemoryStore(rows))
+    return [row for row in found.rows if isinstance(row, AnomalyDaily)]
+
+
+def test_a_jump_is_found_whatever_an_earlier_one_did_to_the_variance() -> None:
+    counts = [8, 9, 7, 8, 10, 8, 7] * 4
+    counts[11] = 90
+    (row,) = judged(history(a=[*counts, 40], b=[5] * 29))
+    assert (row.entity_id, row.anomaly_type, row.occurrences) == ("light.a", "count_high", 40)
+    assert row.baseline_deviation > 5
+
+
+def test_an_ordinary_day_has_no_anomaly_and_a_reason() -> None:
+    finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 29, b=[5] * 29)))
+    assert not finding.rows
+    assert not isinstance(finding, NotJudged)
+    assert finding.reason == "2 entities judged by 28 complete days, 2 tests, no anomaly"
+
+
+@pytest.mark.parametrize(("silent", "found"), [(1, False), (2, True), (3, True), (10, True), (20, False)])
+def test_silence_is_reported_once_its_days_are_improbable_and_until_it_is_normal(silent: int, *, found: bool) -> None:
+    rows = judged(history(a=[8] * (29 - silent) + [0] * silent, b=[5] * 29, c=[4] * 29))
+    assert [(row.entity_id, row.anomaly_type) for row in rows] == [("light.a", "count_low")] * found
+
+
+def test_an_entity_that_is_often_silent_is_allowed_to_be() -> None:
+    assert not judged(history(a=[3, 0, 0, 2] * 6 + [1, 0, 0, 0, 0], b=[5] * 29, c=[4] * 29))
+
+
+def test_a_quiet_home_tells_nothing_of_one_entity() -> None:
+    finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 25 + [0] * 4, b=[5] * 25 + [0] * 4, c=[4] * 29)))
+    assert not finding.rows
+    assert "the whole home was quiet" in finding.reason
+
+
+def test_an_entity_is_judged_from_its_first_row_on() -> None:
+    finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 29, new=[1] * 12 + [60])))
+    assert not finding.rows
+    assert "1 entities with under 14 days left out" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        ([], "time_based has not judged this day"),
+        ([run(LAST, known=0.8)], "only 80% of the day is known: an outage is no anomaly of a device"),
+        ([run(day) for day in DateRange.ending(LAST, 4)], "the baseline has 3 of the 14 complete days that it needs"),
+    ],
+)
+def test_a_day_that_cannot_be_judged_says_why(rows: list[DailyAggregate], reason: str) -> None:
+    finding = Anomaly().judge(LAST, MemoryStore(rows))
+    assert isinstance(finding, NotJudged)
+    assert (list(finding.rows), finding.reason) == ([], reason)
+
+
+def test_days_with_an_outage_are_no_baseline() -> None:
+    rows = history(a=[8] * 20 + [0] * 8 + [8], b=[5] * 29)
+    hurt = set(DateRange.ending(LAST - dt.timedelta(1), 8))
+    rows = [run(row.date, 0.5) if row.measurement == "detector_run_daily" and row.date in hurt else row for row in rows]
+    assert Anomaly().judge(LAST, MemoryStore(rows)).reason.startswith("2 entities judged by 20 complete days")
+
+
+def test_a_missing_row_on_a_complete_day_is_a_day_of_no_bouts() -> None:
+    often = judged(history(a=[6, 0] * 14 + [18], b=[5] * 29, c=[4] * 29))
+    always = judged(history(a=[6, 6] * 14 + [18], b=[5] * 29, c=[4] * 29))
+    assert not often
+    assert [row.anomaly_type for row in always] == ["count_high"]
+
+
+def test_later_days_and_the_order_of_a_backfill_change_nothing() -> None:
+    home = RoutineHome(np.random.default_rng(3), 8, 12, broken=False)
+    store = home.store()
+    whole = [Anomaly().judge(day, store) for day in home.judged]
+    for day, expected in zip(home.judged, whole, strict=True):
+        until = [row for model in (TimeBasedDaily,) for row in store.read(model, DateRange(home.days.first, day))]
+        runs = [run(past) for past in DateRange(home.days.first, day)]
+        assert list(Anomaly().judge(day, MemoryStore([*until, *runs])).rows) == list(expected.rows)
+
+
+def test_types_that_are_off_by_default_can_be_asked_for() -> None:
+    night = [0] * 8 + [16] + [0] * 15
+    rows = history(a=[8] * 29, b=[5] * 29)
+    odd = history_row(LAST, "light.a", 8).model_copy(
+        update={"hourly_distribution": [2, 2, 2, 2, 2, *night[5:]], "occurrences": 26}
+    )
+    rows = [row for row in rows if row.key() != odd.key() or row.date != LAST] + [odd]
+    assert not judged(rows)
+    (row,) = judged(rows, Anomaly(types=("unusual_hour",)))
+    assert (row.entity_id, row.anomaly_type) == ("light.a", "unusual_hour")
