@@ -12,7 +12,8 @@ event type                 not there                               tag ``event_t
 
 ``unknown`` and ``unavailable`` are never sent, equal values repeat, and a restart sends everything anew: what
 ``jobs.events`` makes of repeats, and ``jobs.sources.silence`` of silences and bursts, takes care of that. For the
-states in which a day opens, the newest samples of each entity are read, within a bound.
+states in which a day opens, the newest samples of each entity are read, within a bound. What caused a change is never
+sent either: what automations do counts here as done by hand.
 """
 
 from __future__ import annotations
