@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench quality clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -21,6 +21,9 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks
+
+quality: $(VENV)/.test
+	$(BIN)/python -m tests.quality $(ARGS)
 
 clean:
 	rm -rf $(VENV) demo-home dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
