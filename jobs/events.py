@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.entities import GAPS, Description, Entity, EntityRules, Kind
-from jobs.window import MINUTE, SECOND, DayWindow, Instants
+from jobs.window import MINUTE, SECOND, DayWindow, Instants, from_instant
 
 GAP: Final = -1  # the state code of a sample whose state is not known
 SHORT_GAP: Final = 5 * MINUTE
@@ -158,6 +158,14 @@ class DayLog:
     known: Spans
     samples: int
     notices: tuple[str, ...] = ()
+
+    def code_of(self, entity_id: str) -> int:
+        """The code of an entity; -1 where the log has none of that id."""
+        return next((code for code, entity in enumerate(self.entities) if entity.entity_id == entity_id), -1)
+
+    def clock(self, instant: int) -> str:
+        """An instant as the home's clock showed it."""
+        return from_instant(instant).astimezone(self.window.zone).isoformat(sep=" ", timespec="seconds")
 
     @property
     def known_seconds(self) -> float:

@@ -45,6 +45,20 @@ class Finding(NamedTuple):
     reason: str
 
 
+class Evidence(NamedTuple):
+    """What speaks for one row, as a table.
+
+    Attributes:
+        columns: The headings.
+        lines: The lines, a value for each heading.
+        notes: What the lines do not say, in words.
+    """
+
+    columns: tuple[str, ...]
+    lines: list[tuple[str | int | float, ...]]
+    notes: tuple[str, ...] = ()
+
+
 class NotJudged(Finding):
     """A finding that says nothing of the day, not even that nothing happened: what is stored of it stays.
 
@@ -93,6 +107,24 @@ class HistoryDetector(Described, Protocol):
 
     def judge(self, day: dt.date, history: AggregateReader) -> Finding:
         """The day's rows, from what is stored (or staged) up to this day; ``NotJudged`` if that is too little."""
+        ...
+
+
+@runtime_checkable
+class ExplainsByEvents(Protocol):
+    """An event detector that can say what speaks for one of its rows."""
+
+    def explain(self, row: Any, log: DayLog) -> Evidence:  # noqa: ANN401 - a row of the detector's model
+        """The evidence for a row of its model, from the log of its day."""
+        ...
+
+
+@runtime_checkable
+class ExplainsByHistory(Protocol):
+    """A history detector that can say what speaks for one of its rows."""
+
+    def explain_by_history(self, row: Any, history: AggregateReader) -> Evidence:  # noqa: ANN401 - a row of its model
+        """The evidence for a row of its model, from what is stored."""
         ...
 
 

@@ -354,6 +354,36 @@ def peak_hours(  # noqa: PLR0917 - parallel columns and their frame
     return peaks & (occupied_by_hour >= PEAK_SLOTS), p
 
 
+def hours_explained(at: Instants, window: DayWindow, known: Spans, rate: float) -> list[tuple[str | int | float, ...]]:
+    """What speaks for the peak hours of one group: hour, events, events expected by chance, p, and whether it is one.
+
+    Args:
+        at: The group's instants within the window, ascending, shape (n,).
+        window: The day.
+        known: The known time of the day.
+        rate: The false discovery rate.
+    """
+    group = np.zeros(len(at), np.int64)
+    peaks, p = peak_hours(group, at, 1, window, known, rate)
+    counts = count_by_hour(group, window.hours_of(at), 1)[0]
+    length = window.microseconds_by_hour(known)
+    expected = len(at) * length / max(int(length.sum()), 1)
+    return [
+        (
+            hour,
+            int(counts[hour]),
+            round(float(expected[hour]), 2),
+            float(f"{p[0, hour]:.3g}"),
+            "peak" if peaks[0, hour] else "",
+        )
+        for hour in range(HOURS)
+        if length[hour]
+    ]
+
+
+HOUR_COLUMNS: Final = ("hour", "events", "expected", "p", "")
+
+
 def _dispersion(group: Integers, at: Instants, groups: int) -> Floats:
     """φ of each group: the size of the cluster that its average event lies in; 1 where there is none."""
     opens = run_starts(group, at, CLUSTER_GAP)

@@ -1,8 +1,8 @@
 """The command line: parse, call, render, exit code. One file a command; ``app`` holds what they share."""
 
-from jobs.cli import app, backfill, demo, detectors, doctor, init, query, run, status
+from jobs.cli import app, backfill, demo, detectors, doctor, explain, init, query, run, status
 
-__all__ = ["app", "backfill", "demo", "detectors", "doctor", "init", "main", "query", "run", "status"]
+__all__ = ["app", "backfill", "demo", "detectors", "doctor", "explain", "init", "main", "query", "run", "status"]
 
 
 def main() -> None:

@@ -54,11 +54,11 @@ def query(
 ) -> None:
     """Print rows, or summaries when a function is named."""
     home = home_of(context)
-    model = _model(home, measurement)
+    model = model_of(home, measurement)
     days = days_of(home, first, last)
     asked = {"sum": sums, "mean": means, "count": counts, "min": minima, "max": maxima}
     fields = _functions(asked)
-    conditions = _conditions(where or [])
+    conditions = conditions_of(where or [])
     with home.open_query() as aggregates:
         if fields:
             summaries = aggregates.summarize(
@@ -74,7 +74,8 @@ def query(
     _print(records, output)
 
 
-def _model(home: Home, measurement: str) -> type[DailyAggregate]:
+def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
+    """The model of a measurement, with or without its ending ``_daily``."""
     built_in: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
     models = {model.measurement: model for model in built_in}
     models |= {one.detector.model.measurement: one.detector.model for one in home.registered}
@@ -97,7 +98,8 @@ def _functions(asked: dict[str, list[str] | None]) -> dict[str, Function]:
     return fields
 
 
-def _conditions(where: list[str]) -> dict[str, list[str]]:
+def conditions_of(where: list[str]) -> dict[str, list[str]]:
+    """What ``--where TAG=VALUE`` options ask for."""
     conditions: dict[str, list[str]] = defaultdict(list)
     for condition in where:
         tag, equals, value = condition.partition("=")

@@ -54,7 +54,7 @@ import numpy as np
 from pydantic import Field
 
 from jobs.events import Flags
-from jobs.registry import Finding, NotJudged, detector, left_out
+from jobs.registry import Evidence, Finding, NotJudged, detector, left_out
 from jobs.statistics import (
     Floats,
     Integers,
@@ -140,6 +140,22 @@ class Anomaly:
             notes.append("the whole home was quiet, so that no entity is reported for acting little")
         return Finding(rows, "; ".join(notes))
 
+    def explain_by_history(self, row: AnomalyDaily, history: AggregateReader) -> Evidence:
+        """The entity's bouts on each day of its baseline, and which days were dropped."""
+        days = DateRange.ending(row.date, self.baseline_days + 1)
+        runs = history.read(DetectorRunDaily, days, {"detector": "time_based"})
+        complete = [run.date for run in runs if run.known_seconds / max(run.day_seconds, 1.0) >= self.complete]
+        past = _Past(complete, history.read(TimeBasedDaily, days))
+        lines: list[tuple[str | int | float, ...]] = [
+            (f"{day:%a} {day}", *(past.used(day, row.entity_id) if day in complete else ("", "dropped: not complete")))
+            for day in days
+            if day != row.date
+        ]
+        note = (
+            f"{row.occurrences} on {row.date}, {row.baseline_deviation:+.1f} standard deviations from what is expected"
+        )
+        return Evidence(("day", "bouts", ""), lines, (note,))
+
     def _tests(self, past: _Past, durations: Sequence[DurationDaily]) -> Iterator[_Test]:
         """The tests of each wanted type."""
         if "count_high" in self.types:
@@ -216,6 +232,20 @@ class _Past:
         self.quiet: Flags = acting < _QUIET_HOME * np.median(acting)
         self._counted = (ordinals[:, None] >= first[None, :]) & ~self.quiet[:, None]
         self._counted[-1] = False
+
+    def used(self, day: Day, entity_id: str) -> tuple[int, str]:
+        """An entity's bouts on a day, and whether ``count_high`` looks at them."""
+        place, code = self._days[day], self._code[entity_id]
+        bouts = int(self._bouts[place, code])
+        if self.quiet[place]:
+            return bouts, "dropped: the whole home was quiet"
+        if not self._counted[place, code]:
+            return bouts, "dropped: before its first row"
+        if not self._same_type(self._counted)[place, code]:
+            return bouts, "for the spread only: another type of day"
+        if not within_reach(self._bouts, self._counted)[place, code]:
+            return bouts, "dropped: an anomaly itself"
+        return bouts, "used"
 
     def _today(self, entity: Integers) -> Integers:
         """The judged day's bouts."""

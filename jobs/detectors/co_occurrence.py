@@ -56,7 +56,7 @@ from jobs.matching import (
     match_one_to_one,
     tie,
 )
-from jobs.registry import Finding, detector, left_out
+from jobs.registry import Evidence, Finding, detector, left_out
 from jobs.statistics import BOUT_GAP, Floats, Integers, count_by_hour, peak_hours, run_starts, wilson_lower
 from jobs.window import SECOND
 from storage.models import CoOccurrenceDaily, Wired, tag_fault
@@ -116,6 +116,22 @@ class CoOccurrence:
         notes += left_out(apart, "pairs that lie further apart than the window")
         found = f"{len(rows)} beat chance" if rows else "none beat chance"
         return Finding(rows, "; ".join((f"{links.tested:,} pairs could be tested, {found}", *notes)))
+
+    def explain(self, row: CoOccurrenceDaily, log: DayLog) -> Evidence:
+        """The matches of the pair, and how many chance would give."""
+        events = log.events[log.events.cause != AUTOMATION] if self.wired == "leave_out" else log.events
+        points, _ = _bouts(events, len(log.entities))
+        codes = [log.code_of(entity_id) for entity_id in row.device_pair.split("|")]
+        first, second = (np.array([code], np.int64) for code in codes)
+        matches = match_one_to_one(points, first, second, row.time_window_seconds)
+        one, other = points.at[matches.first], points.at[matches.second]
+        lines: list[tuple[str | int | float, ...]] = [
+            (log.clock(a), log.clock(b), round((b - a) / SECOND, 1))
+            for a, b in zip(one.tolist(), other.tolist(), strict=True)
+        ]
+        bouts = " and ".join(str(points.sizes[code]) for code in codes)
+        note = f"{len(lines)} of {bouts} bouts match, {row.expected_count or 0:.2f} are expected by chance"
+        return Evidence((*row.device_pair.split("|"), "seconds between"), lines, (note,))
 
 
 def _bouts(events: Events, entities: int) -> tuple[Points, Integers]:

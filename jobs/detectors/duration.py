@@ -32,7 +32,7 @@ import numpy as np
 from pydantic import Field
 
 from jobs.events import DayLog, Flags, Spells
-from jobs.registry import Finding, detector
+from jobs.registry import Evidence, Finding, detector
 from jobs.spans import Spans, intersection, length, union
 from jobs.window import SECOND
 from storage.models import DurationDaily
@@ -82,6 +82,17 @@ class Duration:
             for i, code in enumerate(codes.tolist())
         ]
         return Finding(rows, f"{len(rows)} entities finished {int(counts.sum())} episodes{not_measured}")
+
+    def explain(self, row: DurationDaily, log: DayLog) -> Evidence:
+        """Each active spell that touched the day, and why it was measured or not."""
+        spells = log.spells[_active(log) & (log.spells.entity == log.code_of(row.entity_id))]
+        lines: list[tuple[str | int | float, ...]] = []
+        for start, end, begun, finished in zip(
+            spells.start.tolist(), spells.end.tolist(), spells.begun.tolist(), spells.finished.tolist(), strict=True
+        ):
+            verdict = "measured" if begun and finished else "its begin is not known" if finished else "not finished"
+            lines.append((log.clock(start), log.clock(end), round((end - start) / SECOND, 1), verdict))
+        return Evidence(("from", "to", "seconds", ""), lines)
 
 
 def _active(log: DayLog) -> Flags:

@@ -41,8 +41,8 @@ from pydantic import Field
 
 from jobs.entities import Kind
 from jobs.events import AUTOMATION, DayLog, Flags
-from jobs.registry import Finding, detector, left_out
-from jobs.statistics import Integers, by_group, peak_hours
+from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.statistics import HOUR_COLUMNS, Integers, by_group, hours_explained, peak_hours
 from jobs.window import SECOND
 from storage.columns import to_json
 from storage.models import JSON_BYTES, RoomBasedDaily
@@ -104,6 +104,13 @@ class RoomBased:
         notes += left_out(cut_devices, "least used entities")
         notes += left_out(cut_moves, "rarest ways")
         return Finding(rows, "; ".join(notes))
+
+    def explain(self, row: RoomBasedDaily, log: DayLog) -> Evidence:
+        """The area's events by hour against those expected by chance."""
+        of_area = np.array([entity.area_id == row.area_id for entity in log.entities], np.bool_)
+        at = log.events.at[of_area[log.events.entity]]
+        lines = hours_explained(at, log.window, log.known, self.peak_false_discovery_rate)
+        return Evidence(HOUR_COLUMNS, lines, (f"{len(at)} of the home's {len(log.events)} events",))
 
 
 def _devices(log: DayLog, usage: Integers, codes: Integers) -> list[tuple[str, int]]:

@@ -27,8 +27,16 @@ import numpy as np
 from pydantic import Field
 
 from jobs.events import DayLog
-from jobs.registry import Finding, detector
-from jobs.statistics import bouts_by_group, by_group, count_by_hour, peak_hours, wilson_lower
+from jobs.registry import Evidence, Finding, detector
+from jobs.statistics import (
+    HOUR_COLUMNS,
+    bouts_by_group,
+    by_group,
+    count_by_hour,
+    hours_explained,
+    peak_hours,
+    wilson_lower,
+)
 from storage.models import TimeBasedDaily
 
 
@@ -79,3 +87,9 @@ class TimeBased:
             rows,
             f"{len(rows)} entities had {len(log.events)} activity events; {with_peaks} of them have a peak hour",
         )
+
+    def explain(self, row: TimeBasedDaily, log: DayLog) -> Evidence:
+        """Events by hour against those expected by chance."""
+        at = log.events.at[log.events.entity == log.code_of(row.entity_id)]
+        lines = hours_explained(at, log.window, log.known, self.peak_false_discovery_rate)
+        return Evidence(HOUR_COLUMNS, lines, (f"{len(at)} events in {row.bouts} bouts",))

@@ -1,0 +1,94 @@
+"""``explain``: the evidence behind a row."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say
+from jobs.cli.query import conditions_of, model_of
+from jobs.registry import Evidence, ExplainsByEvents, ExplainsByHistory
+from jobs.window import DayWindow
+from jobs.wiring import Home
+from storage.dates import DateRange
+from storage.errors import SourceError, UsageError
+from storage.models import DailyAggregate, DetectorRunDaily
+from storage.store import AggregateStore
+
+MOST_ROWS = 5
+
+
+@command("pattern-aggregates explain time_based_daily yesterday --where entity_id=light.kitchen")
+def explain(
+    context: typer.Context,
+    measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, anomaly_daily ...")],
+    day: Annotated[str, typer.Argument(metavar="DAY", help="YYYY-MM-DD, yesterday or -7d.")],
+    where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG=VALUE", help="Only such rows.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what speaks for a row: counts by hour, matches, episodes, baseline days; or why there is no row."""
+    home = home_of(context)
+    model = model_of(home, measurement)
+    days = DateRange(day_of(home, day), day_of(home, day))
+    with closing(home.open_store(read_only=True)) as store:
+        rows = store.read(model, days, conditions_of(where or []))
+        if len(rows) > MOST_ROWS and not as_json:
+            say(f"{len(rows)} rows, the first {MOST_ROWS} are explained; narrow them with --where", style="yellow")
+        if not rows:
+            _say_why_none(store, model, days)
+        explained = [(row, _evidence(home, store, row)) for row in rows[: None if as_json else MOST_ROWS]]
+    if as_json:
+        print_json([{"row": row.model_dump(mode="json"), "evidence": found._asdict()} for row, found in explained])
+        return
+    for row, found in explained:
+        _show(row, found)
+
+
+def _say_why_none(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
+    detector = model.measurement.removesuffix("_daily")
+    runs = store.read(DetectorRunDaily, days, {"detector": detector})
+    if not runs:
+        raise UsageError(f"{detector} was not computed for {days.first}", hint="Run a backfill for that day.")
+    say(f"no such row; {detector} said of {days.first}: {runs[0].reason}")
+
+
+def _evidence(home: Home, store: AggregateStore, row: DailyAggregate) -> Evidence:
+    """From raw events where they are still there, else from what is stored."""
+    detector: object = next((one.detector for one in home.registered if one.detector.model is type(row)), None)
+    if isinstance(detector, ExplainsByHistory):
+        return detector.explain_by_history(row, store)
+    if isinstance(detector, ExplainsByEvents):
+        try:
+            with closing(home.open_source()) as source:
+                span = source.span()
+                if span is not None and row.date in span:
+                    return detector.explain(row, source.read(DayWindow(row.date, home.zone)))
+        except SourceError as error:
+            say(f"source: {error}", style="yellow")
+    return _stored(
+        row, "the raw events are gone" if isinstance(detector, ExplainsByEvents) else "there is no more to it"
+    )
+
+
+def _stored(row: DailyAggregate, why: str) -> Evidence:
+    values = row.model_dump(mode="json")
+    return Evidence(("field", "value"), [(name, str(value)) for name, value in values.items()], (f"as stored: {why}",))
+
+
+def _show(row: DailyAggregate, found: Evidence) -> None:
+    table = Table(title=Text(" ".join((str(row.date), row.measurement, *row.key()))), title_justify="left")
+    for heading in found.columns:
+        table.add_column(Text(heading))
+    for line in found.lines:
+        table.add_row(*(Text(_plain(value)) for value in line))
+    out.print(table)
+    for note in found.notes:
+        out.print(Text(note), soft_wrap=True)
+
+
+def _plain(value: Any) -> str:  # noqa: ANN401 - text or number
+    return f"{value:.3g}" if isinstance(value, float) and value < 1 else str(value)
