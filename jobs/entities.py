@@ -198,7 +198,7 @@ class EntityRules:
             if fnmatchcase(about.entity_id, glob):
                 override = candidate
         domain, dot, _ = about.entity_id.partition(".")
-        domain = domain if dot and domain else "other"
+        domain = domain if dot and not tag_fault(domain) else "other"
         device_class = override.device_class or about.device_class
         decided = self._kind(about, domain, device_class)
         if override.kind is not None and not tag_fault(about.entity_id):

@@ -226,9 +226,9 @@ def _settling(now: Instants, samples: Samples) -> tuple[Flags, Instants]:
     start_before = np.searchsorted(samples.starts, now, side="right") - 1
     start = samples.starts[np.maximum(start_before, 0)]
     settling = (start_before >= 0) & (now - start < SETTLING)
-    run = np.searchsorted(samples.known[:, 1], start, side="left") - 1  # the last run that ended before the start
-    ends = np.append(samples.known[:, 1], NEVER)
-    return settling, np.where(settling & (run >= 0), ends[run], NEVER)
+    run = np.searchsorted(samples.known[:, 0], start, side="left")  # the run that the start began, if it began one
+    begins, ends = np.append(samples.known[:, 0], NEVER), np.append(samples.known[:, 1], NEVER)
+    return settling, np.where(settling & (run > 0) & (begins[run] == start), ends[run - 1], NEVER)
 
 
 def by_entity(entity: Codes, at: Instants) -> NDArray[np.int64]:

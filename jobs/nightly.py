@@ -171,7 +171,7 @@ def backfill(
     if redo == "all" and not dry_run:
         within = reach.span & days if reach.span is not None else None
         if within is not None:
-            pipeline.ledger.mark_redo(within, [one.name for one in chosen], [*Status])
+            pipeline.ledger.mark_redo(within, [one.name for one in chosen])
     entries = pipeline.ledger.entries(days)
     report.plan = _plan(chosen, entries, days, reach, redo=redo)
     if dry_run:
@@ -189,7 +189,7 @@ def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_
         elif span.last > yesterday + ONE_DAY:
             report.notices.append(f"the source holds events of {span.last}, which is in the future: look at its clock")
     except SourceError as error:
-        report.trouble(f"source: {error}", error.exit_code)
+        report.trouble(f"source: {error}" + (f". {error.hint}" if error.hint else ""), error.exit_code)
     return Reach(yesterday, retention_days, span)
 
 

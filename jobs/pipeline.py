@@ -22,9 +22,9 @@ from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, Not
 from jobs.sources.base import EventSource
 from jobs.window import DayWindow
 from storage.batch import DetectorDay
-from storage.errors import LedgerError, PatternAggregatesError, StoreError
+from storage.errors import LedgerError, PatternAggregatesError, SourceError, StoreError
 from storage.ledger import Entry, Ledger, LedgerDay, Models, Status, basis
-from storage.models import REASON_LENGTH, DetectorRunDaily
+from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
 from storage.overlay import OverlaidReader
 from storage.store import AggregateStore
 
@@ -85,6 +85,8 @@ class Pipeline:
         store: Where aggregates go.
         ledger: What is done.
         zone: The home's zone.
+        models: The models whose staged rows may be written, those of detectors switched off since among them; the
+            enabled detectors' own are always.
         clock: Gives the present instant: for ``computed_at`` only.
     """
 
@@ -94,6 +96,7 @@ class Pipeline:
     ledger: Ledger
     zone: ZoneInfo
     clock: Callable[[], dt.datetime]
+    models: Sequence[type[DailyAggregate]] = ()
 
     def run_day(
         self,
@@ -135,6 +138,10 @@ class Pipeline:
             except PatternAggregatesError as error:
                 _log.error("%s: %s", day, error)
                 report.error, report.cause = str(error), error
+            except Exception as error:  # noqa: BLE001 - what a source did not expect costs this day, not the others
+                _log.exception("%s: the source failed", day)
+                report.error = f"{type(error).__name__}: {error}"
+                report.cause = SourceError(report.error)
             if write:
                 touched |= self._write(work, report)
             _conclude(report, work, touched)
@@ -235,7 +242,7 @@ class Pipeline:
         return {finding.run.detector for finding in batch.findings}
 
     def _models(self) -> Models:
-        return {one.model.measurement: one.model for one in self.detectors}
+        return {model.measurement: model for model in (*self.models, *(one.model for one in self.detectors))}
 
 
 class _Facts(NamedTuple):

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from jobs.entities import Kind
 from storage.columns import closest
-from storage.settings import AnyStoreSettings, Section, SqlStoreSettings
+from storage.settings import AnyStoreSettings, Section, SqlStoreSettings, Whole
 
 
 def _zone(name: str) -> str:
@@ -42,8 +42,8 @@ class SimulatedHomeSettings(Section):
     """``[source]`` of kind simulated_home."""
 
     kind: Literal["simulated_home"] = "simulated_home"
-    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
-    events_per_day: Annotated[int, Field(ge=500, le=200_000)] = 10_000
+    seed: Annotated[Whole, Field(ge=0, lt=2**32)] = 1
+    events_per_day: Annotated[Whole, Field(ge=500, le=200_000)] = 10_000
     first_day: dt.date = dt.date(2025, 1, 1)
     last_day: dt.date | None = None
 
@@ -88,7 +88,7 @@ class InfluxSourceSettings(Section):
     event_tag: str | None = None
     fields: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     registry_dir: str | None = None
-    lookback_days: Annotated[int, Field(ge=1, le=90)] = 7
+    lookback_days: Annotated[Whole, Field(ge=1, le=90)] = 7
     longest_silence_hours: Annotated[float, Field(gt=0, le=24)] = 6.0
 
 
@@ -105,7 +105,7 @@ class ScheduleSettings(Section):
     """``[schedule]``: when the daemon works, and how far back it looks."""
 
     at: Annotated[str, AfterValidator(_time)] = "03:30"
-    recheck_days: Annotated[int, Field(ge=0, le=60)] = 2
+    recheck_days: Annotated[Whole, Field(ge=0, le=60)] = 2
     catch_up: Literal["all", "latest", "none"] = "all"
 
 

@@ -86,11 +86,11 @@ class Home:
             from jobs.sources.home_assistant_db import HomeAssistantDatabase  # noqa: PLC0415 - loads a SQL toolkit
 
             registry = based(self.base, source.registry_dir) if source.registry_dir else None
-            return HomeAssistantDatabase(based_url(self.base, source.url), self.zone, self.rules, registry)
+            return HomeAssistantDatabase(based_url(self.base, source.url), self.zone, self.rules, registry, self.clock)
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 
-            return CsvFiles(str(based(self.base, source.path)), self.zone, self.rules)
+            return CsvFiles(str(based(self.base, source.path)), self.zone, self.rules, self.clock)
         if isinstance(source, InfluxSourceSettings):
             return self._open_influx_source(source)
         from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used
@@ -101,7 +101,7 @@ class Home:
             seed=source.seed,
             events_per_day=source.events_per_day,
             first_day=source.first_day,
-            last_day=source.last_day,
+            last_day=source.last_day or max(source.first_day, self.yesterday()),
         )
 
     def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:
@@ -165,6 +165,7 @@ class Home:
                 ledger=ledger,
                 zone=self.zone,
                 clock=self.clock,
+                models=[one.detector.model for one in self.registered],
             )
 
 

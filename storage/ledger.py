@@ -76,7 +76,6 @@ class Entry:
         redo: Whether somebody asked for it again.
         updated_at: When this changed last.
         written_version: The detector version whose rows the store holds; None if it holds none.
-        written_fingerprint: Likewise the fingerprint.
         written_samples: Likewise the raw samples of the day.
         written_known_seconds: Likewise how much was known.
         kept: "version fingerprint" of a recomputation that was declined because the source knew less by then.
@@ -97,7 +96,6 @@ class Entry:
     redo: bool = False
     updated_at: str = ""
     written_version: int | None = None
-    written_fingerprint: str = ""
     written_samples: int = 0
     written_known_seconds: float = 0.0
     kept: str = ""
@@ -108,9 +106,11 @@ class Entry:
 
     def due(self, version: int) -> bool:
         """Whether this has to be computed (again), late raw events aside."""
+        if self.redo:
+            return True
         if self.status is Status.EXPIRED:
             return False
-        if self.redo or self.status in (Status.FAILED, Status.DEFERRED):
+        if self.status in (Status.FAILED, Status.DEFERRED):
             return True
         return self.version != version and self.kept.split(" ")[0] != str(version)
 
@@ -139,7 +139,6 @@ _ENTRY = sa.Table(
     sa.Column("redo", sa.Boolean, nullable=False),
     sa.Column("updated_at", sa.String(32), nullable=False),
     sa.Column("written_version", sa.Integer),
-    sa.Column("written_fingerprint", sa.Text, nullable=False),
     sa.Column("written_samples", sa.Integer, nullable=False),
     sa.Column("written_known_seconds", sa.Float, nullable=False),
     sa.Column("kept", sa.Text, nullable=False),
@@ -182,7 +181,10 @@ class Ledger:
         else:
             self._engine = sql.writer(url, "ledger.path")
         with self._transaction() as connection:
-            self._check_schema(connection, create=not read_only)
+            known = self._check_schema(connection, create=not read_only)
+        if not known:  # another process is about to make it
+            self.close()
+            self._engine = None
 
     def __enter__(self) -> Self:
         return self
@@ -213,13 +215,11 @@ class Ledger:
             payloads = connection.execute(query.order_by(_ENTRY.c.day, _ENTRY.c.detector)).scalars().all()
         return [finding for payload in payloads if (finding := _unpack(payload, models))]
 
-    def mark_redo(self, days: DateRange, detectors: Iterable[str], statuses: Iterable[Status]) -> int:
+    def mark_redo(self, days: DateRange, detectors: Iterable[str]) -> int:
         """Ask for what was tried before to be computed again; what it wrote stays until then. Returns how many."""
         with self._transaction() as connection:
             marked = connection.execute(
-                sa.update(_ENTRY)
-                .where(_between(days), _ENTRY.c.detector.in_(list(detectors)), _ENTRY.c.status.in_(list(statuses)))
-                .values(redo=True)
+                sa.update(_ENTRY).where(_between(days), _ENTRY.c.detector.in_(list(detectors))).values(redo=True)
             )
             return marked.rowcount
 
@@ -269,12 +269,13 @@ class Ledger:
         with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
             yield connection
 
-    def _check_schema(self, connection: sa.Connection, *, create: bool) -> None:
+    def _check_schema(self, connection: sa.Connection, *, create: bool) -> bool:
+        """Whether there is a ledger, made here if ``create``."""
         owner = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
         version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
         empty = not sa.inspect(connection).get_table_names()
         if owner == APPLICATION_ID and version <= SCHEMA_VERSION:
-            return
+            return True
         if owner == APPLICATION_ID:
             raise LedgerForeign(
                 f"{self._name} has schema {version}, this version knows {SCHEMA_VERSION}",
@@ -288,6 +289,7 @@ class Ledger:
             _ENTRY.create(connection)
             connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        return create
 
 
 class LedgerDay:
@@ -363,7 +365,6 @@ class LedgerDay:
                     "status": Status.FAILED if entry.error else Status.WRITTEN,
                     "attempts": 0,
                     "written_version": entry.version,
-                    "written_fingerprint": entry.fingerprint,
                     "written_samples": entry.samples,
                     "written_known_seconds": entry.known_seconds,
                     "kept": "",

@@ -27,6 +27,7 @@ HOURS: Final = 24
 
 _MEASUREMENT = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029\x00]")
+_RESERVED = frozenset({"allow_missing", "by", "first", "last", "model", "where"})
 _RELATIVE_TOLERANCE = 1e-9
 
 
@@ -107,6 +108,8 @@ class DailyAggregate(BaseModel):
         name = cls.__dict__.get("measurement")
         if not isinstance(name, str) or not _MEASUREMENT.fullmatch(name):
             raise TypeError(f"{cls.__qualname__}.measurement must be lower-case letters, digits and underscores")
+        if taken := _RESERVED & set(cls.model_fields):
+            raise TypeError(f"{cls.__qualname__}.{min(taken)}: the name is taken by the questions that readers ask")
         if not cls.tags():
             raise TypeError(f"{cls.__qualname__} has no field annotated as Tag: its rows could not be told apart")
         if len(cls.model_fields) == len(cls.tags()) + 1:

@@ -176,7 +176,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         return summaries
 
     def involving(self, entities: str | Iterable[str], first: Day, last: Day) -> list[DailyAggregate]:
-        """Every stored row that is about one of some entities: its own rows, pairs on either side, sequences, rooms.
+        """Every stored row of the six kinds that is about an entity: its own, pairs on either side, sequences, rooms.
 
         Days that were never computed are passed over; ask ``completeness`` about them.
 

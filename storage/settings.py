@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError
 
 from storage.columns import closest
 from storage.errors import SettingsError
@@ -26,6 +26,15 @@ DEFAULT_FILE: Final = Path("config/default.toml")
 SECRETS: Final = Path("/run/secrets")
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def _no_flag(value: Any) -> Any:  # noqa: ANN401 - whatever was written
+    if isinstance(value, bool | float):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic tells of ValueErrors
+    return value
+
+
+Whole = Annotated[int, BeforeValidator(_no_flag)]
 
 
 class Section(BaseModel):
@@ -39,7 +48,7 @@ class SqlStoreSettings(Section):
 
     kind: Literal["sql"] = "sql"
     url: Annotated[str, Field(repr=False)] = "sqlite:///data/aggregates.db"  # it may hold a password
-    retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
+    retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
 
 
 class InfluxStoreSettings(Section):
@@ -59,7 +68,7 @@ class InfluxStoreSettings(Section):
     verify: bool = True
     proxy: str = ""
     compress: bool = False
-    retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
+    retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
 
 
 def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or settings
@@ -169,6 +178,10 @@ def _problem(model: type[BaseModel], location: tuple[str | int, ...], kind: str,
     if kind == "extra_forbidden":
         near = closest(str(location[-1]), known)
         return f"{path}: unknown key" + (f"; {near}" if near else "")
+    if kind == "union_tag_not_found":
+        return f"{path}.kind: is missing"
+    if kind in ("model_type", "dict_type"):
+        return f"{path}: must be a table"
     if kind == "union_tag_invalid":
         return f"{path}.kind: there is no such kind; there are {message.rpartition(': ')[2]}"
     return f"{path}: {message.removeprefix('Value error, ')}"

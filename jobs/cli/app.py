@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import functools
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,7 @@ from rich.text import Text
 
 from jobs.wiring import Home, open_home
 from storage.dates import DateRange, parse_day
-from storage.errors import PatternAggregatesError
+from storage.errors import PatternAggregatesError, UsageError
 
 P = ParamSpec("P")
 
@@ -28,6 +30,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
+MOST_DAYS = 36_600
 WIDE = 240  # columns for a table that no terminal shows: nothing is folded
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
@@ -56,12 +59,14 @@ def _options(
     )
 
 
-def command(example: str) -> Callable[[Callable[P, int | None]], Callable[P, None]]:
+def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, int | None]], Callable[P, None]]:
     """Register a function as a command: its docstring is the help, its result the exit code.
 
     Args:
         example: A call to show in the help.
+        takes_days: Whether an argument may be a day such as ``-7d``, which must not be taken for an option.
     """
+    settings = {"ignore_unknown_options": True} if takes_days else {}
 
     def register(function: Callable[P, int | None]) -> Callable[P, None]:
         @functools.wraps(function)
@@ -71,12 +76,14 @@ def command(example: str) -> Callable[[Callable[P, int | None]], Callable[P, Non
             except PatternAggregatesError as error:
                 fail(error)
                 code = error.exit_code
+                if kwargs.get("as_json"):
+                    print_json({"error": str(error), "hint": error.hint or None})
             except KeyboardInterrupt:
                 say("interrupted: whatever was found is kept; the same command goes on from here", style="yellow")
                 code = 130
             raise typer.Exit(code or 0)
 
-        app.command(epilog=f"Example: [bold]{example}[/bold]")(wrapped)
+        app.command(epilog=f"Example: [bold]{example}[/bold]", context_settings=settings)(wrapped)
         return wrapped
 
     return register
@@ -89,10 +96,15 @@ def home_of(context: typer.Context) -> Home:
 
 def days_of(home: Home, first: str, last: str) -> DateRange:
     """A range from two days as typed."""
-    return DateRange.parse(first, last, today=home.today())
+    days = DateRange.parse(first, last, today=home.today())
+    if len(days) > MOST_DAYS:
+        raise UsageError(
+            f"{days} is {len(days):,} days long", hint=f"At most {MOST_DAYS:,} days are looked at at once."
+        )
+    return days
 
 
-def day_of(home: Home, text: str) -> Any:  # noqa: ANN401 - a date
+def day_of(home: Home, text: str) -> dt.date:
     """A day as typed."""
     return parse_day(text, today=home.today())
 
@@ -107,6 +119,20 @@ def fail(error: PatternAggregatesError) -> None:
     say(f"error: {error}", style="bold red")
     if error.hint:
         say(f"hint: {error.hint}")
+
+
+def program() -> str:
+    """How the program that runs was called, so that what is printed can be typed."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{Path(sys.executable).name} -m jobs"
+    here = os.path.relpath(called)
+    return str(called) if here.startswith("..") or not called.is_absolute() else here
+
+
+def shown(text: str) -> Text:
+    """A text from outside for a terminal: what does not print is spelled out, markup in it is text."""
+    return Text("".join(one if one.isprintable() else ascii(one)[1:-1] for one in text))
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything JSON can hold

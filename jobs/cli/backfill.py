@@ -11,7 +11,7 @@ from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
 from jobs.cli.report import plan, progress_bar, show
 
 
-@command("pattern-aggregates backfill 2026-10-01 yesterday --detector time_based")
+@command("pattern-aggregates backfill 2026-10-01 yesterday --detector time_based", takes_days=True)
 def backfill(
     context: typer.Context,
     first: First,

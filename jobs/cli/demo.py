@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,19 +16,20 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs import nightly
-from jobs.cli.app import command, out
+from jobs.cli.app import command, out, program, shown
 from jobs.cli.query import hours_as_bars
 from jobs.cli.report import progress_bar
 from jobs.wiring import open_home, system_clock
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import UsageError
-from storage.models import DurationDaily, TimeBasedDaily
+from storage.models import HOURS, DurationDaily, TimeBasedDaily
 from storage.query import AggregateQuery, State
 
 MARK = "# Made by `pattern-aggregates demo`."
 ZONE = "Europe/Berlin"
 MOST_ROWS = 12
 SILENT_DAYS = 3
+ROOMY = 110  # columns of a terminal that all of a table fits
 MINUTE_SECONDS = 60
 DAY_SECONDS = 86_400
 
@@ -94,14 +96,19 @@ def _used_when(aggregates: AggregateQuery, span: DateRange) -> None:
         by_entity[row.entity_id].append(row)
     busiest = sorted(by_entity.items(), key=lambda item: -sum(row.bouts or 0 for row in item[1]))[:MOST_ROWS]
     table = Table(title="What was used when (the busiest, by spells of use)", title_justify="left")
-    for heading in ("entity", "days", "a day", "0h     6h    12h    18h   ", "most often busy at"):
-        table.add_column(heading, justify="right" if heading in ("days", "a day") else "left")
+    table.add_column("entity", overflow="fold", min_width=20)
+    table.add_column("days", justify="right")
+    table.add_column("a day", justify="right")
+    table.add_column("0h    6h    12h   18h", no_wrap=True, min_width=HOURS)
+    if roomy := out.width >= ROOMY:
+        table.add_column("most often busy at")
     for entity_id, rows in busiest:
         hours = [sum(counts) for counts in zip(*(row.hourly_distribution for row in rows), strict=True)]
         peaks = [one for one in Counter(hour for row in rows for hour in row.peak_hours).most_common(3) if one[1] > 1]
         peak = ", ".join(f"{hour}h (on {days} days)" for hour, days in sorted(peaks))
         bouts = sum(row.bouts or 0 for row in rows) / len(rows)
-        table.add_row(Text(entity_id), str(len(rows)), f"{bouts:.1f}", hours_as_bars(hours), peak)
+        cells = (shown(entity_id), str(len(rows)), f"{bouts:.1f}", hours_as_bars(hours))
+        table.add_row(*cells, *([peak] if roomy else []))
     out.print(table)
 
 
@@ -114,20 +121,18 @@ def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
         for entity_id, rows in by_entity.items()
     }
     table = Table(title="What was on for how long (the longest)", title_justify="left")
-    for heading in ("entity", "times", "usually", "longest", "a day", "somebody around"):
-        table.add_column(heading, justify="left" if heading == "entity" else "right")
+    table.add_column("entity", overflow="fold", min_width=20)
+    headings = ("times", "usually", "longest", "a day", "somebody around")
+    for heading in headings if (roomy := out.width >= ROOMY) else headings[:3]:
+        table.add_column(heading, justify="right")
     for entity_id in sorted(totals, key=lambda one: -totals[one])[:MOST_ROWS]:
         rows = by_entity[entity_id]
         times = sum(row.episodes or 0 for row in rows)
         scores = [row.efficiency_score for row in rows if row.efficiency_score is not None]
-        table.add_row(
-            Text(entity_id),
-            str(times),
-            _duration(totals[entity_id] / times),
-            _duration(max(row.max_duration_seconds for row in rows)),
-            _duration(totals[entity_id] / len(span)),
-            f"{fmean(scores):.0%}" if scores else "",
-        )
+        longest = _duration(max(row.max_duration_seconds for row in rows))
+        more = (_duration(totals[entity_id] / len(span)), f"{fmean(scores):.0%}" if scores else "")
+        cells = (shown(entity_id), str(times), _duration(totals[entity_id] / times), longest)
+        table.add_row(*cells, *(more if roomy else ()))
     out.print(table)
 
 
@@ -179,7 +184,7 @@ def _next_steps(config: Path, span: DateRange, report: nightly.RunReport) -> Non
         out.print(f"\n{len(report.days)} days: {events:,} activity events became {rows:,} rows in {seconds:.1f} s.")
     else:
         out.print("\nNothing was due: an earlier demo has computed these days.")
-    command_line = f"pattern-aggregates --config {config}"
+    command_line = f"{program()} --config {shlex.quote(str(config))}"
     out.print(f"The aggregates lie in {config.parent / 'aggregates.db'}. To go on:")
     for words in (
         "status",

@@ -16,7 +16,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import Json, command, home_of, out, print_json
+from jobs.cli.app import Json, command, home_of, out, print_json, shown
 from jobs.entities import Entity
 from jobs.events import DayLog
 from jobs.window import DayWindow
@@ -64,7 +64,8 @@ def _settings(home: Home) -> Iterator[Check]:
     else:
         yield Check("time zone", "ok", f"{zone}, where it is {now:%Y-%m-%d %H:%M}")
     enabled = [one.detector.name for one in home.registered if one.enabled]
-    yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none is enabled")
+    hint = "" if enabled else "Set enabled = true in some [detectors.NAME]."
+    yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none is enabled", hint)
 
 
 def _store(home: Home) -> Iterator[Check]:
@@ -81,6 +82,9 @@ def _store(home: Home) -> Iterator[Check]:
     else:
         for problem in problems:
             yield Check("store", "problem", problem)
+        file = _file_of(home.store_url)
+        if file is not None and not _can_write(file):
+            yield Check("store", "problem", f"{file} cannot be written", "Give it to the user this runs as.")
         if not problems:
             yield Check("store", "ok", f"{home.settings.store.kind}, kept {home.settings.store.retention_days} days")
 
@@ -95,11 +99,23 @@ def _ledger(home: Home) -> Iterator[Check]:
     except PatternAggregatesError as error:
         yield Check("ledger", "problem", str(error), error.hint)
         return
+    if not _can_write(home.ledger_path):
+        yield Check("ledger", "problem", f"{home.ledger_path} cannot be written", "Give it to the user this runs as.")
     written = sum(entry.status is Status.WRITTEN for entry in entries)
     yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not")
     for entry in entries:
         if entry.error:
             yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
+
+
+def _file_of(url: str) -> Path | None:
+    scheme, _, path = url.partition(":///")
+    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
+
+
+def _can_write(file: Path) -> bool:
+    """Whether SQLite can write to a file: it makes others beside it."""
+    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
 
 
 def _writable(about: str, file: Path) -> Check:
@@ -117,7 +133,14 @@ def _source(home: Home) -> tuple[list[Check], DayLog | None]:
         try:
             span = source.span()
             if span is None:
-                return [Check("source", "problem", f"{kind} holds no whole day")], None
+                return [
+                    Check(
+                        "source",
+                        "problem",
+                        f"{kind} holds no whole day",
+                        "Let it record for a day, or correct [source].",
+                    )
+                ], None
             newest = min(span.last, home.yesterday())
             log = source.read(DayWindow(max(newest, span.first), home.zone))
         finally:
@@ -157,5 +180,5 @@ def _show(checks: list[Check], entities: list[Entity]) -> None:
     for one in entities:
         active = ", ".join(sorted(one.active_states)) if one.kind == "activity" else ""
         presence = "yes" if one.presence and one.kind == "activity" else ""
-        table.add_row(*map(Text, (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)))
+        table.add_row(*map(shown, (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)))
     out.print(table)

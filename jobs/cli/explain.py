@@ -22,7 +22,7 @@ from storage.store import AggregateStore
 MOST_ROWS = 5
 
 
-@command("pattern-aggregates explain time_based_daily yesterday --where entity_id=light.kitchen")
+@command("pattern-aggregates explain time_based_daily yesterday --where entity_id=light.kitchen", takes_days=True)
 def explain(
     context: typer.Context,
     measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, anomaly_daily ...")],

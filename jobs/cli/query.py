@@ -10,17 +10,17 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
-from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say
+from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say, shown
 from jobs.wiring import Home
 from storage.columns import closest, to_json
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.models import AGGREGATES, HOURS, DailyAggregate, DetectorRunDaily
-from storage.query import AggregateQuery, State
-from storage.store import Function
+from storage.query import AggregateQuery
+from storage.store import Function, check_question
 
+NARROW = 140
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -32,7 +32,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-@command("pattern-aggregates query time_based_daily -7d yesterday --by entity_id --sum occurrences")
+@command("pattern-aggregates query time_based_daily -7d yesterday --by entity_id --sum occurrences", takes_days=True)
 def query(
     context: typer.Context,
     measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, duration_daily ...")],
@@ -59,6 +59,7 @@ def query(
     asked = {"sum": sums, "mean": means, "count": counts, "min": minima, "max": maxima}
     fields = _functions(asked)
     conditions = conditions_of(where or [])
+    check_question(model, fields, by or [], conditions)
     with home.open_query() as aggregates:
         if fields:
             summaries = aggregates.summarize(
@@ -112,14 +113,12 @@ def conditions_of(where: list[str]) -> dict[str, list[str]]:
 def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], days: DateRange) -> None:
     """Say which of the days were never computed: an empty answer about them means nothing."""
     detector = model.measurement.removesuffix("_daily")
-    missing = [
-        one.day
-        for one in aggregates.completeness(days.first, days.last)
-        if one.detector == detector and one.state is State.MISSING
-    ]
+    runs = aggregates.daily(DetectorRunDaily, days.first, days.last, detector=detector)
+    judged = {run.date for run in runs}
+    missing = [day for day in days if day not in judged] if model is not DetectorRunDaily else []
     if missing:
-        more = f" to {missing[-1]}" if len(missing) > 1 else ""
-        say(f"{len(missing)} of {len(days)} days are not computed ({missing[0]}{more})", style="yellow")
+        named = ", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else "")  # noqa: PLR2004 - a readable few
+        say(f"{len(missing)} of {len(days)} days are not computed ({named})", style="yellow")
 
 
 def _print(records: list[dict[str, Any]], output: Format) -> None:
@@ -132,12 +131,17 @@ def _print(records: list[dict[str, Any]], output: Format) -> None:
             writer.writerows([_plain(value) for value in record.values()] for record in records)
     elif not records:
         out.print("no rows")
+    elif out.width < NARROW and len(records[0]) > 4:  # noqa: PLR2004 - columns that a narrow terminal holds
+        for record in records:
+            for name, value in record.items():
+                out.print(shown(f"{name:24} {_short(name, value)}"), soft_wrap=True)
+            out.print()
     else:
         table = Table()
         for name in records[0]:
             table.add_column(name, overflow="fold", no_wrap=name == "date")
         for record in records:
-            table.add_row(*(Text(_short(name, value)) for name, value in record.items()))
+            table.add_row(*(shown(_short(name, value)) for name, value in record.items()))
         out.print(table)
 
 

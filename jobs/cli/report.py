@@ -49,7 +49,7 @@ def show(report: RunReport, *, as_json: bool) -> int:
         return report.exit_code
     if report.days:
         out.print(_table(report))
-    elif not report.notices:
+    elif not report.exit_code:
         out.print("Nothing is due.")
     for line in _troubles(report):
         out.print(line, soft_wrap=True)

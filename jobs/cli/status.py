@@ -27,16 +27,16 @@ STYLE = {
 }
 
 
-@command("pattern-aggregates status -14d yesterday")
+@command("pattern-aggregates status -14d yesterday", takes_days=True)
 def status(
     context: typer.Context,
     first: Annotated[str | None, typer.Argument(metavar="[FIRST", help="First day.")] = None,
     last: Annotated[str | None, typer.Argument(metavar="LAST]", help="Last day, included.")] = None,
     as_json: Json = False,
-) -> None:
+) -> int:
     """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""
     home = home_of(context)
-    span = _span(home)
+    span, exit_code = _span(home)
     with home.open_ledger(read_only=True) as ledger:
         entries = ledger.entries()
     if first is not None:
@@ -56,20 +56,22 @@ def status(
     ]
     if as_json:
         print_json(grid)
-        return
-    _show(grid, names)
+    else:
+        _show(grid, names)
+    return exit_code
 
 
-def _span(home: Home) -> DateRange | None:
+def _span(home: Home) -> tuple[DateRange | None, int]:
+    """The days the source holds, and the exit code if it cannot say."""
     try:
         source = home.open_source()
         try:
-            return source.span()
+            return source.span(), 0
         finally:
             source.close()
     except SourceError as error:
-        say(f"source: {error}; what is out of reach is not known", style="yellow")
-        return None
+        say(f"source: {error}; what is out of reach is not known. {error.hint}", style="yellow")
+        return None, error.exit_code
 
 
 def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRange:

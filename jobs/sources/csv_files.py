@@ -13,8 +13,9 @@ import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final, TextIO
 from zoneinfo import ZoneInfo
@@ -32,6 +33,7 @@ from storage.models import TAG_LENGTH, tag_fault
 REQUIRED: Final = ("time", "entity_id", "state")
 OLDEST: Final = to_instant(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
 NEWEST: Final = to_instant(dt.datetime(9000, 1, 1, tzinfo=dt.UTC))
+Clock = Callable[[], dt.datetime]
 SHOWN: Final = 3  # faults of a day that are told in full
 
 
@@ -59,10 +61,12 @@ class CsvFiles:
         path: A file or a glob.
         zone: The home's zone, for times without an offset.
         rules: How entities are classed.
+        clock: Gives the present instant: rows from the future are bad rows. Without one there is no future.
     """
 
-    def __init__(self, path: str, zone: ZoneInfo, rules: EntityRules) -> None:
+    def __init__(self, path: str, zone: ZoneInfo, rules: EntityRules, clock: Clock | None = None) -> None:
         self._path = path
+        self._clock = clock
         self._zone = zone
         self._rules = rules
         self._cached: tuple[object, _Contents] | None = None
@@ -117,7 +121,7 @@ class CsvFiles:
     def _read_all(self, files: list[Path]) -> _Contents:
         builder = SampleBuilder()
         faults: list[_Fault] = []
-        reader = _Rows(self._zone)
+        reader = _Rows(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
         for file in files:
             for row in reader.rows(file):
                 if isinstance(row, _Fault):
@@ -147,11 +151,17 @@ def _open_text(file: Path) -> TextIO:
     return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
 
 
+def _cells(line: str) -> list[str]:
+    """The cells of one line, each line by itself: a quote that is never closed costs its line, not the file."""
+    return next(csv.reader((line.rstrip("\r\n"),), strict=True), [])
+
+
 class _Rows:
     """Reads files row by row and keeps in mind which instants they span."""
 
-    def __init__(self, zone: ZoneInfo) -> None:
+    def __init__(self, zone: ZoneInfo, now: int) -> None:
         self._zone = zone
+        self._now = now
         self._descriptions: dict[str, Description] = {}
         self.first: int | None = None
         self.last: int | None = None
@@ -160,8 +170,8 @@ class _Rows:
     def rows(self, file: Path) -> Iterator[tuple[int, Description, str] | _Fault]:
         """Each row of a file, in its order."""
         with _open_text(file) as opened:
-            lines = csv.reader(opened)
-            heading = [name.strip().lower() for name in next(lines, [])]
+            lines = enumerate(opened, 1)
+            heading = [name.strip().lower() for _, text in islice(lines, 1) for name in _cells(text)]
             missing = [name for name in REQUIRED if name not in heading]
             if missing:
                 raise SourceForeign(
@@ -171,16 +181,14 @@ class _Rows:
             place: dict[str, int] = {
                 name: heading.index(name) for name in (*REQUIRED, "area", "device_class") if name in heading
             }
-            while True:
+            for number, text in lines:
                 try:
-                    cells = next(lines)
-                except StopIteration:
-                    return
+                    cells = _cells(text)
                 except csv.Error as error:
-                    yield self._fault(file, lines.line_num, str(error))
+                    yield self._fault(file, number, str(error))
                     continue
                 if cells:
-                    yield self._row(file, lines.line_num, place, cells)
+                    yield self._row(file, number, place, cells)
 
     def _row(
         self, file: Path, line: int, place: dict[str, int], cells: list[str]
@@ -194,8 +202,8 @@ class _Rows:
             at = self._instant(found["time"].strip())
         except (ValueError, OverflowError):
             return self._fault(file, line, f"{found['time'][:40]!r} is no time")
-        if not OLDEST <= at < NEWEST:
-            return self._fault(file, line, f"{found['time'][:40]!r} is out of this world")
+        if not OLDEST <= at <= self._now:
+            return self._fault(file, line, f"{found['time'][:40]!r} lies in {'the future' if at > 0 else 'no past'}")
         if fault := tag_fault(entity_id):
             return self._fault(file, line, f"the entity_id {fault}", at)
         if len(state) > TAG_LENGTH or any("\ud800" <= character <= "\udfff" for character in state):

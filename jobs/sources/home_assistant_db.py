@@ -13,7 +13,7 @@ import datetime as dt
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import zip_longest
@@ -28,17 +28,21 @@ from numpy.typing import NDArray
 from jobs.entities import GAPS, Description, EntityRules, Kind
 from jobs.events import AUTOMATION, DEVICE, GAP, SETTLING, SHORT_GAP, USER, DayLog, Recording, Samples, Spans
 from jobs.sources.home_assistant_registry import described, read_registry
+from jobs.spans import union
 from jobs.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
 from storage.errors import SourceCorrupt, SourceError, SourceForeign, SourceUnavailable
+from storage.models import tag_fault
 
 OLDEST_SCHEMA: Final = (
     43  # 2024.4: the first whose rows have all the columns read here, and no dead ones in their place
 )
+NEWEST: Final = 2.2e11  # seconds: the year 8941, before which every instant fits everywhere
 CHUNK: Final = 500
 FARTHEST: Final = 20_000  # how many rows of one entity are followed back at most
 
+Clock = Callable[[], dt.datetime]
 _ERRORS = sql.Errors(SourceUnavailable, SourceCorrupt, SourceError)
 _NEEDED = {
     "states": {
@@ -98,8 +102,10 @@ def _newest_row(column: str, before: str) -> sa.ScalarSelect[Any]:
 _OPENING = sa.select(
     _STATES.c.state_id, _STATES.c.metadata_id, _STATES.c.state, _UPDATED, _STATES.c.last_changed_ts
 ).select_from(_META.join(_STATES, _STATES.c.state_id == _newest_row("state_id", "start")))
-_ABOUT = sa.select(_META.c.metadata_id, _META.c.entity_id, _ATTRIBUTES.c.shared_attrs).select_from(
-    _META.outerjoin(_ATTRIBUTES, _ATTRIBUTES.c.attributes_id == _newest_row("attributes_id", "end"))
+_ABOUT = (
+    sa.select(_META.c.metadata_id, _META.c.entity_id, _ATTRIBUTES.c.shared_attrs)
+    .select_from(_META.outerjoin(_ATTRIBUTES, _ATTRIBUTES.c.attributes_id == _newest_row("attributes_id", "end")))
+    .where(_META.c.entity_id.is_not(None))
 )
 
 
@@ -111,17 +117,21 @@ class HomeAssistantDatabase:
         zone: The home's zone.
         rules: How entities are classed.
         registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not at hand.
+        clock: Gives the present instant: what lies in the future is not known. Without one there is no future.
 
     Raises:
         SettingsError: The URL is none, or the registries are not there.
     """
 
-    def __init__(self, url: str, zone: ZoneInfo, rules: EntityRules, registry_dir: Path | None = None) -> None:
+    def __init__(
+        self, url: str, zone: ZoneInfo, rules: EntityRules, registry_dir: Path | None = None, clock: Clock | None = None
+    ) -> None:
         parsed = sql.parse_url(url, "source.url")
-        self._name = f"recorder database {parsed.render_as_string()}"
+        self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
         self._file = sql.sqlite_file(parsed)
         self._engine = sql.reader(parsed)
         self._zone = zone
+        self._clock = clock
         self._rules = rules
         self._registry = read_registry(registry_dir) if registry_dir is not None else {}
         self._checked = False
@@ -133,7 +143,7 @@ class HomeAssistantDatabase:
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
         with self._connection() as connection:
-            known, starts = _known_time(connection)
+            known, starts = self._known_time(connection)
             entities = self._describe(connection, window)
             codes = {metadata_id: code for code, metadata_id in enumerate(entities)}
             followed = {
@@ -151,12 +161,15 @@ class HomeAssistantDatabase:
             total = connection.execute(sa.select(sa.func.count()).where(_within(window))).scalar_one()
         samples = columns.samples(list(entities.values()), known, starts)
         notices = [f"{nameless} rows belong to no entity"] if nameless else []
+        unkept = [about.entity_id for about in entities.values() if tag_fault(about.entity_id)]
+        if unkept:
+            notices.append(f"{len(unkept)} entities left out, whose ids cannot be kept: {unkept[0][:40]!r} ...")
         return replace(Recording.of(samples, self._rules).day(window, notices), samples=total)
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: rows and their ids within the day, and its known time."""
         with self._connection() as connection:
-            known, _ = _known_time(connection)
+            known, _ = self._known_time(connection)
             ids = _STATES.c.state_id
             rows = connection.execute(
                 sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(_within(window))
@@ -167,7 +180,7 @@ class HomeAssistantDatabase:
     def span(self) -> DateRange | None:
         """See ``EventSource.span``."""
         with self._connection() as connection:
-            known, starts = _known_time(connection)
+            known, starts = self._known_time(connection)
         if not len(known):
             return None
         first = self._day_of(int(known[0, 0]))
@@ -190,6 +203,9 @@ class HomeAssistantDatabase:
         with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
             self._check_schema(connection)
             yield connection
+
+    def _known_time(self, connection: sa.Connection) -> tuple[Spans, Instants]:
+        return _known_time(connection, NEWEST if self._clock is None else self._clock().timestamp())
 
     def _day_of(self, instant: int) -> dt.date:
         return from_instant(instant).astimezone(self._zone).date()
@@ -249,10 +265,13 @@ def _recorded(moment: str | dt.datetime) -> int:
     return to_instant(at.replace(tzinfo=dt.UTC) if at.tzinfo is None else at)
 
 
-def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
-    """The recorder's runs as spans of known time, and the instants at which it started."""
+def _known_time(connection: sa.Connection, now: float) -> tuple[Spans, Instants]:
+    """The recorder's runs as spans of known time up to now, and the instants at which it started."""
     # Two questions: SQLite finds one end of an index at once, but for both together reads all of it.
-    first, last = (connection.execute(sa.select(end(_UPDATED))).scalar_one() for end in (sa.func.min, sa.func.max))
+    first, last = (
+        connection.execute(sa.select(end(_UPDATED)).where(_UPDATED >= 0, now >= _UPDATED)).scalar_one()
+        for end in (sa.func.min, sa.func.max)
+    )
     if first is None:
         return np.empty((0, 2), np.int64), np.empty(0, np.int64)
     runs = connection.execute(sa.select(_RUNS).order_by(_RUNS.c.start)).all()
@@ -262,7 +281,7 @@ def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
         spans.append((_instant(first), _last_row_before(connection, starts[0]) if starts else _instant(last)))
     for run, start, following in zip_longest(runs, starts, starts[1:]):
         if run.end is not None and not run.closed_incorrect:
-            end = _recorded(run.end)
+            end = min(_recorded(run.end), int(now * SECOND))
         elif following is None:
             end = _instant(last)
         else:
@@ -271,7 +290,7 @@ def _known_time(connection: sa.Connection) -> tuple[Spans, Instants]:
             spans.append((start, end))
     oldest = _instant(first)  # of what lies before it the rows are purged, though runs may be left
     spans = [(start if oldest - start <= SETTLING else oldest, end) for start, end in spans if end > oldest]
-    return np.array(spans, np.int64).reshape(-1, 2), np.array(starts, np.int64)
+    return union(np.array(spans, np.int64).reshape(-1, 2)), np.array(starts, np.int64)
 
 
 def _last_row_before(connection: sa.Connection, instant: int) -> int:

@@ -8,7 +8,7 @@ that are ours, which is what retention may touch.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, TypeVar
@@ -73,17 +73,20 @@ class SqlStore:
     Raises:
         SettingsError: The URL is none, or its file cannot be made.
         StoreMissing: ``read_only``, and there is no such file.
+        SettingsError: The file is another program's database; it is left as it is.
     """
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
         self._url = sql.parse_url(url, "store.url")
-        self._name = f"store {self._url.render_as_string()}"
+        self._name = f"store {self._url.set(query={}).render_as_string()}"
         file = sql.sqlite_file(self._url)
         if read_only and file is not None and not file.is_file():
             raise StoreMissing(
                 f"there is no store at {file}",
                 hint="Run `pattern-aggregates run` or `init` first, or correct store.url.",
             )
+        if file is not None:
+            _refuse_foreign(sql.tables_of(file))
         self._engine = sql.reader(self._url) if read_only else sql.writer(self._url, "store.url")
         self._ready: set[str] = set()
         self._seen: set[str] = set()
@@ -179,9 +182,9 @@ class SqlStore:
         """See ``AggregateStore.check``."""
         try:
             with self._transaction() as connection:
-                self._refuse_foreign(connection)
+                connection.execute(sa.select(1))
         except (StoreError, SettingsError) as error:
-            return [str(error)]
+            return [f"{error} {error.hint}".strip()]
         return []
 
     def close(self) -> None:
@@ -208,7 +211,6 @@ class SqlStore:
         """Make the table of a model, or the columns it has gained, and enter it in the list of ours."""
         if model.measurement in self._ready:
             return []
-        self._refuse_foreign(connection)
         _OURS.create(connection, checkfirst=True)
         table = _table(model)
         changes = []
@@ -227,17 +229,6 @@ class SqlStore:
         self._ready.add(model.measurement)
         return changes
 
-    def _refuse_foreign(self, connection: sa.Connection) -> None:
-        """An SQLite file with tables but without our list is another program's, Home Assistant's perhaps."""
-        if connection.dialect.name != "sqlite":
-            return
-        tables = sa.inspect(connection).get_table_names()
-        if tables and _OURS.name not in tables:
-            raise SettingsError(
-                f"store.url names a database of another program (it has {', '.join(sorted(tables)[:3])} ...)",
-                hint="Name a file of its own for the aggregates.",
-            )
-
     @staticmethod
     def _upsert(connection: sa.Connection, model: type[DailyAggregate], rows: Iterable[DailyAggregate]) -> None:
         records = [encode(row) for row in rows]
@@ -248,6 +239,15 @@ class SqlStore:
         insert = dialect.insert(table)
         values = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
         connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), records)
+
+
+def _refuse_foreign(tables: Collection[str]) -> None:
+    """An SQLite file with tables but without our list is another program's, Home Assistant's perhaps."""
+    if tables and _OURS.name not in tables:
+        raise SettingsError(
+            f"store.url names a database of another program (it has {', '.join(sorted(tables)[:3])} ...)",
+            hint="Name a file of its own for the aggregates.",
+        )
 
 
 def _tags(table: sa.Table, model: type[DailyAggregate]) -> list[sa.Column[Any]]:

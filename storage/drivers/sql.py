@@ -1,7 +1,7 @@
 """SQLAlchemy engines as this project needs them, and the one place where their errors are translated.
 
 SQLite gets explicit transactions (``BEGIN IMMEDIATE`` for writers, so that two of them queue instead of deadlock), WAL,
-full synchronisation and a bounded wait for locks. A database that is only read is never created, changed or locked.
+full synchronisation and a bounded wait for locks. A database that is only read is never created or changed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -70,7 +70,8 @@ def writer(url: sa.URL, setting: str) -> sa.Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode=WAL")
+        if not file.stat().st_size:  # a new file; one that is there keeps its mode, it may be another program's
+            connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(
             "PRAGMA synchronous=FULL"
         )  # the ledger must never claim what a power cut took from the store
@@ -116,6 +117,17 @@ def _connect_read_only(address: str) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def tables_of(file: Path) -> list[str]:
+    """The tables of an SQLite file, looked at without changing it; none if it is not there or cannot be read now."""
+    if not file.is_file() or not file.stat().st_size:
+        return []
+    try:
+        with closing(_connect_read_only(f"{file.resolve().as_uri()}?mode=ro")) as connection:
+            return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    except sqlite3.Error:
+        return []  # whatever it is, it will be told where the file is used
 
 
 def create_private(file: Path, setting: str) -> None:

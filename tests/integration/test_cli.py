@@ -136,6 +136,61 @@ def test_wrong_settings_exit_78_and_say_what_was_meant(tmp_path: Path, config: s
     assert told in result.stderr
 
 
+def test_days_counted_back_are_no_options(home: Home) -> None:
+    home.call("init")
+    for words in (("query", "time_based", "-7d", "yesterday"), ("status", "-3d", "yesterday")):
+        assert home.call(*words).exit_code == 0
+    assert "out of reach" in home.call("backfill", "-3d", "yesterday").stdout
+    assert home.call("query", "time_based", "-7d", "--no-such-option").exit_code == 2
+
+
+@pytest.mark.parametrize("value", ["true", "1.5", "'many'"])
+def test_a_number_of_days_is_a_whole_number(tmp_path: Path, value: str) -> None:
+    home = Home(tmp_path, f"[store]\nretention_days = {value}")
+    result = home.call("run")
+    assert result.exit_code == 78
+    assert "store.retention_days" in result.stderr
+
+
+def test_a_source_without_a_kind_is_told_so(tmp_path: Path) -> None:
+    assert "source.kind: is missing" in Home(tmp_path, "[source]\nseed = 1").call("run").stderr
+
+
+def test_a_name_that_a_question_has_already_is_refused_like_any_other(home: Home) -> None:
+    home.call("init")
+    for words in (("--where", "model=x"), ("--sum", "by")):
+        assert home.call("query", "time_based", "2026-03-02", "2026-03-02", *words).exit_code == 2
+
+
+def test_what_does_not_print_is_spelled_out_on_a_terminal(tmp_path: Path) -> None:
+    events = EVENTS.replace("light.kitchen", "light.\x1b[31mred")
+    home = Home(tmp_path, events=events)
+    home.call("backfill", "2026-03-02", "2026-03-02")
+    for words in (("query", "time_based", "2026-03-02", "2026-03-02"), ("doctor",)):
+        assert "light.\\x1b[31mred" in home.call(*words).stdout
+
+
+def test_events_from_the_future_are_bad_rows_and_make_no_day(tmp_path: Path) -> None:
+    home = Home(tmp_path, events=EVENTS + "2999-01-01T00:00:00,light.kitchen,on\n")
+    assert len(home.json("status", "--json")) == 3
+    report = home.json("backfill", "2026-03-03", "2026-03-03", "--json")
+    assert "lies in the future" in report["days"][0]["detectors"]["time_based"]["reason"]
+
+
+def test_an_id_whose_first_part_no_tag_can_hold_costs_nothing(tmp_path: Path) -> None:
+    home = Home(tmp_path, events=EVENTS.replace("light.kitchen", "light\\.kitchen"))
+    home.json("backfill", "2026-03-02", "2026-03-02", "--json")
+    rows = home.json("query", "time_based", "2026-03-02", "2026-03-02", "--format", "json")
+    assert {row["domain"] for row in rows} == {"binary_sensor", "other"}
+
+
+def test_a_quote_that_is_never_closed_costs_its_line(tmp_path: Path) -> None:
+    home = Home(tmp_path, events=EVENTS.replace("07:00:05,light.kitchen,on", '07:00:05,"light.kitchen,on'))
+    reason = home.json("backfill", "2026-03-02", "2026-03-02", "--json")["days"][0]["detectors"]["time_based"]["reason"]
+    assert "3 activity events" in reason
+    assert "1 bad rows: events.csv line 5" in reason
+
+
 def test_all_problems_with_the_settings_are_told_at_once(tmp_path: Path) -> None:
     config = '[home]\nzone = "x"\n[schedule]\nrecheck_days = -1\n[detectors.nothing]\n[store]\nretention_days = "many"'
     told = Home(tmp_path, config).call("run").stderr
@@ -192,8 +247,10 @@ def test_another_programs_database_is_not_taken_for_the_store(tmp_path: Path) ->
     with sqlite3.connect(tmp_path / "aggregates.db") as other:
         other.execute("CREATE TABLE states (state_id INTEGER)")
     other.close()
-    report = home.json("backfill", "2026-03-02", "2026-03-02", "--json", exit_code=78)
-    assert "another program" in report["days"][0]["error"]
+    before = (tmp_path / "aggregates.db").read_bytes()
+    assert "another program" in home.json("backfill", "2026-03-02", "2026-03-02", "--json", exit_code=78)["error"]
+    assert home.call("query", "time_based", "2026-03-02", "2026-03-02").exit_code == 78
+    assert (tmp_path / "aggregates.db").read_bytes() == before
     with sqlite3.connect(tmp_path / "aggregates.db") as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("states",)]
     other.close()

@@ -48,7 +48,7 @@ def reference(
             current = Spell(entity_id, state, at, at, begun=False, finished=False)
         elif state != current.state and settling:
             start = max(start for start in starts if start <= at)
-            before = [end for _, end in known if end < start][-1:]
+            before = [end for (_, end), (begin, _) in pairwise(known) if begin == start]
             last = max([seen, *before]) if before else at
             spells.append(current._replace(end=min(at, last, *([] if lost is None else [lost]))))
             current = Spell(entity_id, state, at, at, begun=False, finished=False)
