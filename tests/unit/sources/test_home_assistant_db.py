@@ -557,3 +557,44 @@ def test_instants_far_from_the_day_do_no_harm(open_db: Open, path: Path) -> None
     source = open_db()
     assert len(source.read(WINDOW).events) == 3
     assert source.span() is not None
+
+
+# --- what a database should not hold, and may --------------------------------------------------------------------------
+
+
+def test_rows_from_the_future_are_not_known_time(path: Path) -> None:
+    with some_day(path) as recorder:
+        recorder.connection.execute('UPDATE recorder_runs SET "end" = NULL')
+        recorder.write(rows((24 * 400, "on")))
+    now = dt.datetime.combine(WINDOW.day + dt.timedelta(days=2), dt.time(), BERLIN)
+    bounded = HomeAssistantDatabase(f"sqlite:///{path}", BERLIN, EntityRules(), clock=lambda: now)
+    try:
+        span = bounded.span()
+        assert span is not None
+        assert span.last <= WINDOW.day + dt.timedelta(days=1)
+    finally:
+        bounded.close()
+
+
+def test_runs_that_overlap_are_known_time_once(open_db: Open, path: Path) -> None:
+    with some_day(path) as recorder:
+        recorder.run(at(3), at(9))
+        recorder.run(at(5), at(12))
+    assert open_db().read(WINDOW).known_seconds <= WINDOW.seconds
+
+
+def test_an_entity_without_an_id_costs_its_rows_only(open_db: Open, path: Path) -> None:
+    with some_day(path) as recorder:
+        before = len(open_db().read(WINDOW).events)
+        recorder.connection.execute("INSERT INTO states_meta (metadata_id, entity_id) VALUES (9999, NULL)")
+        recorder.connection.commit()
+    assert len(open_db().read(WINDOW).events) == before
+
+
+def test_ids_that_cannot_be_kept_are_counted(open_db: Open, path: Path) -> None:
+    with some_day(path) as recorder:
+        recorder.connection.execute(
+            "INSERT INTO states_meta (metadata_id, entity_id) VALUES (9999, 'light.a' || char(10))"
+        )
+        recorder.connection.commit()
+    assert any("1 entities left out" in notice for notice in open_db().read(WINDOW).notices)
