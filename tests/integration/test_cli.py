@@ -18,7 +18,6 @@ from jobs.settings import Settings
 from storage.query import DurationDaily, TimeBasedDaily, open_query
 from tests.support.home import CSV_CONFIG, EVENTS, ROOT, Home
 
-
 SIX = ["co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
 
 
