@@ -6,7 +6,7 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates:0.1.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test lint bench image clean
+.PHONY: demo test lint bench quality image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -23,6 +23,9 @@ lint: $(VENV)/.lint
 
 bench: $(VENV)/.test
 	$(BIN)/python -m tests.benchmarks
+
+quality: $(VENV)/.test
+	$(BIN)/python -m tests.quality $(ARGS)
 
 image: $(VENV)/.test
 	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_ARGS) --tag $(IMAGE) .

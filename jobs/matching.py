@@ -23,6 +23,8 @@ from storage.models import Wired
 
 LEAST_HITS: Final = 3  # fewer repeats in a day are no pattern
 IN_STEP: Final = SECOND // 2  # people do not do two things at once, again and again
+_MOST_P: Final = 3e-4  # a pair must be improbable by itself, whatever bar many others lift: see ``find_links``
+_MOST_BY_CHANCE: Final = 0.25  # or so improbable that chance gives no more pairs like it a day
 _MOSTLY_IN_STEP: Final = 0.8  # of the times that two act together
 _MOSTLY_AUTOMATIC: Final = 0.5
 _SLOT: Final = 30 * SECOND  # how finely it is told where a point lies when its surroundings are counted
@@ -92,6 +94,10 @@ def find_links(points: Points, scales: Sequence[Scale], allowed: Flags, *, order
     trials' mean chance. The smallest p over the scales counts times their number; Benjamini and Hochberg over the
     pairs that could be found at all (``testable``).
 
+    Counts are small, so many pairs share one p, and a few true ones can lift the bar over all of them at once: where
+    everything in a home starts at the same minutes, this gave up to 30 false pairs on a day. Hence p must also be at
+    most 0.0003, or a quarter over the number of tests if that is more, which costs none of the planted pairs.
+
     Args:
         points: Points of one group lie so far apart (unordered: over twice the largest ``near``; ordered: over
             ``near``) that each is in at most one hit of a pair.
@@ -115,11 +121,13 @@ def find_links(points: Points, scales: Sequence[Scale], allowed: Flags, *, order
         p[enough] = np.minimum(p[enough], binomial_tail(hits[enough], trials[enough], chance[enough]))
     possible = testable(least * len(scales), rate)
     p = np.minimum(np.where(possible, p, 1.0) * len(scales), 1.0)
-    found = np.flatnonzero(benjamini_hochberg(p, rate, int(possible.sum())) & possible)
+    tested = int(possible.sum())
+    by_itself = p <= max(_MOST_P, _MOST_BY_CHANCE / max(tested, 1))
+    found = np.flatnonzero(benjamini_hochberg(p, rate, tested) & possible & by_itself)
     one, other = (groups[group] for group in np.divmod(pairs[found], len(groups)))
     first, second = (one, other) if ordered else (np.minimum(one, other), np.maximum(one, other))
     order = np.lexsort((second, first, p[found]))
-    return Links(first[order], second[order], p[found][order], int(possible.sum()))
+    return Links(first[order], second[order], p[found][order], tested)
 
 
 def close(at: Instants, reach: int) -> tuple[Integers, Integers]:

@@ -59,9 +59,8 @@ def left_out(count: int, what: str) -> list[str]:
     return [f"{count:,} {what} left out"] if count else []
 
 
-@runtime_checkable
-class EventDetector(Protocol):
-    """Judges a day by its events: a function of the log only."""
+class Described(Protocol):
+    """What every detector says of itself."""
 
     @property
     def name(self) -> str:
@@ -77,6 +76,11 @@ class EventDetector(Protocol):
     def model(self) -> type[DailyAggregate]:
         """The class of its rows."""
         ...
+
+
+@runtime_checkable
+class EventDetector(Described, Protocol):
+    """Judges a day by its events: a function of the log only."""
 
     def detect(self, log: DayLog) -> Finding:
         """The day's rows."""
@@ -84,23 +88,8 @@ class EventDetector(Protocol):
 
 
 @runtime_checkable
-class HistoryDetector(Protocol):
+class HistoryDetector(Described, Protocol):
     """Judges a day by stored aggregates, so it needs no raw events, then or later."""
-
-    @property
-    def name(self) -> str:
-        """One word for file, settings table, measurement prefix and log field."""
-        ...
-
-    @property
-    def version(self) -> int:
-        """Raised when the same day would give other rows."""
-        ...
-
-    @property
-    def model(self) -> type[DailyAggregate]:
-        """The class of its rows."""
-        ...
 
     def judge(self, day: dt.date, history: AggregateReader) -> Finding:
         """The day's rows, from what is stored (or staged) up to this day; ``NotJudged`` if that is too little."""

@@ -6,11 +6,11 @@ import datetime as dt
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, SecretStr
 
 from jobs.entities import Kind
 from storage.columns import closest
-from storage.settings import Section, SqlStoreSettings, StoreSettings
+from storage.settings import AnyStoreSettings, Section, SqlStoreSettings
 
 
 def _zone(name: str) -> str:
@@ -63,7 +63,36 @@ class CsvFilesSettings(Section):
     path: str
 
 
-SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFilesSettings
+class InfluxSourceSettings(Section):
+    """``[source]`` of kind influxdb: 2.x with ``org`` and ``token``; 1.x with neither, or ``name:password`` as token.
+
+    ``layout`` says where things stand in the points; a name beside it says otherwise, and "" that it stands nowhere.
+    """
+
+    kind: Literal["influxdb"] = "influxdb"
+    url: str = "http://localhost:8086"
+    org: str = ""
+    bucket: Annotated[str, Field(min_length=1)]
+    token: SecretStr = SecretStr("")
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
+    ca_file: str = ""
+    verify: bool = True
+    proxy: str = ""
+    compress: bool = False
+    layout: Literal["home_assistant", "home_assistant_events"] = "home_assistant"
+    measurement: str | None = None
+    entity_tag: Annotated[str, Field(min_length=1)] | None = None
+    domain_tag: str | None = None
+    area_tag: str | None = None
+    device_tag: str | None = None
+    event_tag: str | None = None
+    fields: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    registry_dir: str | None = None
+    lookback_days: Annotated[int, Field(ge=1, le=90)] = 7
+    longest_silence_hours: Annotated[float, Field(gt=0, le=24)] = 6.0
+
+
+SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFilesSettings | InfluxSourceSettings
 
 
 class LedgerSettings(Section):
@@ -103,7 +132,7 @@ class Settings(Section):
 
     home: HomeSettings = HomeSettings()
     source: Annotated[SourceSettings, Field(discriminator="kind")] = SimulatedHomeSettings()
-    store: StoreSettings = SqlStoreSettings()
+    store: AnyStoreSettings = SqlStoreSettings()
     ledger: LedgerSettings = LedgerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     entities: EntitiesSettings = EntitiesSettings()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from jobs.entities import EntityRules, Override
 from jobs.pipeline import Pipeline
 from jobs.registry import Registered, load
-from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, Settings
+from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
 from jobs.sources.base import EventSource
 from storage.backends.memory import MemoryStore
 from storage.connect import open_store
@@ -20,7 +20,7 @@ from storage.dates import ONE_DAY
 from storage.errors import SettingsError
 from storage.ledger import Ledger
 from storage.query import AggregateQuery
-from storage.settings import based, based_url, check, load_document
+from storage.settings import based, based_store, based_url, check, load_document
 from storage.store import AggregateStore
 
 Clock = Callable[[], dt.datetime]
@@ -91,6 +91,8 @@ class Home:
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 
             return CsvFiles(str(based(self.base, source.path)), self.zone, self.rules)
+        if isinstance(source, InfluxSourceSettings):
+            return self._open_influx_source(source)
         from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used
 
         return SimulatedHome(
@@ -102,10 +104,42 @@ class Home:
             last_day=source.last_day,
         )
 
+    def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:
+        try:
+            from jobs.sources.influxdb import LAYOUTS, InfluxSource  # noqa: PLC0415 - needs an extra
+            from storage.drivers.influxdb_server import Server  # noqa: PLC0415 - likewise
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"source.kind = 'influxdb' needs {error.name}, which is not installed",
+                hint="Install pattern-aggregates[influxdb].",
+            ) from error
+
+        names = ("measurement", "entity_tag", "domain_tag", "area_tag", "device_tag", "event_tag", "fields")
+        said = {name: value for name in names if (value := getattr(source, name)) is not None}
+        return InfluxSource(
+            Server(
+                url=source.url,
+                org=source.org,
+                token=source.token,
+                timeout_seconds=source.timeout_seconds,
+                ca_file=based(self.base, source.ca_file) if source.ca_file else None,
+                verify=source.verify,
+                proxy=source.proxy,
+                compress=source.compress,
+                setting="source.url",
+            ),
+            source.bucket,
+            self.zone,
+            self.rules,
+            layout=replace(LAYOUTS[source.layout], **said),
+            registry_dir=based(self.base, source.registry_dir) if source.registry_dir else None,
+            lookback_days=source.lookback_days,
+            longest_silence_hours=source.longest_silence_hours,
+        )
+
     def open_store(self, *, read_only: bool = False) -> AggregateStore:
         """The store of aggregates."""
-        settings = self.settings.store.model_copy(update={"url": self.store_url})
-        return open_store(settings, read_only=read_only)
+        return open_store(based_store(self.base, self.settings.store), read_only=read_only)
 
     def open_ledger(self, *, read_only: bool = False) -> Ledger:
         """The ledger."""

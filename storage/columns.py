@@ -16,6 +16,7 @@ from enum import Enum, StrEnum
 from functools import cache
 from typing import Any, NamedTuple, TypeVar
 
+import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
 from storage.errors import StoreCorrupt, UsageError
@@ -95,7 +96,7 @@ def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-from_json = json.loads
+from_json = pydantic_core.from_json  # four times as fast as json.loads, which a range of 90 days makes felt
 
 
 def encode(row: DailyAggregate) -> dict[str, Scalar]:

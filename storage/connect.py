@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-from storage.settings import StoreSettings
+from storage.errors import SettingsError
+from storage.settings import SqlStoreSettings, StoreSettings
 from storage.store import AggregateStore
 
-_BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore"}
+_BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage.backends.influxdb:InfluxStore"}
 
 
 def open_store(settings: StoreSettings, *, read_only: bool = False) -> AggregateStore:
@@ -20,10 +22,32 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
         read_only: For readers: a store that is not there is an error, never an empty one.
 
     Raises:
-        SettingsError: The settings cannot work.
-        StoreMissing: ``read_only``, and there is no such store.
+        SettingsError: The settings cannot work, or what the store needs is not installed.
+        StoreMissing: ``read_only``, and there is no such store. A server is asked when it is first read from.
         StoreUnavailable: It cannot be reached now.
     """
-    module, _, name = _BACKENDS[settings.kind].partition(":")
-    backend: Callable[..., AggregateStore] = getattr(import_module(module), name)
-    return backend(settings.url, read_only=read_only)
+    backend: Callable[..., AggregateStore] = _load(_BACKENDS[settings.kind], settings.kind)
+    if isinstance(settings, SqlStoreSettings):
+        return backend(settings.url, read_only=read_only)
+    server = _load("storage.drivers.influxdb_server:Server", settings.kind)(
+        url=settings.url,
+        org=settings.org,
+        token=settings.token,
+        timeout_seconds=settings.timeout_seconds,
+        ca_file=Path(settings.ca_file) if settings.ca_file else None,
+        verify=settings.verify,
+        proxy=settings.proxy,
+        compress=settings.compress,
+    )
+    return backend(server, settings.bucket, retention_days=settings.retention_days, read_only=read_only)
+
+
+def _load(path: str, kind: str) -> Any:  # noqa: ANN401 - any class
+    module, _, name = path.partition(":")
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"store.kind = {kind!r} needs {error.name}, which is not installed",
+            hint=f"Install pattern-aggregates[{kind}].",
+        ) from error

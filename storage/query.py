@@ -40,7 +40,7 @@ from storage.models import (
     Severity,
     TimeBasedDaily,
 )
-from storage.settings import SqlStoreSettings, load_document, store_settings
+from storage.settings import SqlStoreSettings, StoreSettings, load_document, store_settings
 from storage.store import EVERYTHING, AggregateStore, Function, Summary, Where
 
 __all__ = [
@@ -240,6 +240,7 @@ def open_query(url: str | None = None, *, config: str | Path | None = None) -> A
         SettingsError: The settings cannot work.
         StoreUnavailable: The store cannot be reached now.
     """
+    settings: StoreSettings
     if url is not None:
         settings = SqlStoreSettings(url=url)
     else:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError
 
 from storage.columns import closest
 from storage.errors import SettingsError
@@ -42,7 +42,34 @@ class SqlStoreSettings(Section):
     retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
 
 
-StoreSettings = SqlStoreSettings
+class InfluxStoreSettings(Section):
+    """``[store]`` of kind influxdb: 2.x with ``org`` and ``token``; 1.x with neither, or ``name:password`` as token.
+
+    ``timeout_seconds`` is how long one silence of the server may last, ``ca_file`` the authority behind its
+    certificate, ``compress`` whether bodies go gzipped. ``retention_days`` is what ``init`` gives the bucket.
+    """
+
+    kind: Literal["influxdb"] = "influxdb"
+    url: str = "http://localhost:8086"
+    org: str = ""
+    bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
+    token: SecretStr = SecretStr("")
+    timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
+    ca_file: str = ""
+    verify: bool = True
+    proxy: str = ""
+    compress: bool = False
+    retention_days: Annotated[int, Field(ge=0, le=36500)] = 90
+
+
+def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or settings
+    return str(values.get("kind", "sql") if isinstance(values, Mapping) else getattr(values, "kind", ""))
+
+
+StoreSettings = SqlStoreSettings | InfluxStoreSettings
+AnyStoreSettings = Annotated[
+    Annotated[SqlStoreSettings, Tag("sql")] | Annotated[InfluxStoreSettings, Tag("influxdb")], Discriminator(_kind)
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +179,8 @@ def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str,
     shown: list[str] = []
     current: Any = model
     for part in location:
-        arms = [arm for arm in typing.get_args(current) if isinstance(arm, type) and issubclass(arm, BaseModel)]
+        bare = [typing.get_args(arm)[0] if hasattr(arm, "__metadata__") else arm for arm in typing.get_args(current)]
+        arms = [arm for arm in bare if isinstance(arm, type) and issubclass(arm, BaseModel)]
         chosen = [arm for arm in arms if "kind" in arm.model_fields and arm.model_fields["kind"].default == part]
         if chosen:
             current = chosen[0]
@@ -184,7 +212,7 @@ def based_url(base: Path, url: str) -> str:
 class _StoreOnly(BaseModel):
     """The settings as a reader of aggregates sees them: other sections are not its business."""
 
-    store: StoreSettings = SqlStoreSettings()
+    store: AnyStoreSettings = SqlStoreSettings()
 
 
 def store_settings(document: Document) -> StoreSettings:
@@ -193,5 +221,11 @@ def store_settings(document: Document) -> StoreSettings:
     Raises:
         SettingsError: That section has problems.
     """
-    store = check(_StoreOnly, document).store
-    return store.model_copy(update={"url": based_url(document.base, store.url)})
+    return based_store(document.base, check(_StoreOnly, document).store)
+
+
+def based_store(base: Path, store: StoreSettings) -> StoreSettings:
+    """``[store]`` with paths made absolute."""
+    if isinstance(store, SqlStoreSettings):
+        return store.model_copy(update={"url": based_url(base, store.url)})
+    return store.model_copy(update={"ca_file": str(based(base, store.ca_file)) if store.ca_file else ""})

@@ -84,8 +84,12 @@ class AggregateReader(Protocol):
 class AggregateWriter(Protocol):
     """Writes whole days."""
 
-    def prepare(self) -> list[str]:
-        """Create what is needed to keep aggregates. Safe to repeat. Returns what was changed, in words."""
+    def prepare(self, *, mend: bool = False) -> list[str]:
+        """Create what is needed to keep aggregates. Safe to repeat. Returns what was changed, in words.
+
+        Args:
+            mend: Also change what is there but differs from the settings, a retention say; else that is only told.
+        """
         ...
 
     def replace_day(self, batch: DayBatch) -> None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from jobs.cli.app import command, home_of, out
 
 
 @command("pattern-aggregates init")
-def init(context: typer.Context) -> None:
+def init(
+    context: typer.Context,
+    mend: Annotated[
+        bool, typer.Option("--mend", help="Also change a retention that differs from the settings.")
+    ] = False,
+) -> None:
     """Create what store and ledger need. Safe to repeat; says what it changed."""
     home = home_of(context)
     store = home.open_store()
     try:
-        changes = store.prepare()
+        changes = store.prepare(mend=mend)
     finally:
         store.close()
     existed = home.ledger_path.is_file()

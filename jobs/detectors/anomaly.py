@@ -12,7 +12,8 @@ entities that usually act) tell nothing of a single one: they are no baseline, a
   is not overdispersed.
 * ``count_low``: for a day with bouts the lower tail, but no less than how rarely the baseline was as low,
   (r + ½) / (n + 1) for r of n days. A silent day alone proves little; consecutive silent days multiply, each with its
-  (r + ½) / (n + 1), by type of day if the entity was ever silent. The baseline then ends before the run, so a silence
+  (r + ½) / (n + 1), by type of day if the entity was ever silent, and from the second day on no less than how often the
+  baseline's silent days were followed by another. The baseline then ends before the run, so a silence
   is reported for about two weeks and then is the new normal.
 * ``unusual_hour`` (off by default): hours with activity in which, and beside which, no baseline day had any; how many
   such hours, against how many each baseline day had compared with the others.
@@ -278,8 +279,17 @@ class _Past:
             days, zeros = counted[of_type].sum(axis=0), silent[of_type].sum(axis=0)
             typed = (days >= _OF_TYPE) & silent.any(axis=0)
             chance[of_type] = np.where(typed, (zeros + 0.5) / (days + 1), whole)
+        again = self._silent_again(silent, counted, whole)
+        chance[1:] = np.where(run[:-1], np.maximum(chance[1:], again), chance[1:])
         product: Floats = np.where(run & ~self.quiet[:, None], chance, 1.0).prod(axis=0)
         return product
+
+    @staticmethod
+    def _silent_again(silent: Flags, counted: Flags, whole: Floats) -> Floats:
+        """How often a silent day of the baseline was followed by another one; ``whole`` where none tells."""
+        pairs = silent[:-1] & counted[1:]
+        again: Floats = ((pairs & silent[1:]).sum(axis=0) + whole) / (pairs.sum(axis=0) + 1)
+        return again
 
     def unusual_hour(self, least: int) -> _Test:
         """Hours with activity in which, and beside which, there never was any."""

@@ -27,10 +27,11 @@ from numpy.typing import NDArray
 
 from jobs.entities import GAPS, Description, EntityRules, Kind
 from jobs.events import AUTOMATION, DEVICE, GAP, SETTLING, SHORT_GAP, USER, DayLog, Recording, Samples, Spans
+from jobs.sources.home_assistant_registry import described, read_registry
 from jobs.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
-from storage.errors import SettingsError, SourceCorrupt, SourceError, SourceForeign, SourceUnavailable
+from storage.errors import SourceCorrupt, SourceError, SourceForeign, SourceUnavailable
 
 OLDEST_SCHEMA: Final = (
     43  # 2024.4: the first whose rows have all the columns read here, and no dead ones in their place
@@ -122,7 +123,7 @@ class HomeAssistantDatabase:
         self._engine = sql.reader(parsed)
         self._zone = zone
         self._rules = rules
-        self._registry = _read_registry(registry_dir) if registry_dir is not None else {}
+        self._registry = read_registry(registry_dir) if registry_dir is not None else {}
         self._checked = False
 
     def close(self) -> None:
@@ -213,7 +214,7 @@ class HomeAssistantDatabase:
     def _describe(self, connection: sa.Connection, window: DayWindow) -> dict[int, Description]:
         """What is known of each entity, by metadata id: from the registries, else from its newest attributes."""
         return {
-            row.metadata_id: _description(row.entity_id, self._registry.get(row.entity_id), row.shared_attrs)
+            row.metadata_id: described(row.entity_id, self._registry, _attributes(row.shared_attrs))
             for row in connection.execute(_ABOUT, {"end": window.end / SECOND})
         }
 
@@ -359,49 +360,9 @@ def _is_gap(state: str | None) -> bool:
     return state is None or state in GAPS
 
 
-def _description(entity_id: str, registered: Description | None, attributes: str | None) -> Description:
-    """The registry's word on an entity, completed by its attributes."""
+def _attributes(text: str | None) -> dict[str, object]:
     try:
-        told = json.loads(attributes) if attributes else {}
+        told = json.loads(text) if text else {}
     except ValueError:
-        told = {}
-    if not isinstance(told, dict):
-        told = {}
-    about = registered or Description(entity_id)
-    return replace(
-        about,
-        device_class=about.device_class or _word(told.get("device_class")),
-        unit=about.unit or _word(told.get("unit_of_measurement")),
-        state_class=about.state_class or _word(told.get("state_class")),
-    )
-
-
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _read_registry(folder: Path) -> dict[str, Description]:
-    """Descriptions by entity id from ``core.entity_registry`` and ``core.device_registry``."""
-    try:
-        entities, devices = (
-            json.loads((folder / f"core.{name}_registry").read_text(encoding="utf-8"))["data"][key]
-            for name, key in (("entity", "entities"), ("device", "devices"))
-        )
-        area_of = {device["id"]: device.get("area_id") for device in devices}
-        return {
-            entity["entity_id"]: Description(
-                entity_id=entity["entity_id"],
-                device_class=entity.get("device_class") or entity.get("original_device_class"),
-                unit=entity.get("unit_of_measurement"),
-                state_class=(entity.get("capabilities") or {}).get("state_class"),
-                category=entity.get("entity_category"),
-                device_id=entity.get("device_id"),
-                area_id=entity.get("area_id") or area_of.get(entity.get("device_id")),
-            )
-            for entity in entities
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SettingsError(
-            f"source.registry_dir: no registries can be read in {folder}: {error}",
-            hint="Name Home Assistant's .storage folder, or leave registry_dir out.",
-        ) from error
+        return {}
+    return told if isinstance(told, dict) else {}

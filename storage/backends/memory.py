@@ -68,7 +68,7 @@ class MemoryStore:
             for group, rows in sorted(groups.items(), key=lambda item: item[0])
         ]
 
-    def prepare(self) -> list[str]:
+    def prepare(self, *, mend: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``: there is nothing to prepare."""
         return []
 

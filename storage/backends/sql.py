@@ -145,7 +145,7 @@ class SqlStore:
             if row[-1]
         ]
 
-    def prepare(self) -> list[str]:
+    def prepare(self, *, mend: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``."""
         with self._transaction() as connection:
             return [change for model in _BUILT_IN for change in self._ensure(connection, model)]

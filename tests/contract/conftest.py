@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,16 +10,21 @@ import pytest
 from storage.backends.memory import MemoryStore
 from storage.backends.sql import SqlStore
 from storage.store import AggregateStore
+from tests.support.influxdb import VERSIONS, influxdb_1, influxdb_2, new_store
+
+__all__ = ["influxdb_1", "influxdb_2"]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", *VERSIONS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AggregateStore]:
     """An empty, prepared store of each backend."""
-    makers: dict[str, Callable[[], AggregateStore]] = {
-        "memory": MemoryStore,
-        "sqlite": lambda: SqlStore(f"sqlite:///{tmp_path / 'aggregates.db'}"),
-    }
-    opened = makers[request.param]()
+    opened: AggregateStore
+    if request.param == "memory":
+        opened = MemoryStore()
+    elif request.param == "sqlite":
+        opened = SqlStore(f"sqlite:///{tmp_path / 'aggregates.db'}")
+    else:
+        opened = new_store(request)
     opened.prepare()
     yield opened
     opened.close()

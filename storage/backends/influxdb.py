@@ -1,0 +1,259 @@
+"""Aggregates in InfluxDB, 2.x and 1.x through one dialect: line protocol in, InfluxQL with bound values out.
+
+InfluxDB has no transaction. A day is replaced by writing its rows, reading them back, taking away stale keys, and only
+then writing the run records; whatever fails in between is mended by the same call made again. How long rows are kept
+is the bucket's own affair: its retention is set when it is made.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar
+
+from storage.batch import DayBatch
+from storage.columns import Kind, columns, decode, encode
+from storage.dates import DateRange
+from storage.drivers import influxdb_buckets as buckets
+from storage.drivers import influxdb_rows as rows_of
+from storage.drivers.influxdb import Connection, Errors, http_date
+from storage.drivers.influxdb_rows import Key, Record
+from storage.drivers.influxdb_server import Server
+from storage.drivers.line_protocol import SECONDS_A_DAY, line, midnight_seconds
+from storage.errors import PatternAggregatesError, StoreError, StoreMissing, StoreUnavailable
+from storage.models import DailyAggregate, DetectorRunDaily
+from storage.store import EVERYTHING, Function, Summary, Where, check_question
+
+A = TypeVar("A", bound=DailyAggregate)
+
+ERRORS: Final = Errors(StoreUnavailable, StoreMissing, StoreError)
+MOST_SKEW_SECONDS: Final = 60.0
+
+_SHOWN = 5  # refused rows that a message names
+
+
+class InfluxStore:
+    """An ``AggregateStore`` in InfluxDB.
+
+    Args:
+        server: Where it is, or a connection whose errors are ``ERRORS``.
+        bucket: The bucket; on 1.x the database.
+        retention_days: How long a bucket that ``prepare`` makes keeps its points; 0 for ever.
+        read_only: Never create or change anything.
+
+    Raises:
+        SettingsError: The certificate authority cannot be read.
+    """
+
+    def __init__(
+        self, server: Server | Connection, bucket: str, *, retention_days: int = 90, read_only: bool = False
+    ) -> None:
+        self._name = f"store {bucket!r}"
+        self._connection = server if isinstance(server, Connection) else Connection(server, ERRORS, self._name)
+        self.bucket = bucket
+        self._retention_days = retention_days
+        self._read_only = read_only
+        self._replacing = threading.Lock()  # what is read back must not be another thread's day
+
+    def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
+        """See ``AggregateReader.read``."""
+        check_question(model, where=where)
+        records = rows_of.read(self._connection, self.bucket, model, days, where)
+        for record in records:
+            del record["time"]
+        identity = ("date", *model.tags())
+        records.sort(key=lambda record: [record[name] or "" for name in identity])
+        return decode(model, records)
+
+    def summarize(
+        self,
+        model: type[DailyAggregate],
+        days: DateRange,
+        fields: Mapping[str, Function],
+        by: Sequence[str] = (),
+        where: Where = EVERYTHING,
+    ) -> list[Summary]:
+        """See ``AggregateReader.summarize``."""
+        check_question(model, fields, by, where)
+        kinds = {column.name: column.kind for column in columns(model)}
+        groups = rows_of.summarize(self._connection, self.bucket, model, days, fields, by, where)
+        return [
+            Summary(
+                by={name: dt.date.fromisoformat(tags[name]) if name == "date" else tags[name] for name in by},
+                values={
+                    field: _number(value, function, kinds[field])
+                    for (field, function), value in zip(fields.items(), values, strict=True)
+                },
+                rows=rows,
+            )
+            for tags, values, rows in sorted(groups, key=lambda group: [group[0][name] for name in by])
+        ]
+
+    def prepare(self, *, mend: bool = False) -> list[str]:
+        """See ``AggregateWriter.prepare``."""
+        self._refuse_read_only()
+        kept = _days(self._retention_days)
+        bucket = buckets.look_up(self._connection, self.bucket)
+        if bucket is None:
+            buckets.create(self._connection, self.bucket, self._retention_days)
+            return [f"made bucket {self.bucket}, which keeps {kept}"]
+        if bucket.keeps(self._retention_days):
+            return []
+        before = _days(bucket.retention_seconds / SECONDS_A_DAY)
+        if not mend:
+            return [f"left bucket {self.bucket} as it is: it keeps {before}, the settings say {kept}"]
+        buckets.mend(self._connection, self.bucket, bucket, self._retention_days)
+        return [f"bucket {self.bucket} now keeps {kept}, not {before}"]
+
+    def replace_day(self, batch: DayBatch) -> None:
+        """See ``AggregateWriter.replace_day``.
+
+        Raises:
+            StoreError: The server refused some of the rows; the message names them and says why. The others are
+                written, no run record is.
+            StoreMissing: There is no such bucket.
+        """
+        self._refuse_read_only()
+        with self._replacing:
+            for finding in batch.findings:
+                stored = self._write(finding.model, batch.day, finding.rows)
+                self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
+            self._write(DetectorRunDaily, batch.day, [finding.run for finding in batch.findings])
+
+    def expire(self, before: dt.date) -> int:  # noqa: ARG002 - the bucket's retention decides
+        """See ``AggregateWriter.expire``: the bucket forgets by itself."""
+        return 0
+
+    def check(self) -> list[str]:
+        """See ``AggregateStore.check``: server, version, bucket, rights and clock."""
+        try:
+            return [*self._check_server(), *self._check_bucket()]
+        except PatternAggregatesError as error:
+            return [f"{error} {error.hint}".strip()]
+
+    def close(self) -> None:
+        """See ``AggregateStore.close``."""
+        self._connection.close()
+
+    def _write(self, model: type[DailyAggregate], day: dt.date, rows: Sequence[DailyAggregate]) -> dict[Key, Record]:
+        """Write rows and read back what the day then holds of the model, by key.
+
+        Raises:
+            StoreError: Some of the rows are not there.
+        """
+        expected = {row.key(): _comparable(model, encode(row)) for row in rows}
+        refused = rows_of.write(self._connection, self.bucket, map(line, rows))
+        stored = self._stored(model, day)
+        merged = [row for row in rows if (found := stored.get(row.key())) and _has_more(found, expected[row.key()])]
+        if merged:  # a value that a row no longer has stays in its point until the point is taken away
+            self._delete(model, day, [row.key() for row in merged])
+            refused += rows_of.write(self._connection, self.bucket, map(line, merged))
+            stored = self._stored(model, day)
+        lost = [key for key, record in expected.items() if stored.get(key) != record]
+        if lost:
+            shown = ", ".join("/".join(key) for key in lost[:_SHOWN])
+            more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
+            why = "; ".join(dict.fromkeys(refused)) or "the server took them but does not give them back"
+            raise StoreError(
+                f"{self._name}: {len(lost)} of {len(rows)} rows of {model.measurement} on {day} were refused "
+                f"({shown}{more}): {why}",
+                hint=_refusal_hint(why),
+            )
+        return stored
+
+    def _stored(self, model: type[DailyAggregate], day: dt.date) -> dict[Key, Record]:
+        records = rows_of.read(self._connection, self.bucket, model, DateRange(day, day))
+        midnight, strays, found = midnight_seconds(day), False, {}
+        for record in records:
+            if record["date"] != day.isoformat():
+                continue
+            if record.pop("time") != midnight:
+                strays = True
+                continue
+            found[tuple(record[tag] for tag in model.tags())] = _comparable(model, record)
+        if strays:
+            rows_of.delete_strays(self._connection, self.bucket, model, day)
+        return found
+
+    def _delete(self, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
+        rows_of.delete(self._connection, self.bucket, model, day, keys)
+
+    def _refuse_read_only(self) -> None:
+        if self._read_only:
+            raise StoreError(f"{self._name} was opened for reading only")
+
+    def _check_server(self) -> list[str]:
+        reply = self._connection.request("GET", "/ping")
+        version = reply.headers.get("X-Influxdb-Version", "")
+        found = []
+        if not version:
+            found.append(f"{self._name}: what answers at {self._connection.server.url} does not look like InfluxDB")
+        elif version.lstrip("v").startswith("1.") and self._connection.server.is_v2:
+            found.append(f"the server is InfluxDB {version}, which has no organisations: leave org empty")
+        elif version.lstrip("v").startswith("2.") and not self._connection.server.is_v2:
+            found.append(f"the server is InfluxDB {version}: name the organisation in org")
+        if now := http_date(reply.headers.get("Date", "")):
+            skew = (now - dt.datetime.now(dt.UTC)).total_seconds()
+            if abs(skew) > MOST_SKEW_SECONDS:
+                found.append(f"the server's clock is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this one")
+        return found
+
+    def _check_bucket(self) -> list[str]:
+        found = []
+        bucket = buckets.look_up(self._connection, self.bucket)
+        if bucket is None:
+            return [f"there is no bucket {self.bucket!r}, or the token may not see it; run `pattern-aggregates init`"]
+        if not bucket.keeps(self._retention_days):
+            found.append(
+                f"bucket {self.bucket} keeps {_days(bucket.retention_seconds / SECONDS_A_DAY)}, "
+                f"the settings say {_days(self._retention_days)}"
+            )
+        for deed, attempt in (("read", self._try_to_read), ("write", self._try_to_write)):
+            try:
+                attempt()
+            except StoreUnavailable:
+                raise
+            except StoreError as error:
+                found.append(f"the token may not {deed} bucket {self.bucket}: {error}")
+        return found
+
+    def _try_to_read(self) -> None:
+        today = dt.datetime.now(dt.UTC).date()
+        rows_of.read(self._connection, self.bucket, DetectorRunDaily, DateRange(today, today))
+
+    def _try_to_write(self) -> None:
+        self._connection.write(self.bucket, "")  # no point, but the server looks at the token first
+
+
+def _number(value: float | None, function: Function, kind: Kind) -> int | float | None:
+    """A number of the type that ``Summary`` promises, whatever JSON made of it."""
+    if function == "count":
+        return int(value or 0)
+    if value is None:
+        return None
+    return int(value) if kind is Kind.INTEGER and function != "mean" else float(value)
+
+
+def _comparable(model: type[DailyAggregate], record: Mapping[str, object]) -> Record:
+    """A record whose floats are floats: JSON writes 1.0 as 1."""
+    floats = {column.name for column in columns(model) if column.kind is Kind.FLOAT}
+    return {
+        name: float(value) if name in floats and isinstance(value, int) else value for name, value in record.items()
+    }
+
+
+def _has_more(stored: Record, expected: Record) -> bool:
+    return any(value is None and stored[name] is not None for name, value in expected.items())
+
+
+def _days(days: float) -> str:
+    return f"{days:g} days" if days else "everything"
+
+
+def _refusal_hint(why: str) -> str:
+    if "retention" in why:
+        return "The day is older than the bucket keeps; init can change its retention."
+    if "field type conflict" in why:
+        return "Another program writes this measurement with other types: give the aggregates a bucket of their own."
+    return ""

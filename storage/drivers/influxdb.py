@@ -1,0 +1,349 @@
+"""A connection to InfluxDB 1.x or 2.x, and the one place where its errors are translated.
+
+Written through ``/api/v2/write`` where there is an organisation (2.x), else through ``/write`` (1.x); read through
+``/query`` on both. Passing trouble (no connection, a time-out, 429, 5xx, an answer cut short) is tried three times,
+after a wait that doubles, with jitter, or that the server names in ``Retry-After``. Redirects are not followed: they
+would carry the token to where nobody sent it. The token appears in no message, log or repr.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import gzip
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, NamedTuple, Self, TypeVar
+from urllib.parse import urlencode
+
+import urllib3
+from urllib3 import exceptions as trouble
+
+from storage.drivers.influxdb_server import Server
+from storage.drivers.influxql import CHUNK_ROWS, AnswerBroken, Question, QuestionRefused, Series, answers
+from storage.errors import PatternAggregatesError
+
+TRIES: Final = 3
+FIRST_WAIT_SECONDS: Final = 0.25
+LONGEST_WAIT_SECONDS: Final = 30.0  # a server that asks for more is given up on
+CONNECT_SECONDS: Final = 3.0
+SLOW_ANSWER: Final = 6  # an answer may take this many time-outs in all, however steadily it drips
+
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+_UNAUTHORISED = (401, 403)
+_NOT_FOUND = 404
+_WORST_BODY = 64 * 1024  # of an error's text, more is not looked at
+_PIECE = 64 * 1024
+_GZIP_FROM = 1024
+
+T = TypeVar("T")
+
+
+class Errors(NamedTuple):
+    """Which error of ours stands for which trouble."""
+
+    unavailable: type[PatternAggregatesError]
+    missing: type[PatternAggregatesError]
+    other: type[PatternAggregatesError]
+
+
+class Reply(NamedTuple):
+    """What a server said, in full."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def words(self) -> str:
+        """The message of an error, in one line."""
+        text = self.body[:_WORST_BODY].decode("utf-8", "replace")
+        try:
+            told = json.loads(text)
+            text = str(told.get("message") or told.get("error") or text)
+        except (ValueError, AttributeError):
+            pass
+        return " ".join((text or self.headers.get("X-Influxdb-Error", "")).split())[:500] or f"status {self.status}"
+
+    def json(self) -> Any:  # noqa: ANN401 - parsed JSON
+        """The body, parsed."""
+        return json.loads(self.body)
+
+
+class _Passing(Exception):
+    """Trouble that may be over at the next try."""
+
+    def __init__(self, words: str, wait_seconds: float | None = None) -> None:
+        super().__init__(words)
+        self.wait_seconds = wait_seconds
+
+
+class Connection:
+    """A pool of connections to one server. Safe to use from several threads.
+
+    Args:
+        server: Where it is.
+        errors: What its trouble is raised as.
+        name: What it is called in messages.
+        tries: How often passing trouble is tried at most, asked before each call.
+        sleep: Waits; tests pass their own.
+
+    Raises:
+        SettingsError: ``ca_file`` cannot be read.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        errors: Errors,
+        name: str,
+        *,
+        tries: Callable[[], int] = lambda: TRIES,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.server = server
+        self._errors = errors
+        self._name = f"{name} at {server.url}"
+        self._tries = tries
+        self._sleep = sleep
+        self._here = threading.local()
+        self._base = server.url.rstrip("/")
+        self._headers = server.headers()
+        self._timeout = urllib3.Timeout(
+            connect=min(CONNECT_SECONDS, server.timeout_seconds), read=server.timeout_seconds
+        )
+        self._pool = server.pool()
+
+    def close(self) -> None:
+        """Give back connections. Safe to repeat."""
+        self._pool.clear()
+
+    def write(self, bucket: str, body: str) -> str:
+        """Write lines, with times in seconds.
+
+        Returns:
+            What the server says of points that it refused while it took the others; empty if it took all.
+
+        Raises:
+            PatternAggregatesError: As ``errors`` says; nothing was written, or it is not known.
+        """
+        if self.server.is_v2:
+            path = f"/api/v2/write?{urlencode({'org': self.server.org, 'bucket': bucket, 'precision': 's'})}"
+        else:
+            path = f"/write?{urlencode({**_database(bucket), 'precision': 's'})}"
+        reply = self.request("POST", path, body.encode(), {"Content-Type": "text/plain; charset=utf-8"})
+        if reply.status < 300:  # noqa: PLR2004 - the class of answers that mean yes
+            return ""
+        if "partial write" in reply.words() or "dropped=" in reply.words():
+            return reply.words()
+        raise self.refusal(reply)
+
+    def ask(self, question: Question, collect: Callable[[Iterator[Series]], T]) -> T:
+        """Ask a question and collect its answer while it streams in.
+
+        Args:
+            question: The question.
+            collect: Given the series as they come; called anew if the answer broke off and is asked for again.
+
+        Raises:
+            PatternAggregatesError: As ``errors`` says.
+        """
+        form = {
+            **_database(question.bucket),
+            "q": question.text,
+            "params": json.dumps(question.values),
+            "epoch": question.precision,
+            **({"chunked": "true", "chunk_size": str(CHUNK_ROWS)} if question.streamed else {}),
+        }
+        body = urlencode(form).encode()
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
+
+        def attempt() -> T:
+            with self._opened("POST", "/query", body, headers) as response:
+                if response.status != 200:  # noqa: PLR2004 - the one status that carries an answer
+                    raise self.refusal(self._reply(response))
+                try:
+                    return collect(answers(self._pieces(response)))
+                except AnswerBroken as error:
+                    raise _Passing(str(error)) from error
+                except QuestionRefused as error:
+                    kind = self._errors.missing if error.missing else self._errors.other
+                    raise kind(f"{self._name}: {error}", hint=_hint(404) if error.missing else "") from error
+
+        return self._tried(attempt, self._tries())
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        *,
+        tries: int | None = None,
+        timeout_seconds: float | None = None,
+    ) -> Reply:
+        """One call of the server's API; any status that is not passing trouble is given back."""
+
+        def attempt() -> Reply:
+            with self._opened(method, path, body, headers or {}, timeout_seconds) as response:
+                return self._reply(response)
+
+        return self._tried(attempt, tries or self._tries())
+
+    def send_json(self, method: str, path: str, document: object) -> Reply:
+        """``request`` with a JSON body."""
+        return self.request(method, path, json.dumps(document).encode(), {"Content-Type": "application/json"})
+
+    def refusal(self, reply: Reply) -> PatternAggregatesError:
+        """The error of ours for a reply that is no success."""
+        words = reply.words()
+        if reply.status in _UNAUTHORISED:
+            words = f"the token is refused ({reply.status}: {words})"
+        elif 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
+            words = f"redirects to {reply.headers.get('Location', 'elsewhere')}; redirects are not followed"
+        kind = self._errors.missing if reply.status == _NOT_FOUND else self._errors.other
+        return kind(f"{self._name}: {words}", hint=_hint(reply.status))
+
+    @property
+    def attempts(self) -> int:
+        """How often the newest call of this thread was tried."""
+        return getattr(self._here, "attempts", 0)
+
+    def _tried(self, attempt: Callable[[], T], tries: int) -> T:
+        for number in range(1, tries + 1):
+            self._here.attempts = number
+            try:
+                return attempt()
+            except _Passing as error:
+                wait = FIRST_WAIT_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
+                asked = error.wait_seconds
+                if number == tries or (asked is not None and asked > LONGEST_WAIT_SECONDS):
+                    later = f"; it asks to wait {asked:.0f} s" if asked is not None else ""
+                    raise self._errors.unavailable(
+                        f"{self._name} cannot be used now: {error}{later} (tried {number} times)",
+                        hint="See that the server runs and answers at this address, then run again.",
+                    ) from error.__cause__
+                self._sleep(wait if asked is None else asked + wait)
+        raise AssertionError("there is at least one try")
+
+    def _opened(
+        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float | None = None
+    ) -> _Response:
+        sent = {**self._headers, **headers}
+        if self.server.compress and len(body) >= _GZIP_FROM:
+            body = gzip.compress(body, 1)
+            sent["Content-Encoding"] = "gzip"
+        timeout = self._timeout if timeout_seconds is None else urllib3.Timeout(total=timeout_seconds)
+        try:
+            response = self._pool.request(
+                method,
+                self._base + path,
+                body=body,
+                headers=sent,
+                timeout=timeout,
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except trouble.SSLError as error:
+            raise self._errors.other(
+                f"{self._name}: the certificate is not trusted, or it is no TLS: {_words(error)}",
+                hint="Name the certificate authority with ca_file, or correct http and https in the address.",
+            ) from error
+        except (trouble.HTTPError, OSError) as error:
+            raise _Passing(_words(error)) from error
+        opened = _Response(response)
+        if response.status in _PASSING:
+            with opened:
+                reply = self._reply(opened)
+            raise _Passing(f"{reply.words()} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
+        return opened
+
+    def _reply(self, response: _Response) -> Reply:
+        return Reply(response.status, response.headers, b"".join(self._pieces(response)))
+
+    def _pieces(self, response: _Response) -> Iterator[bytes]:
+        patience = SLOW_ANSWER * self.server.timeout_seconds
+        until = time.monotonic() + patience
+        try:
+            while piece := response.read():
+                yield piece
+                if time.monotonic() > until:
+                    raise _Passing(f"the answer was not complete after {patience:g} s")
+        except (trouble.HTTPError, OSError) as error:
+            raise _Passing(f"the answer broke off: {_words(error)}") from error
+
+
+class _Response:
+    """A response that gives its connection back to the pool when all was read, and drops it otherwise."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
+        self._response = response
+        self._complete = False
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if not self._complete:
+            self._response.close()
+        self._response.release_conn()
+
+    def read(self) -> bytes:
+        piece = self._response.read1(_PIECE, decode_content=True)
+        self._complete = not piece
+        return piece
+
+
+def _database(bucket: str) -> dict[str, str]:
+    database, _, policy = bucket.partition("/")
+    return {key: value for key, value in (("db", database), ("rp", policy)) if value}
+
+
+def _words(error: BaseException) -> str:
+    """What went wrong on the way, without urllib3's reprs of its own objects."""
+    cause = error.__cause__ or error.__context__
+    if isinstance(error, trouble.NameResolutionError):
+        return "its name is not known"
+    if isinstance(error, trouble.NewConnectionError):
+        return (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
+    if isinstance(error, trouble.ConnectTimeoutError):
+        return "no connection in time"
+    if isinstance(error, trouble.TimeoutError):
+        return "no answer in time"
+    if isinstance(error, trouble.ProxyError):
+        return f"the proxy does not help: {_words(error.original_error)}"
+    return str(error).strip() or type(error).__name__
+
+
+def _hint(status: int) -> str:
+    if status in _UNAUTHORISED:
+        return "Set a token that may read and write this bucket."
+    if status == _NOT_FOUND:
+        return "Run `pattern-aggregates init`, or correct url, org and bucket."
+    return ""
+
+
+def _retry_after(text: str | None) -> float | None:
+    """``Retry-After`` in seconds; None where it is missing or unreadable."""
+    if not text:
+        return None
+    try:
+        return max(0.0, float(int(text)))
+    except ValueError:
+        pass
+    at = http_date(text)
+    return None if at is None else max(0.0, (at - dt.datetime.now(dt.UTC)).total_seconds())
+
+
+def http_date(text: str) -> dt.datetime | None:
+    """The instant in a header such as ``Date``; None where it is unreadable."""
+    try:
+        at = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return at.replace(tzinfo=at.tzinfo or dt.UTC)

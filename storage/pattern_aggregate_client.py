@@ -1,0 +1,472 @@
+"""Daily aggregates in InfluxDB for callers that want True or False, and dicts, and never an exception.
+
+::
+
+    with PatternAggregateClient(url="http://localhost:8086", token=token, org="home") as client:
+        client.ensure_bucket()
+        client.write_time_based_daily(date=datetime(2025, 1, 15), entity_id="light.living_room", domain="light", ...)
+        rows = client.query_time_based_daily(start_date=datetime(2025, 1, 1), entity_id="light.living_room")
+
+A call that fails returns False or an empty list, logs why with its measurement, tags, day and attempts, and keeps the
+error in ``last_error``, by which a caller tells failure from nothing. Where exceptions are welcome, ``storage.query``
+and ``storage.backends.influxdb`` say the same with types.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Final, Protocol, TypeVar
+
+from pydantic import SecretStr
+
+from storage.backends.influxdb import ERRORS, InfluxStore
+from storage.columns import Kind, closest, columns, from_json
+from storage.dates import DateRange, parse_day
+from storage.drivers import influxdb_rows as rows_of
+from storage.drivers.influxdb import Connection
+from storage.drivers.influxdb_server import Server
+from storage.drivers.line_protocol import dated, line
+from storage.errors import PatternAggregatesError, StoreError, UsageError
+from storage.models import (
+    AGGREGATES,
+    AnomalyDaily,
+    CoOccurrenceDaily,
+    DailyAggregate,
+    DetectorRunDaily,
+    DurationDaily,
+    RoomBasedDaily,
+    SequenceDaily,
+    TimeBasedDaily,
+)
+from storage.outcomes import Outcomes
+from storage.store import Function, Where, check_question
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Day = dt.datetime | dt.date | str
+Filter = str | Collection[str] | None
+Row = dict[str, Any]
+
+_KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
+_MODELS: Final = {model.measurement: model for model in _KNOWN}
+
+
+class Point(Protocol):
+    """A point of influxdb-client, or anything else that can say itself as line protocol."""
+
+    def to_line_protocol(self, precision: Any = None) -> str:  # noqa: ANN401 - influxdb-client's own signature
+        """One line; empty where there is no field."""
+
+
+class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
+    """Writes and reads daily aggregates. Safe to use from many threads.
+
+    A dead server costs a call a bounded time: three tries, each with its time-outs. After three such calls in a row a
+    call asks first, for at most a second, whether the server is back.
+
+    Args:
+        url: ``http://host:8086``.
+        token: A token that may read and write the bucket; for 1.x with authentication ``name:password``.
+        org: The organisation; empty for 1.x.
+        bucket: The bucket; on 1.x the database.
+        retention_days: How long a bucket made by ``ensure_bucket`` keeps its points; 0 for ever.
+        timeout_seconds: How long one silence of the server may last.
+        ca_file: The certificate authority to trust; None trusts the system's.
+        verify: Whether the server's certificate is checked.
+        proxy: The address of a proxy; empty for none.
+        compress: Whether bodies go gzipped.
+
+    Raises:
+        SettingsError: The address is none, or the certificate authority cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        org: str,
+        bucket: str = "pattern_aggregates_daily",
+        *,
+        retention_days: int = 90,
+        timeout_seconds: float = 10.0,
+        ca_file: str | Path | None = None,
+        verify: bool = True,
+        proxy: str = "",
+        compress: bool = False,
+    ) -> None:
+        server = Server(
+            url=url,
+            org=org,
+            token=SecretStr(token),
+            timeout_seconds=timeout_seconds,
+            ca_file=None if ca_file is None else Path(ca_file),
+            verify=verify,
+            proxy=proxy,
+            compress=compress,
+            setting="PatternAggregateClient.url",
+        )
+        self.url, self.org, self.bucket = url, org, bucket
+        self._outcomes = Outcomes(logger)
+        self._connection = Connection(server, ERRORS, f"bucket {bucket!r}", tries=self._outcomes.tries)
+        self._store = InfluxStore(self._connection, bucket, retention_days=retention_days)
+
+    def __repr__(self) -> str:
+        return f"PatternAggregateClient(url={self.url!r}, org={self.org!r}, bucket={self.bucket!r})"
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back connections. Safe to repeat."""
+        self._connection.close()
+
+    @property
+    def last_error(self) -> PatternAggregatesError | None:
+        """Why this thread's newest call failed; None if it did not."""
+        return self._outcomes.last_error
+
+    def ensure_bucket(self, *, mend: bool = False) -> bool:
+        """Make the bucket if it is not there.
+
+        Args:
+            mend: Also give a bucket that is there the retention of this client, if it has another one.
+        """
+
+        def ensure() -> bool:
+            for change in self._store.prepare(mend=mend):
+                logger.info("%s", change)
+            return True
+
+        return self._attempt(f"making bucket {self.bucket}", ensure, failed=False)
+
+    def write_time_based_daily(
+        self,
+        date: Day,
+        entity_id: str,
+        domain: str,
+        hourly_distribution: list[int],
+        peak_hours: list[int],
+        frequency: float,
+        confidence: float,
+        occurrences: int,
+    ) -> bool:
+        """Write when one entity was active during a day; see ``TimeBasedDaily``. True if it was written."""
+        return self._write(
+            TimeBasedDaily,
+            date,
+            entity_id=entity_id,
+            domain=domain,
+            hourly_distribution=hourly_distribution,
+            peak_hours=peak_hours,
+            frequency=frequency,
+            confidence=confidence,
+            occurrences=occurrences,
+        )
+
+    def write_co_occurrence_daily(
+        self,
+        date: Day,
+        device_pair: str,
+        co_occurrence_count: int,
+        time_window_seconds: int,
+        confidence: float,
+        typical_hours: list[int],
+    ) -> bool:
+        """Write that two entities were active together; see ``CoOccurrenceDaily``. True if it was written."""
+        return self._write(
+            CoOccurrenceDaily,
+            date,
+            device_pair=device_pair,
+            co_occurrence_count=co_occurrence_count,
+            time_window_seconds=time_window_seconds,
+            confidence=confidence,
+            typical_hours=typical_hours,
+        )
+
+    def write_sequence_daily(
+        self,
+        date: Day,
+        sequence_id: str,
+        sequence: list[str],
+        frequency: int,
+        avg_duration_seconds: float,
+        confidence: float,
+    ) -> bool:
+        """Write a chain of state changes; see ``SequenceDaily``. True if it was written."""
+        return self._write(
+            SequenceDaily,
+            date,
+            sequence_id=sequence_id,
+            sequence=sequence,
+            frequency=frequency,
+            avg_duration_seconds=avg_duration_seconds,
+            confidence=confidence,
+        )
+
+    def write_room_based_daily(
+        self,
+        date: Day,
+        area_id: str,
+        activity_level: float,
+        device_usage: dict[str, int],
+        transition_patterns: list[dict[str, Any]],
+        peak_activity_hours: list[int],
+    ) -> bool:
+        """Write what happened in one area; see ``RoomBasedDaily``. True if it was written."""
+        return self._write(
+            RoomBasedDaily,
+            date,
+            area_id=area_id,
+            activity_level=activity_level,
+            device_usage=device_usage,
+            transition_patterns=transition_patterns,
+            peak_activity_hours=peak_activity_hours,
+        )
+
+    def write_duration_daily(
+        self,
+        date: Day,
+        entity_id: str,
+        avg_duration_seconds: float,
+        min_duration_seconds: float,
+        max_duration_seconds: float,
+        duration_variance: float,
+        efficiency_score: float | None,
+    ) -> bool:
+        """Write how long one entity was in use; see ``DurationDaily``. True if it was written."""
+        return self._write(
+            DurationDaily,
+            date,
+            entity_id=entity_id,
+            avg_duration_seconds=avg_duration_seconds,
+            min_duration_seconds=min_duration_seconds,
+            max_duration_seconds=max_duration_seconds,
+            duration_variance=duration_variance,
+            efficiency_score=efficiency_score,
+        )
+
+    def write_anomaly_daily(
+        self,
+        date: Day,
+        entity_id: str,
+        anomaly_type: str,
+        anomaly_score: float,
+        baseline_deviation: float,
+        occurrences: int,
+        severity: str,
+    ) -> bool:
+        """Write that an entity behaved unlike its past; see ``AnomalyDaily``. True if it was written."""
+        return self._write(
+            AnomalyDaily,
+            date,
+            entity_id=entity_id,
+            anomaly_type=anomaly_type,
+            anomaly_score=anomaly_score,
+            baseline_deviation=baseline_deviation,
+            occurrences=occurrences,
+            severity=severity,
+        )
+
+    def write_batch(self, points: Iterable[Point | DailyAggregate | str] | Point | DailyAggregate | str) -> bool:
+        """Write many rows in few requests.
+
+        Args:
+            points: Points of influxdb-client, models, or lines of line protocol with times in seconds, mixed as you
+                like; or one of these. Whatever has a ``date`` tag lies at that date's 00:00 UTC.
+
+        Returns:
+            True if all of them were written; on False some may have been.
+        """
+
+        def write() -> bool:
+            several = (
+                points if isinstance(points, Iterable) and not isinstance(points, str | DailyAggregate) else [points]
+            )
+            return self._send([text for point in several for text in _lines(point)])
+
+        return self._attempt("writing a batch", write, failed=False)
+
+    def query_time_based_daily(
+        self, start_date: Day, end_date: Day | None = None, entity_id: Filter = None, domain: Filter = None
+    ) -> list[Row]:
+        """The rows of ``TimeBasedDaily`` from one day to another (default: today), both included."""
+        return self.query_daily(TimeBasedDaily, start_date, end_date, entity_id=entity_id, domain=domain)
+
+    def query_co_occurrence_daily(
+        self, start_date: Day, end_date: Day | None = None, device_pair: Filter = None
+    ) -> list[Row]:
+        """The rows of ``CoOccurrenceDaily`` from one day to another (default: today), both included."""
+        return self.query_daily(CoOccurrenceDaily, start_date, end_date, device_pair=device_pair)
+
+    def query_sequence_daily(
+        self, start_date: Day, end_date: Day | None = None, sequence_id: Filter = None
+    ) -> list[Row]:
+        """The rows of ``SequenceDaily`` from one day to another (default: today), both included."""
+        return self.query_daily(SequenceDaily, start_date, end_date, sequence_id=sequence_id)
+
+    def query_room_based_daily(self, start_date: Day, end_date: Day | None = None, area_id: Filter = None) -> list[Row]:
+        """The rows of ``RoomBasedDaily`` from one day to another (default: today), both included."""
+        return self.query_daily(RoomBasedDaily, start_date, end_date, area_id=area_id)
+
+    def query_duration_daily(self, start_date: Day, end_date: Day | None = None, entity_id: Filter = None) -> list[Row]:
+        """The rows of ``DurationDaily`` from one day to another (default: today), both included."""
+        return self.query_daily(DurationDaily, start_date, end_date, entity_id=entity_id)
+
+    def query_anomaly_daily(
+        self, start_date: Day, end_date: Day | None = None, entity_id: Filter = None, anomaly_type: Filter = None
+    ) -> list[Row]:
+        """The rows of ``AnomalyDaily`` from one day to another (default: today), both included."""
+        return self.query_daily(AnomalyDaily, start_date, end_date, entity_id=entity_id, anomaly_type=anomaly_type)
+
+    def query_daily(
+        self, model: type[DailyAggregate], start_date: Day, end_date: Day | None = None, **tags: Filter
+    ) -> list[Row]:
+        """The rows of any aggregate, ordered by date and tags.
+
+        Args:
+            model: Which aggregate.
+            start_date: The first day; of a datetime the date as written, its time and zone are ignored.
+            end_date: The last day, included; today by default.
+            **tags: For any tag the value, or several of which it must have one; None does not narrow.
+
+        Returns:
+            Dicts with ``time``, ``measurement``, tags and fields; lists and dicts as such, absent values None.
+        """
+
+        def query() -> list[Row]:
+            days, where = _question(start_date, end_date, tags)
+            check_question(model, where=where)
+            return _rows(model, rows_of.read(self._connection, self.bucket, model, days, where))
+
+        return self._outcomes.of(
+            self._connection, _query_words(model.measurement, start_date, end_date, tags), query, failed=[]
+        )
+
+    def sum(
+        self,
+        measurement: str,
+        field: str,
+        start_date: Day,
+        end_date: Day | None = None,
+        by: Sequence[str] = (),
+        **tags: Filter,
+    ) -> list[Row]:
+        """The sum of a field, by groups, computed by the server: dicts with the group, ``value`` and ``rows``."""
+        return self._summarize("sum", measurement, field, start_date, end_date, by, tags)
+
+    def mean(
+        self,
+        measurement: str,
+        field: str,
+        start_date: Day,
+        end_date: Day | None = None,
+        by: Sequence[str] = (),
+        **tags: Filter,
+    ) -> list[Row]:
+        """The mean of a field, as ``sum``."""
+        return self._summarize("mean", measurement, field, start_date, end_date, by, tags)
+
+    def count(
+        self,
+        measurement: str,
+        field: str,
+        start_date: Day,
+        end_date: Day | None = None,
+        by: Sequence[str] = (),
+        **tags: Filter,
+    ) -> list[Row]:
+        """How many rows have a field, as ``sum``."""
+        return self._summarize("count", measurement, field, start_date, end_date, by, tags)
+
+    def _summarize(
+        self,
+        function: Function,
+        measurement: str,
+        field: str,
+        start_date: Day,
+        end_date: Day | None,
+        by: Sequence[str],
+        tags: Mapping[str, Filter],
+    ) -> list[Row]:
+        def summarize() -> list[Row]:
+            model = _MODELS.get(measurement)
+            if model is None:
+                raise UsageError(f"there is no measurement {measurement!r}", hint=closest(measurement, _MODELS))
+            days, where = _question(start_date, end_date, tags)
+            return [
+                {**group.by, "value": group.values[field], "rows": group.rows}
+                for group in self._store.summarize(model, days, {field: function}, by, where)
+            ]
+
+        words = f"{function} of {field}, {_query_words(measurement, start_date, end_date, tags)}"
+        return self._attempt(words, summarize, failed=[])
+
+    def _write(self, model: type[DailyAggregate], date: Day, **values: object) -> bool:
+        def write() -> bool:
+            return self._send([line(model.model_validate({"date": parse_day(date), **values}))])
+
+        tags = {tag: values[tag] for tag in model.tags()}
+        return self._attempt(f"writing {model.measurement} {tags} of {date}", write, failed=False)
+
+    def _attempt(self, deed: str, call: Callable[[], T], *, failed: T) -> T:
+        return self._outcomes.of(self._connection, deed, call, failed=failed)
+
+    def _send(self, lines: Sequence[str]) -> bool:
+        refused = rows_of.write(self._connection, self.bucket, lines)
+        if refused:
+            raise StoreError("; ".join(refused))
+        return True
+
+
+def _lines(point: Point | DailyAggregate | str) -> Iterator[str]:
+    if isinstance(point, DailyAggregate):
+        yield line(point)
+        return
+    if isinstance(point, str):
+        yield from (dated(text) for text in point.split("\n") if text.strip() and not text.startswith("#"))
+        return
+    text = point.to_line_protocol("s")
+    if not text:
+        raise UsageError("a point without any field: InfluxDB would not keep it")
+    yield dated(text)
+
+
+def _question(start: Day, end: Day | None, tags: Mapping[str, Filter]) -> tuple[DateRange, Where]:
+    last = dt.datetime.now().date() if end is None else end  # noqa: DTZ005 - the caller's own today, as the story says
+    return DateRange.parse(start, last), {tag: value for tag, value in tags.items() if value is not None}
+
+
+def _query_words(measurement: str, start: Day, end: Day | None, tags: Mapping[str, Filter]) -> str:
+    where = {tag: value for tag, value in tags.items() if value is not None}
+    return f"querying {measurement} {where} from {start} to {end or 'today'}"
+
+
+def _rows(model: type[DailyAggregate], records: list[rows_of.Record]) -> list[Row]:
+    """Records as callers get them, ordered by date and tags."""
+    names = [column.name for column in columns(model)]
+    structured = [column.name for column in columns(model) if column.kind is Kind.JSON]
+    identity = ("date", *model.tags())
+    records.sort(key=lambda record: [record[name] or "" for name in identity])
+    instants: dict[int, dt.datetime] = {}
+    rows = []
+    for record in records:
+        at = record["time"]
+        if (time := instants.get(at)) is None:
+            time = instants[at] = dt.datetime.fromtimestamp(at, dt.UTC)
+        row: Row = {"time": time, "measurement": model.measurement}
+        for name in names:
+            row[name] = record[name]
+        for name in structured:
+            if (text := row[name]) is not None:
+                try:
+                    row[name] = from_json(text)
+                except (ValueError, TypeError):
+                    where = {tag: record[tag] for tag in identity}
+                    logger.warning("%s %s: %s is no JSON and left as text", model.measurement, where, name)
+        rows.append(row)
+    return rows

@@ -1,0 +1,186 @@
+"""What the store says of servers, buckets and tokens that are not as they should be, told by a stub."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from collections.abc import Iterator
+from email.utils import format_datetime
+
+import pytest
+from pydantic import SecretStr
+from pytest_httpserver import HTTPServer
+
+from storage.backends.influxdb import InfluxStore
+from storage.dates import DateRange
+from storage.drivers.influxdb_server import Server
+from storage.errors import StoreError, StoreMissing
+from storage.models import TimeBasedDaily
+from tests.support.influxdb import LiveServer, free_port, influxdb_2
+from tests.support.raw_server import Answer, raw_server, reply
+from tests.support.rows import time_based, time_based_batch
+
+__all__ = ["influxdb_2"]
+
+NOTHING = b'{"results":[{"statement_id":0}]}\n'
+BUCKET = {"id": "b1", "retentionRules": [{"everySeconds": 7_776_000, "shardGroupDurationSeconds": 604_800}]}
+
+
+@pytest.fixture
+def store(httpserver: HTTPServer) -> Iterator[InfluxStore]:
+    opened = InfluxStore(Server(httpserver.url_for(""), "home", SecretStr("x"), timeout_seconds=2), "days")
+    yield opened
+    opened.close()
+
+
+def healthy(httpserver: HTTPServer, version: str = "v2.9.1") -> None:
+    headers = {"X-Influxdb-Version": version} if version else {}
+    httpserver.expect_request("/ping").respond_with_data(status=204, headers=headers)
+    httpserver.expect_request("/api/v2/buckets", method="GET").respond_with_json({"buckets": [BUCKET]})
+
+
+def test_a_store_in_order_has_nothing_in_the_way(httpserver: HTTPServer, store: InfluxStore) -> None:
+    healthy(httpserver)
+    httpserver.expect_request("/query").respond_with_data(NOTHING)
+    httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
+    assert store.check() == []
+    assert [request.data for request, _ in httpserver.log if request.path == "/api/v2/write"] == [b""]
+
+
+def test_rights_that_a_token_lacks_are_named_one_by_one(httpserver: HTTPServer, store: InfluxStore) -> None:
+    healthy(httpserver)
+    httpserver.expect_request("/query").respond_with_json({"message": "read:buckets/b1 is unauthorized"}, status=403)
+    httpserver.expect_request("/api/v2/write").respond_with_json({"message": "insufficient"}, status=403)
+    read, write = store.check()
+    assert "may not read bucket days" in read
+    assert "may not write bucket days" in write
+
+
+@pytest.mark.parametrize(("version", "told"), [("", "does not look like InfluxDB"), ("1.6.7", "leave org empty")])
+def test_a_server_that_is_not_as_it_should_be_is_described(
+    httpserver: HTTPServer, store: InfluxStore, version: str, told: str
+) -> None:
+    healthy(httpserver, version)
+    httpserver.expect_request("/query").respond_with_data(NOTHING)
+    httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
+    (problem,) = store.check()
+    assert told in problem
+
+
+@pytest.mark.parametrize(
+    ("offset_seconds", "told"), [(600, "600 s ahead of this one"), (-600, "600 s behind this one"), (5, ""), (None, "")]
+)
+def test_a_clock_that_goes_wrong_is_told(offset_seconds: int | None, told: str) -> None:
+    date = "the day before yesterday"
+    if offset_seconds is not None:
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=offset_seconds + 0.5)
+        date = format_datetime(now, usegmt=True)
+    ping = f"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: v2.9.1\r\nDate: {date}\r\nConnection: close\r\n\r\n"
+    answers = (ping.encode(), reply(json.dumps({"buckets": [BUCKET]}).encode()), reply(NOTHING), reply(b""))
+    with raw_server(*(Answer([answer]) for answer in answers)) as server:
+        store = InfluxStore(Server(server.url, "home", timeout_seconds=2), "days")
+        problems = " ".join(store.check())
+        store.close()
+    assert problems == "" if not told else re.search(told.replace("600", "(599|600|601)"), problems)
+
+
+def test_a_2x_server_wants_an_organisation(httpserver: HTTPServer) -> None:
+    healthy(httpserver)
+    httpserver.expect_request("/query").respond_with_data(NOTHING)
+    store = InfluxStore(Server(httpserver.url_for(""), timeout_seconds=2), "days")
+    assert "name the organisation" in store.check()[0]
+    store.close()
+
+
+def test_a_server_that_is_not_there_is_one_problem() -> None:
+    store = InfluxStore(Server(f"http://127.0.0.1:{free_port()}", "home"), "days")
+    (problem,) = store.check()
+    assert "cannot be used now" in problem
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("orgs", "create", "lacking"),
+    [
+        ((200, {"orgs": []}), (201, {}), "read:orgs"),
+        ((401, {"message": "unauthorized"}), (201, {}), "read:orgs"),
+        ((200, {"orgs": [{"id": "o1"}]}), (403, {"message": "forbidden"}), "write:buckets"),
+        ((200, {"orgs": [{"id": "o1"}]}), (422, {"message": "bucket with name days already exists"}), "write:buckets"),
+    ],
+)
+def test_init_says_what_a_token_lacks(
+    httpserver: HTTPServer,
+    store: InfluxStore,
+    orgs: tuple[int, dict[str, object]],
+    create: tuple[int, dict[str, object]],
+    lacking: str,
+) -> None:
+    httpserver.expect_request("/api/v2/buckets", method="GET").respond_with_json({"buckets": []})
+    httpserver.expect_request("/api/v2/orgs").respond_with_json(orgs[1], status=orgs[0])
+    httpserver.expect_request("/api/v2/buckets", method="POST").respond_with_json(create[1], status=create[0])
+    with pytest.raises(StoreError, match="it was asked to") as told:
+        store.prepare()
+    assert lacking in told.value.hint
+
+
+def test_an_organisation_that_is_not_there_is_no_missing_bucket(httpserver: HTTPServer, store: InfluxStore) -> None:
+    body = {"code": "not found", "message": 'organization name "home" not found'}
+    httpserver.expect_request("/api/v2/buckets").respond_with_json(body, status=404)
+    with pytest.raises(StoreMissing, match="organization"):
+        store.prepare()
+
+
+def test_a_retention_that_may_not_be_changed_is_told(httpserver: HTTPServer) -> None:
+    healthy(httpserver)
+    httpserver.expect_request("/api/v2/buckets/b1", method="PATCH").respond_with_json({"message": "no"}, status=403)
+    store = InfluxStore(Server(httpserver.url_for(""), "home", timeout_seconds=2), "days", retention_days=30)
+    assert "keeps 90 days" in store.prepare()[0]
+    with pytest.raises(StoreError, match="change bucket 'days'"):
+        store.prepare(mend=True)
+    store.close()
+
+
+def test_rows_that_a_server_takes_but_does_not_give_back_are_not_called_written(
+    httpserver: HTTPServer, store: InfluxStore
+) -> None:
+    httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
+    httpserver.expect_request("/query").respond_with_data(NOTHING)
+    with pytest.raises(StoreError, match=r"1 of 1 rows .*does not give them back"):
+        store.replace_day(time_based_batch(time_based()))
+    bodies = [request.data for request, _ in httpserver.log if request.path == "/api/v2/write"]
+    assert not any(b"detector_run_daily" in body for body in bodies)
+
+
+def test_a_store_opened_for_reading_is_never_written_to(httpserver: HTTPServer) -> None:
+    store = InfluxStore(Server(httpserver.url_for(""), "home"), "days", read_only=True)
+    for change in (store.prepare, lambda: store.replace_day(time_based_batch(time_based()))):
+        with pytest.raises(StoreError, match="reading only"):
+            change()
+    assert store.expire(dt.date(2026, 1, 1)) == 0
+    assert httpserver.log == []
+    store.close()
+
+
+def test_a_token_for_one_bucket_suffices_for_all_that_the_job_does(influxdb_2: LiveServer) -> None:
+    name = influxdb_2.new_bucket()
+    admin = influxdb_2.connection()
+    (bucket,) = admin.request("GET", f"/api/v2/buckets?name={name}").json()["buckets"]
+    rights = [
+        {"action": action, "resource": {"type": "buckets", "id": bucket["id"], "orgID": bucket["orgID"]}}
+        for action in ("read", "write")
+    ]
+    made = admin.send_json("POST", "/api/v2/authorizations", {"orgID": bucket["orgID"], "permissions": rights})
+    admin.close()
+    scoped = influxdb_2.server(token=SecretStr(made.json()["token"]))
+    store = InfluxStore(scoped, name, retention_days=0)
+    assert (store.prepare(), store.check()) == ([], [])
+    store.replace_day(time_based_batch(time_based(), time_based("light.hall")))
+    store.replace_day(time_based_batch(time_based()))
+    day = time_based().date
+    assert store.read(TimeBasedDaily, DateRange(day, day)) == [time_based()]
+    other = InfluxStore(scoped, f"{name}_other")
+    with pytest.raises(StoreError, match="it was asked to"):
+        other.prepare()
+    for opened in (store, other):
+        opened.close()

@@ -1,0 +1,212 @@
+"""What only a real server can show of InfluxStore, on 1.x and 2.x."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from storage.backends.influxdb import ERRORS, InfluxStore
+from storage.batch import DayBatch
+from storage.dates import ONE_DAY, DateRange
+from storage.drivers.influxdb import Connection
+from storage.drivers.influxdb_rows import CHUNK_LINES
+from storage.errors import StoreError, StoreMissing, StoreUnavailable
+from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
+from tests.support.influxdb import Influxd, LiveServer, find_binary
+from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
+
+TODAY = DateRange(DAY, DAY)
+HOSTILE = (
+    "with \"quotes\" and 'apostrophes'",
+    "in\\ner back\\\\slash\\,es, and\\ blanks",
+    " comma, equals=sign , ",
+    "a=b,date=2020-01-01 c=1i 0",
+    "$v0 ${x} $e",
+    "' OR 1=1 --",
+    '" OR "a" = "a',
+    "/.*/",
+    "ünï çødé 客厅 🛋",
+    "#comment",
+    "tab\there",
+)
+
+
+def durations(*rows: DurationDaily) -> DayBatch:
+    return batch(finding(DurationDaily, rows))
+
+
+class Sparse(DailyAggregate):
+    """A third party's model of which every value may be absent."""
+
+    measurement: ClassVar[str] = "sparse_daily"
+    thing: Tag
+    score: Count | None = None
+
+
+def test_hostile_values_come_back_as_they_were_and_match_nothing_but_themselves(influxdb: LiveServer) -> None:
+    rows = [time_based(value, domain=value, occurrences=place) for place, value in enumerate(HOSTILE)]
+    with influxdb.new_store() as store:
+        store.replace_day(time_based_batch(*rows))
+        assert sorted(store.read(TimeBasedDaily, TODAY), key=lambda row: row.occurrences) == rows
+        for row in rows:
+            assert store.read(TimeBasedDaily, TODAY, {"entity_id": row.entity_id}) == [row]
+            assert store.read(
+                TimeBasedDaily, TODAY, {"entity_id": {row.entity_id, "light.x"}, "domain": row.domain}
+            ) == [row]
+        grouped = store.summarize(TimeBasedDaily, TODAY, {"occurrences": "sum"}, by=["entity_id"])
+        assert {group["entity_id"]: group["occurrences"] for group in grouped} == {
+            row.entity_id: row.occurrences for row in rows
+        }
+
+
+def test_hostile_keys_are_pruned_one_by_one(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        for gone in range(len(HOSTILE)):
+            store.replace_day(time_based_batch(*(time_based(value) for value in HOSTILE[gone:])))
+            assert {row.entity_id for row in store.read(TimeBasedDaily, TODAY)} == set(HOSTILE[gone:])
+
+
+@pytest.mark.parametrize("reason", ["two\nlines", 'a "quoted" \\ word\\', "\t end ", "", "客厅, x=1i 5"])
+def test_a_text_field_comes_back_as_it_was(influxdb: LiveServer, reason: str) -> None:
+    with influxdb.new_store() as store:
+        store.replace_day(batch(finding(TimeBasedDaily, [], reason=reason)))
+        assert [run.reason for run in store.read(DetectorRunDaily, TODAY)] == [reason]
+
+
+def test_a_value_that_a_row_no_longer_has_is_gone_after_the_day_is_replaced(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        store.replace_day(durations(duration(efficiency_score=0.5, episodes=3), duration("light.hall", episodes=1)))
+        store.replace_day(durations(duration(episodes=4), duration("light.hall", episodes=1)))
+        assert store.read(DurationDaily, TODAY) == [duration("light.hall", episodes=1), duration(episodes=4)]
+
+
+def test_a_row_whose_values_are_all_absent_is_kept_and_counted(influxdb: LiveServer) -> None:
+    rows = (Sparse(date=DAY, thing="a"), Sparse(date=DAY, thing="b", score=2))
+    with influxdb.new_store() as store:
+        store.replace_day(batch(finding(Sparse, rows)))
+        assert store.read(Sparse, TODAY) == list(rows)
+        (whole,) = store.summarize(Sparse, TODAY, {"score": "count"})
+        assert (whole.rows, whole["score"]) == (2, 1)
+
+
+def test_points_that_another_writer_put_beside_midnight_do_not_survive_a_replacement(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        noon = "time_based_daily,date=2026-03-02,entity_id=light.kitchen,domain=light occurrences=9i 1772452800"
+        connection = influxdb.connection()
+        assert connection.write(store.bucket, noon) == ""
+        connection.close()
+        store.replace_day(time_based_batch(time_based()))
+        assert store.read(TimeBasedDaily, TODAY) == [time_based()]
+
+
+def test_a_day_beyond_the_retention_is_refused_with_the_names_of_its_rows(influxdb: LiveServer) -> None:
+    old = dt.datetime.now(dt.UTC).date() - 40 * ONE_DAY
+    with influxdb.new_store(retention_days=30) as store:
+        with pytest.raises(
+            StoreError, match=r"2 of 2 rows of time_based_daily .*light\.kitchen/light.*retention"
+        ) as told:
+            store.replace_day(time_based_batch(time_based(day=old), time_based("light.hall", old), day=old))
+        assert not told.value.retryable
+        assert "retention" in told.value.hint
+        assert store.read(DetectorRunDaily, DateRange(old, old)) == []
+
+
+def test_rows_of_another_type_are_refused_by_name_while_the_others_are_written(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        connection = influxdb.connection()
+        connection.write(store.bucket, "duration_daily,date=2026-03-02,entity_id=x episodes=1.5 1772409600")
+        connection.close()
+        with pytest.raises(StoreError, match=r"1 of 2 rows of duration_daily .*light\.hall.*type") as told:
+            store.replace_day(durations(duration(episodes=None), duration("light.hall", episodes=2)))
+        assert "bucket of their own" in told.value.hint
+        assert store.read(DurationDaily, TODAY, {"entity_id": "light.kitchen"}) == [duration(episodes=None)]
+        assert store.read(DetectorRunDaily, TODAY) == []
+
+
+def test_a_bucket_that_is_not_there_is_an_error_never_an_empty_answer(influxdb: LiveServer) -> None:
+    store = InfluxStore(influxdb.server(), "nowhere")
+    with pytest.raises(StoreMissing, match="nowhere") as told:
+        store.read(TimeBasedDaily, TODAY)
+    assert "init" in told.value.hint
+    with pytest.raises(StoreMissing, match="nowhere"):
+        store.replace_day(time_based_batch(time_based()))
+    assert "nowhere" in " ".join(store.check())
+    store.close()
+
+
+def test_prepare_makes_the_bucket_once_tells_a_different_retention_and_mends_it_when_asked(
+    influxdb: LiveServer,
+) -> None:
+    name = influxdb.new_bucket(retention_days=30) + "_other"
+    store = InfluxStore(influxdb.server(), name, retention_days=90)
+    assert store.prepare() == [f"made bucket {name}, which keeps 90 days"]
+    assert store.prepare() == []
+    assert store.check() == []
+    other = InfluxStore(influxdb.server(), name, retention_days=30)
+    assert other.prepare() == [f"left bucket {name} as it is: it keeps 90 days, the settings say 30 days"]
+    assert "keeps 90 days" in other.check()[0]
+    assert other.prepare(mend=True) == [f"bucket {name} now keeps 30 days, not 90 days"]
+    assert other.check() == []
+    for_ever = InfluxStore(influxdb.server(), name, retention_days=0)
+    assert for_ever.prepare(mend=True) == [f"bucket {name} now keeps everything, not 30 days"]
+    for opened in (store, other, for_ever):
+        opened.close()
+
+
+def test_a_large_range_arrives_in_parts_and_complete(influxdb: LiveServer) -> None:
+    days = DateRange(DAY, DAY + 14 * ONE_DAY)
+    with influxdb.new_store() as store:
+        for day in days:
+            store.replace_day(
+                time_based_batch(*(time_based(f"light.l{place:04}", day) for place in range(1000)), day=day)
+            )
+        found = store.read(TimeBasedDaily, days)
+        assert [(row.date, row.entity_id) for row in found] == [
+            (day, f"light.l{place:04}") for day in days for place in range(1000)
+        ]
+
+
+def test_thousands_of_values_can_be_asked_for_at_once(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        store.replace_day(time_based_batch(time_based(), time_based("light.hall")))
+        asked = {f"light.l{place}" for place in range(3000)} | {"light.hall"}
+        assert store.read(TimeBasedDaily, TODAY, {"entity_id": asked}) == [time_based("light.hall")]
+
+
+@pytest.mark.parametrize("major", ["1", "2"])
+def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_mends_it(
+    tmp_path: Path, major: str
+) -> None:
+    binary = find_binary(major)
+    if binary is None:
+        pytest.skip(f"not here: an influxd {major}.x on PATH that can be killed")
+    process = Influxd(binary, major, tmp_path)
+    server = process.start()
+    day = time_based_batch(*(time_based(f"light.l{place:05}") for place in range(2 * CHUNK_LINES)))
+
+    class KilledAfterOneChunk(Connection):
+        def write(self, bucket: str, body: str) -> str:
+            refused = super().write(bucket, body)
+            process.stop(signal.SIGKILL)
+            return refused
+
+    try:
+        bucket = server.new_bucket()
+        dying = InfluxStore(KilledAfterOneChunk(server.server(), ERRORS, "store"), bucket)
+        with pytest.raises(StoreUnavailable):
+            dying.replace_day(day)
+        dying.close()
+        process.start()
+        store = InfluxStore(server.server(), bucket)
+        assert 0 < len(store.read(TimeBasedDaily, TODAY)) < len(day.findings[0].rows)
+        assert store.read(DetectorRunDaily, TODAY) == []
+        store.replace_day(day)
+        assert store.read(TimeBasedDaily, TODAY) == list(day.findings[0].rows)
+        assert store.read(DetectorRunDaily, TODAY) == [day.findings[0].run]
+        store.close()
+    finally:
+        process.stop()

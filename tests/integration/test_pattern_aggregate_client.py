@@ -1,0 +1,230 @@
+"""The client on real servers: what it writes it reads, from many threads, and through a server's death."""
+
+from __future__ import annotations
+
+import datetime as dt
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from influxdb_client.client.write.point import Point
+
+from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
+from storage.pattern_aggregate_client import PatternAggregateClient
+from tests.support.influxdb import Influxd, LiveServer, find_binary
+from tests.support.rows import DAY, duration, time_based
+
+AT = dt.datetime(2026, 3, 2, 23, 59, tzinfo=ZoneInfo("Pacific/Auckland"))
+HOSTILE = ['say "hi"', "back\\slash", "a,b", "a=b", "a b", "$x", "küche 💡", "' OR 1=1 --", ".*"]
+
+
+@pytest.fixture
+def client(influxdb: LiveServer) -> Iterator[PatternAggregateClient]:
+    with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, influxdb.new_bucket()) as opened:
+        yield opened
+
+
+def write_light(client: PatternAggregateClient, entity_id: str = "light.living_room", **changes: Any) -> bool:
+    values: dict[str, Any] = {
+        "date": AT,
+        "domain": "light",
+        "hourly_distribution": [1, 2, 3] + [0] * 21,
+        "peak_hours": [0, 1, 2],
+        "frequency": 0.75,
+        "confidence": 0.85,
+        "occurrences": 10,
+        **changes,
+    }
+    return client.write_time_based_daily(entity_id=entity_id, **values)
+
+
+def test_a_written_row_is_read_as_a_dict_with_its_lists(client: PatternAggregateClient) -> None:
+    assert write_light(client)
+    assert client.query_time_based_daily(start_date=AT - dt.timedelta(days=1), entity_id="light.living_room") == [
+        {
+            "time": dt.datetime(2026, 3, 2, tzinfo=dt.UTC),
+            "measurement": "time_based_daily",
+            "date": "2026-03-02",
+            "entity_id": "light.living_room",
+            "domain": "light",
+            "hourly_distribution": [1, 2, 3] + [0] * 21,
+            "peak_hours": [0, 1, 2],
+            "frequency": 0.75,
+            "confidence": 0.85,
+            "occurrences": 10,
+            "bouts": None,
+        }
+    ]
+    assert client.last_error is None
+
+
+def test_every_kind_is_written_and_found_by_each_of_its_tags(client: PatternAggregateClient) -> None:
+    assert write_light(client)
+    assert client.write_co_occurrence_daily(AT, "light.a|light.b", 5, 300, 0.5, [7])
+    assert client.write_sequence_daily(AT, "s1", ["a.b:on", "c.d:on"], 3, 2.5, 0.25)
+    assert client.write_room_based_daily(AT, "kitchen", 0.5, {"light.a": 3}, [{"to": "hall", "count": 2}], [19])
+    assert client.write_duration_daily(AT, "light.a", 60, 30, 90, 900, None)
+    assert client.write_anomaly_daily(AT, "light.a", "count_high", 0.5, -2, 9, "high")
+    (pair,) = client.query_co_occurrence_daily(AT, AT, device_pair="light.a|light.b")
+    assert pair["typical_hours"] == [7]
+    (chain,) = client.query_sequence_daily(AT, AT, sequence_id="s1")
+    assert chain["sequence"] == ["a.b:on", "c.d:on"]
+    (room,) = client.query_room_based_daily(AT, AT, area_id="kitchen")
+    assert (room["device_usage"], room["transition_patterns"]) == ({"light.a": 3}, [{"to": "hall", "count": 2}])
+    (lasting,) = client.query_duration_daily(AT, AT, entity_id="light.a")
+    assert (lasting["avg_duration_seconds"], lasting["efficiency_score"]) == (60.0, None)
+    (odd,) = client.query_anomaly_daily(AT, AT, entity_id="light.a", anomaly_type="count_high")
+    assert (odd["severity"], odd["baseline_deviation"]) == ("high", -2.0)
+    for found in (
+        client.query_time_based_daily(AT, AT, entity_id="light.a"),
+        client.query_time_based_daily(AT, AT, domain="switch"),
+        client.query_co_occurrence_daily(AT, AT, device_pair="light.a"),
+        client.query_sequence_daily(AT, AT, sequence_id="s2"),
+        client.query_room_based_daily(AT, AT, area_id="hall"),
+        client.query_duration_daily(AT, AT, entity_id="light.b"),
+        client.query_anomaly_daily(AT, AT, anomaly_type="count_low"),
+    ):
+        assert found == []
+        assert client.last_error is None
+
+
+def test_the_day_is_the_date_as_written_and_ranges_include_both_ends(client: PatternAggregateClient) -> None:
+    evening = dt.datetime(2026, 3, 1, 23, 59)  # noqa: DTZ001 - as the story's callers write it
+    for date in (evening, dt.date(2026, 3, 2), "2026-03-03", AT + dt.timedelta(days=2)):
+        assert write_light(client, date=date)
+    days = [row["date"] for row in client.query_time_based_daily(evening + dt.timedelta(days=1), dt.date(2026, 3, 3))]
+    assert days == ["2026-03-02", "2026-03-03"]
+    assert len(client.query_time_based_daily("2026-03-01")) == 4
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_hostile_values_find_themselves_alone(client: PatternAggregateClient, value: str) -> None:
+    assert client.write_batch([time_based(one, domain=one) for one in [*HOSTILE, "plain"]])
+    assert [row["entity_id"] for row in client.query_time_based_daily(DAY, DAY, entity_id=value)] == [value]
+    assert [row["domain"] for row in client.query_time_based_daily(DAY, DAY, domain=value)] == [value]
+
+
+def test_a_batch_takes_points_models_and_lines(client: PatternAggregateClient) -> None:
+    make: Any = Point
+    point = make("duration_daily").tag("date", "2026-03-02").tag("entity_id", 'light."a" b\\ c')
+    for name in ("avg_duration_seconds", "min_duration_seconds", "max_duration_seconds", "duration_variance"):
+        point.field(name, 1.5)
+    point.time(dt.datetime(2026, 3, 2, 13, 45, 12, 345678, dt.UTC), "ns")
+    text = "# a comment\nduration_daily,date=2026-03-02,entity_id=light.b avg_duration_seconds=1,min_duration_seconds=1"
+    text += ",max_duration_seconds=1,duration_variance=0\n"
+    assert client.write_batch([point, duration("light.c"), text])
+    rows = client.query_duration_daily(DAY, DAY)
+    assert [row["entity_id"] for row in rows] == ['light."a" b\\ c', "light.b", "light.c"]
+    assert {row["time"] for row in rows} == {dt.datetime(2026, 3, 2, tzinfo=dt.UTC)}
+    assert client.write_batch(point)
+    assert client.write_batch([])
+
+
+def test_a_row_written_again_is_still_one_row(client: PatternAggregateClient) -> None:
+    for occurrences in (10, 11):
+        assert write_light(client, occurrences=occurrences)
+    assert [row["occurrences"] for row in client.query_time_based_daily(DAY, DAY)] == [11]
+
+
+def test_helpers_compute_in_the_server_by_groups(client: PatternAggregateClient) -> None:
+    assert client.write_batch([time_based("light.a", bouts=None), time_based("light.b", occurrences=3, confidence=0.5)])
+    measurement = "time_based_daily"
+    assert client.sum(measurement, "occurrences", DAY, DAY) == [{"value": 15, "rows": 2}]
+    assert client.mean(measurement, "confidence", DAY, DAY, entity_id="light.b") == [{"value": 0.5, "rows": 1}]
+    assert client.count(measurement, "bouts", DAY, DAY, by=["entity_id", "date"]) == [
+        {"entity_id": "light.a", "date": DAY, "value": 0, "rows": 1},
+        {"entity_id": "light.b", "date": DAY, "value": 1, "rows": 1},
+    ]
+    assert client.sum("time_based_dayly", "occurrences", DAY) == []
+    assert isinstance(client.last_error, UsageError)
+    assert "time_based_daily" in client.last_error.hint
+
+
+def test_json_that_is_none_is_left_as_text_and_its_row_kept(
+    client: PatternAggregateClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert write_light(client)
+    assert client.write_batch(['time_based_daily,date=2026-03-02,domain=light,entity_id=light.z peak_hours="[1,"'])
+    good, bad = client.query_time_based_daily(DAY, DAY)
+    assert (good["peak_hours"], bad["peak_hours"]) == ([0, 1, 2], "[1,")
+    assert "light.z" in caplog.text
+    assert "peak_hours is no JSON" in caplog.text
+
+
+def test_the_bucket_is_made_when_it_is_not_there(influxdb: LiveServer) -> None:
+    name = influxdb.new_bucket() + "_new"
+    with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, name) as client:
+        assert not write_light(client, date=dt.datetime.now(dt.UTC))
+        assert isinstance(client.last_error, StoreMissing)
+        assert client.ensure_bucket()
+        assert client.ensure_bucket()
+        assert write_light(client, date=dt.datetime.now(dt.UTC))
+        assert not write_light(client, date=dt.date(2020, 1, 1))  # 90 days are kept
+        assert "retention" in str(client.last_error)
+
+
+def test_eight_writers_and_eight_readers_lose_and_double_nothing(client: PatternAggregateClient) -> None:
+    first = client  # one client for all threads
+    rows, rounds = 50, 8
+
+    def write(writer: int) -> bool:
+        done = [
+            first.write_batch([time_based(f"light.w{writer}_{number}", occurrences=done) for number in range(rows)])
+            for done in range(rounds)
+        ]
+        return all(done)
+
+    def read(_reader: int) -> bool:
+        for _ in range(rounds):
+            ids = [row["entity_id"] for row in first.query_time_based_daily(DAY, DAY)]
+            if first.last_error is not None or len(set(ids)) != len(ids):
+                return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        outcomes = [*(pool.submit(write, one) for one in range(8)), *(pool.submit(read, one) for one in range(8))]
+        assert all(outcome.result() for outcome in outcomes)
+    found = first.query_time_based_daily(DAY, DAY)
+    assert sorted(row["entity_id"] for row in found) == sorted(f"light.w{w}_{n}" for w in range(8) for n in range(rows))
+    assert {row["occurrences"] for row in found} == {rounds - 1}
+
+
+def test_a_wrong_token_is_told_as_such_and_not_shown(influxdb_2: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+    secret = "wrong-and-secret"  # noqa: S105 - it opens nothing
+    with PatternAggregateClient(influxdb_2.url, secret, influxdb_2.org) as client:
+        assert not write_light(client)
+        assert client.query_time_based_daily(DAY) == []
+        assert isinstance(client.last_error, StoreError)
+        assert "token" in str(client.last_error)
+        assert secret not in caplog.text + repr(client) + str(vars(client))
+
+
+@pytest.mark.parametrize("major", ["1", "2"])
+def test_a_server_killed_between_batches_has_each_row_once_after_it_is_back(tmp_path: Path, major: str) -> None:
+    binary = find_binary(major)
+    if binary is None:
+        pytest.skip(f"not here: an influxd {major}.x on PATH that can be killed")
+    process = Influxd(binary, major, tmp_path)
+    server = process.start()
+    try:
+        with PatternAggregateClient(server.url, server.token, server.org, server.new_bucket()) as client:
+            batches = [[time_based(f"light.b{batch}_{number}") for number in range(20)] for batch in range(12)]
+            waiting = []
+            for number, batch in enumerate(batches):
+                if number == 4:
+                    process.stop(signal.SIGKILL)
+                if number == 8:
+                    process.start()
+                if not client.write_batch(batch):
+                    assert isinstance(client.last_error, StoreUnavailable)
+                    waiting.append(batch)
+            assert waiting == batches[4:8]
+            assert all(client.write_batch(batch) for batch in waiting)
+            found = [row["entity_id"] for row in client.query_time_based_daily(DAY, DAY)]
+            assert sorted(found) == sorted(row.entity_id for batch in batches for row in batch)
+    finally:
+        process.stop()

@@ -1,0 +1,68 @@
+"""Rows as line protocol, and lines of others put at their day's midnight."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import ClassVar
+
+import pytest
+
+from storage.drivers.line_protocol import dated, line, midnight_seconds
+from storage.errors import StoreError
+from storage.models import DailyAggregate, Tag
+from tests.support.rows import DAY, duration, time_based
+
+
+def test_a_row_is_one_line_with_sorted_tags_typed_fields_and_midnight_in_utc() -> None:
+    assert line(duration(avg_duration_seconds=60, episodes=None)) == (
+        "duration_daily,date=2026-03-02,entity_id=light.kitchen avg_duration_seconds=60.0,min_duration_seconds=30.0,"
+        "max_duration_seconds=90.0,duration_variance=900.0 1772409600"
+    )
+    assert ",bouts=5i 1772409600" in line(time_based())
+
+
+def test_a_tag_value_is_escaped_where_it_would_end() -> None:
+    assert ',entity_id=a\\,b\\=c\\ d\\\\,e"f ' in line(duration('a,b=c d\\,e"f'))
+
+
+@pytest.mark.parametrize("day", [dt.date(1677, 9, 21), dt.date(2262, 4, 11), dt.date.max, dt.date.min])
+def test_a_day_that_influxdb_cannot_count_to_is_refused(day: dt.date) -> None:
+    with pytest.raises(StoreError, match="1677-09-22 to 2262-04-10"):
+        line(duration(day=day))
+
+
+def test_a_model_with_a_name_that_influxdb_keeps_for_itself_is_refused() -> None:
+    class TimedDaily(DailyAggregate):
+        measurement: ClassVar[str] = "timed_daily"
+        thing: Tag
+        time: int
+
+    with pytest.raises(StoreError, match="named time"):
+        line(TimedDaily(date=DAY, thing="a", time=1))
+
+
+@pytest.mark.parametrize("stamp", ["", " 1", " -1", " 1772452800"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "m,date=2026-03-02 f=1i",
+        'm,date=2026-03-02,e=x f="ends in a number 12"',
+        'm,a=in\\\\ ner,date=2026-03-02,e=x f="a,date=1999-01-01 b"',
+        "m,e=x\\ y,date=2026-03-02 f=1",
+    ],
+)
+def test_a_line_with_a_date_lies_at_its_midnight(text: str, stamp: str) -> None:
+    assert dated(text + stamp) == f"{text} {midnight_seconds(DAY)}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["m,e=x f=1i 12", 'm f="x,date=2026-03-02" 12', "m,update=2026-03-02 f=1", "m,e=a\\,date=2026-03-02 f=1 5", "m"],
+)
+def test_a_line_without_a_date_stays_as_it_is(text: str) -> None:
+    assert dated(text) == text
+
+
+def test_a_date_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match="day"):
+        dated("m,date=2026-02-31 f=1")
