@@ -154,6 +154,8 @@ def test_its_version_is_the_packages(services: dict[str, Service]) -> None:
     assert final("ARG") == [f"VERSION={version}"]
     built = {service["image"] for service in services.values() if "build" in service}
     assert built == {f"pattern-aggregates:{version}"}
+    assert f"IMAGE := pattern-aggregates:{version}\n" in (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert f"pattern-aggregates:{version} run\n" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("extra", sorted(extras_of_image()))
@@ -216,6 +218,12 @@ def test_the_example_makes_it_a_real_home_by_three_lines(compose: dict[str, Any]
         assert settings.source.url.startswith(f"sqlite:///{target}/")
         assert (settings.source.registry_dir or "").startswith(f"{target}/")
         assert compose["services"][name]["env_file"] == [{"path": ".env", "required": False}]
+
+
+def test_the_readme_shows_the_three_lines_as_they_are() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    lines = (ROOT / "config" / "example.env").read_text(encoding="utf-8").splitlines()
+    assert "\n".join(line for line in lines if line and line[0] != "#") in readme
 
 
 def test_the_commented_lines_of_the_example_work_too() -> None:
