@@ -1,10 +1,12 @@
-# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`.
+# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+ENGINE ?= docker
+IMAGE := pattern-aggregates:0.1.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test lint bench quality clean
+.PHONY: demo test lint bench quality image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -24,6 +26,10 @@ bench: $(VENV)/.test
 
 quality: $(VENV)/.test
 	$(BIN)/python -m tests.quality $(ARGS)
+
+image: $(VENV)/.test
+	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_ARGS) --tag $(IMAGE) .
+	ENGINE=$(ENGINE) PATTERN_AGGREGATES_IMAGE=$(IMAGE) $(BIN)/python -m pytest -rs tests/packaging/test_container.py
 
 clean:
 	rm -rf $(VENV) demo-home dist .coverage .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
