@@ -559,7 +559,7 @@ def test_instants_far_from_the_day_do_no_harm(open_db: Open, path: Path) -> None
     assert source.span() is not None
 
 
-# --- what a database should not hold, and may --------------------------------------------------------------------------
+# --- what a database should not hold, and may -------------------------------------------------------------------------
 
 
 def test_rows_from_the_future_are_not_known_time(path: Path) -> None:
