@@ -12,13 +12,14 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
-from jobs.daemon import LOOK_SECONDS
+from jobs.daemon import LOOK_SECONDS, Daemon
 from jobs.window import DayWindow
 from jobs.wiring import system_clock
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import LedgerUnavailable, SourceUnavailable
 from storage.ledger import Status
+from tests.support.detectors import FlakyStore
 from tests.support.nights import Nights
 
 FIRST = dt.date(2026, 3, 2)
@@ -164,9 +165,9 @@ def test_a_source_that_comes_back_in_the_night_is_not_waited_for_until_the_next(
 def test_a_stop_leaves_the_rest_of_the_plan_for_the_next_start(nights: Make) -> None:
     home = nights()
     home.sleep_until(FIRST + 10 * ONE_DAY)
-    daemons = []
+    daemons: list[Daemon] = []
 
-    class Stopping(type(home.store)):  # type: ignore[misc] # the store's class, whichever it is
+    class Stopping(FlakyStore):
         def replace_day(self, batch: DayBatch) -> None:
             super().replace_day(batch)
             if len(self.writes) == 3:
@@ -185,11 +186,12 @@ def test_a_stop_leaves_the_rest_of_the_plan_for_the_next_start(nights: Make) -> 
 def test_a_clock_that_is_set_back_for_years_loses_no_night(nights: Make) -> None:
     home = nights()
     home.frozen.move_to("2036-01-01T12:00:00Z")
-    set_right = []
+    set_right: list[bool] = []
 
     def step() -> None:
         if not set_right:
-            set_right.append(home.sleep_until(FIRST + 3 * ONE_DAY, hour=9))
+            set_right.append(True)
+            home.sleep_until(FIRST + 3 * ONE_DAY, hour=9)
 
     home.meanwhile = step
     home.serve(until=FIRST + 5 * ONE_DAY)
