@@ -24,8 +24,10 @@ _log = logging.getLogger(__name__)
 
 STORE_TRIES: Final = 3  # days in a row that the store may refuse before a run only stages
 Redo = Literal["missing", "failed", "all"]
+CatchUp = Literal["all", "latest", "none"]
 Entries = Mapping[tuple[dt.date, str], Entry]
 Progress = Callable[[DayReport, int, int], None]
+Stop = Callable[[], bool]
 
 
 class PlannedDay(NamedTuple):
@@ -52,18 +54,25 @@ class RunReport:
         days: The days that were worked on, in order.
         plan: What was due.
         notices: What somebody should know beside that.
+        errors: What source and store refused, each time.
         exit_code: 0 all done, 1 some day failed or the source is stale, 75 or 78 by the error that stood in the way.
     """
 
     days: list[DayReport] = field(default_factory=list)
     plan: list[PlannedDay] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
+    errors: list[PatternAggregatesError] = field(default_factory=list)
     exit_code: int = 0
 
     def trouble(self, text: str, exit_code: int = 1) -> None:
         """Note something that is wrong; the gravest exit code stands."""
         self.notices.append(text)
         self.exit_code = max(self.exit_code, exit_code)
+
+    def refused(self, by: str, error: PatternAggregatesError) -> None:
+        """Note that source or store did not do as asked."""
+        self.errors.append(error)
+        self.trouble(f"{by}: {error}" + (f". {error.hint}" if error.hint else ""), error.exit_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +108,8 @@ def run(
     retention_days: int,
     recheck_days: int = 0,
     only_day: dt.date | None = None,
+    catch_up: CatchUp = "all",
+    stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> RunReport:
     """The nightly job: every due day, yesterday last.
@@ -109,6 +120,9 @@ def run(
         retention_days: How long the store keeps a day; 0 for ever.
         recheck_days: How many of the newest days are looked at again for late events.
         only_day: Only what is outstanding of this day.
+        catch_up: Which missed days, those never tried, are computed: all, at most the newest of all days, or none. What
+            was tried before is always due.
+        stop: Asked before each day whether to leave the rest for the next run.
         progress: Told of each day, with its number and how many there are.
 
     Raises:
@@ -128,9 +142,11 @@ def run(
         if reach.span is not None and reach.span.last < yesterday:
             report.trouble(f"stale source: its newest whole day is {reach.span.last}, {yesterday} is over")
     entries = pipeline.ledger.entries()
+    if only_day is None:
+        days = _caught_up(days, entries, catch_up)
     recheck = DateRange.ending(yesterday, recheck_days) if recheck_days and only_day is None else None
     report.plan = _plan(pipeline.detectors, entries, days, reach, recheck=recheck)
-    return _work_off(pipeline, report, progress=progress)
+    return _work_off(pipeline, report, stop=stop, progress=progress)
 
 
 def backfill(
@@ -189,7 +205,7 @@ def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_
         elif span.last > yesterday + ONE_DAY:
             report.notices.append(f"the source holds events of {span.last}, which is in the future: look at its clock")
     except SourceError as error:
-        report.trouble(f"source: {error}" + (f". {error.hint}" if error.hint else ""), error.exit_code)
+        report.refused("source", error)
     return Reach(yesterday, retention_days, span)
 
 
@@ -220,7 +236,7 @@ def _forget(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     try:
         gone = pipeline.store.expire(reach.oldest)
     except StoreError as error:
-        report.trouble(f"store: {error}", error.exit_code)
+        report.refused("store", error)
     else:
         if gone:
             _log.info("%d rows of days before %s are past the retention and gone", gone, reach.oldest)
@@ -232,6 +248,18 @@ def _days_in_reach(pipeline: Pipeline, reach: Reach) -> list[dt.date]:
     held = set(reach.span & kept or ()) if reach.span is not None else set()
     known = {day for day, _ in pipeline.ledger.entries() if day in kept}
     return sorted(held | known)
+
+
+def _caught_up(days: Collection[dt.date], entries: Entries, catch_up: CatchUp) -> Collection[dt.date]:
+    """Leave out the missed days that nobody wants caught up.
+
+    Only the newest of all days counts as the latest: else each further run would fill one more of the older holes.
+    """
+    if catch_up == "all":
+        return days
+    known = {day for day, _ in entries}
+    newest = max(days, default=None) if catch_up == "latest" else None
+    return [day for day in days if day in known or day == newest]
 
 
 def _plan(
@@ -288,6 +316,7 @@ def _work_off(
     *,
     narrowed: bool = False,
     force: bool = False,
+    stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> RunReport:
     """Do what is planned. Only a narrowed plan binds the day's run, which else looks for itself what is due by then."""
@@ -295,6 +324,9 @@ def _work_off(
     refusals = 0
     untried = 0
     for number, planned in enumerate(report.plan, 1):
+        if stop is not None and stop():
+            report.notices.append(f"stopped before {planned.day}: what is left of the plan is due at the next run")
+            break
         raw = planned.raw and source_trouble is None
         untried += planned.raw and not raw
         day = pipeline.run_day(
@@ -310,6 +342,7 @@ def _work_off(
             source_trouble = day.cause
         refusals = refusals + 1 if isinstance(day.cause, StoreError) else 0 if refusals < STORE_TRIES else refusals
         if day.cause is not None:
+            report.errors.append(day.cause)
             report.exit_code = max(report.exit_code, day.cause.exit_code)
         elif day.status not in (DayStatus.WRITTEN, DayStatus.SKIPPED):
             report.exit_code = max(report.exit_code, 1)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
@@ -18,6 +19,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from jobs.events import DayLog
+from jobs.logs import fields
 from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, NotJudged
 from jobs.sources.base import EventSource
 from jobs.window import DayWindow
@@ -62,6 +64,7 @@ class DayReport:
         detectors: The outcome of each detector that had something to do.
         events: Activity events of the day; 0 if they were not read.
         seconds: How long it took.
+        detector_seconds: How long each detector took that computed.
         error: What kept the whole day from being done, if anything did.
         cause: The error behind it.
     """
@@ -71,6 +74,7 @@ class DayReport:
     detectors: dict[str, DetectorReport] = field(default_factory=dict)
     events: int = 0
     seconds: float = 0.0
+    detector_seconds: dict[str, float] = field(default_factory=dict)
     error: str = ""
     cause: PatternAggregatesError | None = None
 
@@ -127,12 +131,12 @@ class Pipeline:
         began = time.perf_counter()
         report = DayReport(day)
         allowed = [one for one in self.detectors if only is None or one.name in only]
-        with self.ledger.day(day) as work:
+        with fields(day=day), self.ledger.day(day) as work:
             touched: set[str] = set()
             try:
                 if raw:
                     touched |= self._detect(work, report, allowed, late=late, force=force)
-                touched |= self._judge(work, allowed)
+                touched |= self._judge(work, report, allowed)
             except LedgerError:
                 raise
             except PatternAggregatesError as error:
@@ -171,10 +175,11 @@ class Pipeline:
                 _log.warning("%s: %s stays as written: the source knows less of that day now", work.day, one.name)
                 continue
             facts = _Facts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
-            self._attempt(work, one, partial(one.detect, log), facts, fingerprint)
+            with _timed(report, one):
+                self._attempt(work, one, partial(one.detect, log), facts, fingerprint)
         return {one.name for one in due}
 
-    def _judge(self, work: LedgerDay, allowed: Sequence[Detector]) -> set[str]:
+    def _judge(self, work: LedgerDay, report: DayReport, allowed: Sequence[Detector]) -> set[str]:
         """Let history detectors read stored and staged aggregates, again if the day's changed. Returns their names."""
         judged = basis(work.entries.values())
         due = [
@@ -190,7 +195,8 @@ class Pipeline:
         facts = _Facts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
         for one in due:
             try:
-                self._attempt(work, one, partial(one.judge, work.day, history), facts, judged)
+                with _timed(report, one):
+                    self._attempt(work, one, partial(one.judge, work.day, history), facts, judged)
             except StoreError as error:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
                 _log.warning("%s: %s is deferred: %s", work.day, one.name, error)
@@ -253,6 +259,14 @@ class _Facts(NamedTuple):
     known_seconds: float
     day_seconds: float
     notices: Sequence[str]
+
+
+@contextmanager
+def _timed(report: DayReport, one: Detector) -> Iterator[None]:
+    began = time.perf_counter()
+    with fields(detector=one.name):
+        yield
+    report.detector_seconds[one.name] = time.perf_counter() - began
 
 
 def _due(work: LedgerDay, one: Detector) -> bool:

@@ -109,6 +109,13 @@ class ScheduleSettings(Section):
     catch_up: Literal["all", "latest", "none"] = "all"
 
 
+class HealthSettings(Section):
+    """``[health]``: where the daemon answers about itself."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0: nowhere
+
+
 class OverrideSettings(Section):
     """``[entities.override."GLOB"]``: what holds for entities whose id matches."""
 
@@ -135,5 +142,6 @@ class Settings(Section):
     store: AnyStoreSettings = SqlStoreSettings()
     ledger: LedgerSettings = LedgerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
+    health: HealthSettings = HealthSettings()
     entities: EntitiesSettings = EntitiesSettings()
     detectors: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -1,8 +1,22 @@
 """The command line: parse, call, render, exit code. One file a command; ``app`` holds what they share."""
 
-from jobs.cli import app, backfill, demo, detectors, doctor, explain, init, query, run, status
+from jobs.cli import app, backfill, demo, detectors, doctor, explain, health, init, query, run, serve, status
 
-__all__ = ["app", "backfill", "demo", "detectors", "doctor", "explain", "init", "main", "query", "run", "status"]
+__all__ = [
+    "app",
+    "backfill",
+    "demo",
+    "detectors",
+    "doctor",
+    "explain",
+    "health",
+    "init",
+    "main",
+    "query",
+    "run",
+    "serve",
+    "status",
+]
 
 
 def main() -> None:

@@ -437,7 +437,19 @@ def test_the_demo_runs_the_real_job_and_leaves_a_configuration(tmp_path: Path) -
 
 
 def test_every_command_shows_an_example_in_its_help(home: Home) -> None:
-    for command in ("demo", "init", "run", "backfill", "status", "query", "explain", "detectors", "doctor"):
+    for command in (
+        "demo",
+        "init",
+        "run",
+        "backfill",
+        "status",
+        "query",
+        "explain",
+        "detectors",
+        "doctor",
+        "serve",
+        "health",
+    ):
         result = home.call(command, "--help")
         assert result.exit_code == 0
         assert f"pattern-aggregates {command}" in result.stdout.split("Example:")[1]

@@ -1,0 +1,16 @@
+"""``health``: whether the newest due day is written."""
+
+from __future__ import annotations
+
+import typer
+
+from jobs.cli.app import command, home_of, out
+from jobs.health import State, look
+
+
+@command("pattern-aggregates health")
+def health(context: typer.Context) -> int:
+    """Exit 0 if the newest due day is written, else 1, and say why: for a container's HEALTHCHECK."""
+    found = look(home_of(context))
+    out.print(f"{found.state}: {found.reason}", markup=False, soft_wrap=True)
+    return int(found.state is not State.FRESH)

@@ -1,0 +1,22 @@
+"""``serve``: the daemon."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from jobs import logs
+from jobs.cli.app import command, home_of
+
+
+@command("pattern-aggregates --config home.toml serve")
+def serve(context: typer.Context) -> None:
+    """Run the nightly job every night and once now, until SIGTERM or Ctrl-C; what it says goes to standard error."""
+    from jobs.daemon import Daemon, obey_signals  # noqa: PLC0415 - loads a scheduler and a server
+
+    home = home_of(context)
+    logs.configure(sys.stderr)
+    daemon = Daemon(home)
+    obey_signals(daemon)
+    daemon.serve()

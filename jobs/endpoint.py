@@ -1,0 +1,103 @@
+"""A few pages over HTTP for whoever watches: GET only, nothing to send, nothing to choose."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
+from typing import Final, NamedTuple
+
+from storage.errors import SettingsError
+
+_log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 5  # how long a client may take to ask
+
+
+class Page(NamedTuple):
+    """What is answered."""
+
+    status: HTTPStatus
+    body: str
+    content_type: str = "application/json"
+
+
+Pages = Mapping[str, Callable[[], Page]]
+
+
+@contextmanager
+def serving(host: str, port: int, pages: Pages) -> Iterator[int]:
+    """Answer requests in threads of their own for as long as the context lasts.
+
+    Args:
+        host: Where to listen.
+        port: Likewise; 0 takes a free one.
+        pages: What makes each page, by path; called from other threads.
+
+    Yields:
+        The port.
+
+    Raises:
+        SettingsError: Nobody can listen there.
+    """
+    try:
+        server = _server(host, port, pages)
+    except OSError as error:
+        raise SettingsError(
+            f"health: cannot listen on {host} port {port}: {error.strerror}",
+            hint="Set another health.port; 0 turns it off.",
+        ) from error
+    thread = threading.Thread(target=server.serve_forever, name="endpoint", daemon=True)
+    thread.start()
+    try:
+        yield int(server.server_address[1])
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def _server(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+        def server_bind(self) -> None:
+            TCPServer.server_bind(self)  # HTTPServer's asks a name server for a name that nobody needs
+
+    return Server((host, port), _handler(pages))
+
+
+def _handler(pages: Pages) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = PATIENCE_SECONDS
+        server_version, sys_version = "pattern-aggregates", ""
+
+        def do_GET(self) -> None:
+            page = self._page()
+            body = page.body.encode()
+            self.send_response(page.status)
+            self.send_header("Content-Type", page.content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Cache-Control", "no-store")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _page(self) -> Page:
+            make = pages.get(self.path.partition("?")[0])
+            if make is None:
+                return Page(HTTPStatus.NOT_FOUND, "There are " + ", ".join(pages) + ".\n", "text/plain")
+            try:
+                return make()
+            except Exception:  # noqa: BLE001 - whoever asks is told, whatever it is
+                _log.exception("%s could not be made", self.path)
+                return Page(HTTPStatus.INTERNAL_SERVER_ERROR, "The log says why.\n", "text/plain")
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+            _log.debug(format, *args)
+
+    return Handler

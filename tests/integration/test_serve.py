@@ -1,0 +1,131 @@
+"""The daemon as a process: it says how it is, and leaves when it is told to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import signal
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
+from pathlib import Path
+
+import pytest
+
+from jobs.endpoint import Page, serving
+from storage.errors import SettingsError
+from tests.support.home import Home
+
+CONFIG = """
+[home]
+time_zone = "Europe/Berlin"
+[source]
+kind = "simulated_home"
+events_per_day = 500
+first_day = {first}
+[store]
+url = "sqlite:///aggregates.db"
+[ledger]
+path = "ledger.db"
+[health]
+port = {port}
+"""
+
+Start = Callable[[int], "subprocess.Popen[str]"]
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except urllib.error.URLError:
+        return 0, ""
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def start(tmp_path: Path, port: int) -> Iterator[Start]:
+    started = []
+
+    def serve(days: int) -> subprocess.Popen[str]:
+        first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
+        started.append(Home(tmp_path, CONFIG.format(first=first, port=port), None).process("serve"))
+        return started[-1]
+
+    yield serve
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(port: int, path: str, holds: Callable[[int, str], bool]) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        status, body = get(port, path)
+        if holds(status, body):
+            return body
+        time.sleep(0.05)
+    raise AssertionError(f"{path} says {status} {body}")
+
+
+def test_a_daemon_catches_up_says_how_it_is_and_leaves_on_sigterm(start: Start, port: int, tmp_path: Path) -> None:
+    process = start(3)
+    wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.OK)
+    fresh = json.loads(wait_for(port, "/healthz", lambda status, _body: status == HTTPStatus.OK))
+    assert fresh["status"] == "fresh"
+    counted = wait_for(port, "/metrics", lambda _status, body: 'runs_total{exit_code="0"} 1.0' in body)
+    assert counted.splitlines()[2].startswith("pattern_aggregates_last_success_timestamp_seconds ")
+    process.send_signal(signal.SIGTERM)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 0
+    lines = [json.loads(line) for line in told.splitlines()]
+    assert [line["text"] for line in lines][-1] == "stopped"
+    assert all({"run", "day"} <= set(line) for line in lines if " rows in " in line["text"])
+    checked = Home(tmp_path, (tmp_path / "config.toml").read_text(), None).call("health")
+    assert (checked.exit_code, checked.stdout.split(":")[0]) == (0, "fresh")
+
+
+def test_a_stop_amid_a_backlog_comes_between_two_days_and_keeps_what_is_done(start: Start, port: int) -> None:
+    process = start(85)
+    wait_for(port, "/metrics", lambda _status, body: 'days_total{status="written"}' in body)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate(timeout=10)
+    assert process.returncode == 0
+    assert "what is left of the plan is due at the next run" in told
+
+
+def test_a_port_that_is_taken_is_a_mistake_in_the_settings(start: Start, port: int) -> None:
+    with serving("127.0.0.1", port, {}):
+        process = start(1)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 78
+    assert "health.port" in told
+
+
+def test_the_health_command_says_why_not(tmp_path: Path, port: int) -> None:
+    checked = Home(tmp_path, CONFIG.format(first="2026-01-01", port=port), None).call("health")
+    assert checked.exit_code == 1
+    assert checked.stdout.startswith("stale: ")
+
+
+def test_only_known_pages_are_answered_and_a_page_that_fails_costs_only_itself() -> None:
+    pages = {"/good": lambda: Page(HTTPStatus.OK, "é"), "/bad": lambda: Page(HTTPStatus(1 // 0), "")}
+    with serving("127.0.0.1", 0, pages) as port:
+        assert get(port, "/bad")[0] == HTTPStatus.INTERNAL_SERVER_ERROR
+        assert get(port, "/good?x=1") == (HTTPStatus.OK, "é")
+        assert get(port, "/../etc/passwd")[0] == HTTPStatus.NOT_FOUND
+        with pytest.raises(SettingsError, match="cannot listen"), serving("127.0.0.1", port, pages):
+            pass

@@ -1,0 +1,125 @@
+"""A home whose nights pass as fast as they are computed: a frozen clock, and a sleep that sets it forward."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from freezegun.api import FrozenDateTimeFactory
+
+from jobs.daemon import Daemon
+from jobs.pipeline import Pipeline
+from jobs.registry import Registered
+from jobs.settings import Settings
+from jobs.window import DayWindow, from_instant
+from jobs.wiring import Home, system_clock
+from storage.dates import ONE_DAY, DateRange
+from storage.ledger import Ledger
+from tests.support.detectors import Counter, FlakyStore
+from tests.support.memory_source import MemorySource, Row
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class _Home(Home):
+    """A home whose pipeline is given."""
+
+    pipeline: Callable[[], AbstractContextManager[Pipeline]]
+
+    @contextmanager
+    def open_pipeline(self, *, dry: bool = False) -> Iterator[Pipeline]:
+        with self.pipeline() as pipeline:
+            yield pipeline
+
+
+class Nights:
+    """A home, its daemons, and what a test can disturb.
+
+    Args:
+        folder: Where the ledger lies.
+        frozen: freezegun's clock, which APScheduler reads too.
+        days: The days that the source holds; the clock is set to the end of the first.
+        zone: The home's zone.
+        retention_days: How long the store keeps a day.
+        schedule: ``[schedule]``.
+
+    Attributes:
+        wakes: When the nightly job was begun, in local time.
+        sleeps: How long the daemon meant to sleep each time.
+        refusal: What opening source, store and ledger raises, where a test sets it.
+        meanwhile: Called in each sleep, when the clock has been set forward.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        frozen: FrozenDateTimeFactory,
+        days: DateRange,
+        *,
+        zone: str = "Europe/Berlin",
+        retention_days: int = 0,
+        **schedule: Any,
+    ) -> None:
+        self.frozen = frozen
+        self.zone = ZoneInfo(zone)
+        start, end = DayWindow(days.first, self.zone).start, DayWindow(days.last, self.zone).end
+        self.source = MemorySource(self.zone, [Row(start, "light.a", "off")], runs=[(start, end)])
+        self.source.held = days
+        self.store = FlakyStore()
+        self.counter = Counter()
+        self.wakes: list[dt.datetime] = []
+        self.sleeps: list[float] = []
+        self.refusal: Exception | None = None
+        self.meanwhile: Callable[[], object] = lambda: None
+        settings = Settings.model_validate(
+            {
+                "home": {"time_zone": zone},
+                "schedule": {"recheck_days": 0, **schedule},
+                "ledger": {"path": "ledger.db"},
+                "store": {"kind": "sql", "retention_days": retention_days},
+                "health": {"port": 0},
+            }
+        )
+        registered = [Registered(self.counter, "test", enabled=True)]
+        self.home = _Home(settings, folder, "test", registered, system_clock, self._pipeline)
+        self.ledger = Ledger(self.home.ledger_path, clock=system_clock)
+        self.sleep_until(days.first + ONE_DAY)
+
+    def sleep_until(self, day: dt.date, hour: int = 0) -> None:
+        """Let time pass, with no daemon, until so many hours after a local day began."""
+        self.frozen.move_to(from_instant(DayWindow(day, self.zone).start) + dt.timedelta(hours=hour))
+
+    def serve(self, until: dt.date, hour: int = 12) -> Daemon:
+        """Let a daemon work from now until so many hours after a local day began."""
+        end = from_instant(DayWindow(until, self.zone).start) + dt.timedelta(hours=hour)
+        daemon = self.daemon(until=end)
+        daemon.serve()
+        return daemon
+
+    def daemon(self, *, until: dt.datetime | None = None, look_seconds: float = DAY_SECONDS) -> Daemon:
+        """A daemon whose sleep sets the clock forward, and which stops at an instant."""
+
+        def sleep(seconds: float) -> None:
+            self.sleeps.append(seconds)
+            left = (until - system_clock()).total_seconds() if until is not None else seconds
+            passed = max(min(seconds, left), 0.001)  # time passes, however short the sleep
+            self.frozen.tick(dt.timedelta(seconds=passed))
+            self.meanwhile()
+            if until is not None and system_clock() >= until:
+                daemon.stop()
+
+        daemon = Daemon(self.home, wait=sleep, look_seconds=look_seconds)
+        return daemon
+
+    @contextmanager
+    def _pipeline(self) -> Iterator[Pipeline]:
+        self.wakes.append(system_clock().astimezone(self.zone))
+        if self.refusal is not None:
+            raise self.refusal
+        yield Pipeline([self.counter], self.source, self.store, self.ledger, self.zone, system_clock)

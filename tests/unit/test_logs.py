@@ -1,0 +1,85 @@
+"""Logs: who is meant, no secrets, no flood."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from jobs import logs
+
+log = logging.getLogger("tests.logs")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers = []
+    yield
+    root.handlers, root.level = handlers, level
+    logging.getLogger("apscheduler").setLevel(logging.NOTSET)
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_machine_gets_an_object_a_line_that_says_what_it_is_about() -> None:
+    stream = io.StringIO()
+    logs.configure(stream)
+    with logs.fields(run="1a2b", day="2026-03-02"), logs.fields(detector="duration"):
+        log.warning("took %d s\nand more", 9)
+    log.info("done")
+    first, second = lines(stream)
+    assert first.pop("at").startswith("20")
+    about = {"run": "1a2b", "day": "2026-03-02", "detector": "duration"}
+    assert first == {"level": "warning", "logger": "tests.logs", "text": "took 9 s\nand more", **about}
+    assert "run" not in second
+
+
+def test_a_terminal_gets_text() -> None:
+    stream = Terminal()
+    logs.configure(stream)
+    log.info("done")
+    assert stream.getvalue().endswith("INFO tests.logs: done\n")
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_secrets_are_blotted_out_even_of_tracebacks(stream: io.StringIO) -> None:
+    logs.configure(stream)
+    try:
+        int("mysql://home:hunter2@server/db")
+    except ValueError:
+        log.exception("Authorization: Token s3cr3t, password='hunter3' at postgresql://u:p@ss@host/db")
+    told = stream.getvalue()
+    assert "Traceback" in told
+    assert "server/db" in told
+    assert not [word for word in ("hunter2", "hunter3", "s3cr3t", "p@ss") if word in told]
+
+
+def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
+    now = [0.0]
+    limit = logs.OnceInAWhile(lambda: now[0])
+
+    def passes(text: str, level: int = logging.WARNING) -> str:
+        record = logging.LogRecord("a", level, "", 0, text, None, None)
+        return record.getMessage() if limit.filter(record) else ""
+
+    assert passes("down") == "down"
+    assert [passes("down"), passes("down"), passes("up")] == ["", "", "up"]
+    assert passes("news", logging.INFO) == passes("news", logging.INFO) == "news"
+    now[0] = logs.REPEAT_SECONDS
+    assert passes("down") == "down (and 2 times since it was last said)"
+    assert passes("down") == ""
+    now[0] *= 2
+    assert passes("down") == "down (and 1 times since it was last said)"
