@@ -71,12 +71,12 @@ class Metrics:
         failed = {entry.day for entry in entries if entry.status in (Status.FAILED, Status.DEFERRED)}
         for name, days in (("days_due", due), ("days_staged", staged), ("days_failed", failed)):
             self._set(name, len(days))
-        self._ended(report.exit_code, now)
+        self._ended(report.exit_code, now, success=report.exit_code == 0 and not due)
 
     def failed_run(self, error: Exception, *, now: dt.datetime) -> None:
         """Count a run that an error ended."""
         self.error(error)
-        self._ended(error.exit_code if isinstance(error, PatternAggregatesError) else 1, now)
+        self._ended(error.exit_code if isinstance(error, PatternAggregatesError) else 1, now, success=False)
 
     def error(self, error: Exception) -> None:
         """Count an error by who refused."""
@@ -91,10 +91,10 @@ class Metrics:
                 lines += [f"{_PREFIX}{name}{_braced(at)} {value!r}" for at, value in self._values[name].items()]
         return "\n".join(lines) + "\n"
 
-    def _ended(self, exit_code: int, now: dt.datetime) -> None:
+    def _ended(self, exit_code: int, now: dt.datetime, *, success: bool) -> None:
         self._add("runs_total", exit_code=str(exit_code))
         self._set("last_run_timestamp_seconds", now.timestamp())
-        if exit_code == 0:
+        if success:
             self._set("last_success_timestamp_seconds", now.timestamp())
 
     def _set(self, name: str, value: float) -> None:

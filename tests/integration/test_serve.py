@@ -15,6 +15,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from jobs.endpoint import Page, serving
 from storage.errors import SettingsError
@@ -105,6 +106,19 @@ def test_a_stop_amid_a_backlog_comes_between_two_days_and_keeps_what_is_done(sta
     _, told = process.communicate(timeout=10)
     assert process.returncode == 0
     assert "what is left of the plan is due at the next run" in told
+
+
+def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
+    start: Start, port: int, tmp_path: Path
+) -> None:
+    with FileLock(tmp_path / "ledger.db.lock"):
+        process = start(1)
+        wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.OK)
+        process.send_signal(signal.SIGTERM)
+        wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.SERVICE_UNAVAILABLE)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=5)
+    assert process.returncode == -signal.SIGTERM
 
 
 def test_a_port_that_is_taken_is_a_mistake_in_the_settings(start: Start, port: int) -> None:

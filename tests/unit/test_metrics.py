@@ -33,7 +33,10 @@ def test_the_time_of_the_last_success_comes_first_and_trouble_does_not_move_it()
     assert told(metrics)[0] == f"last_success_timestamp_seconds {before}"
     metrics.run(RunReport(), entries, yesterday=DAY, now=NOW)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
-    assert {'runs_total{exit_code="75"} 1.0', 'runs_total{exit_code="0"} 1.0'} <= set(told(metrics))
+    left = RunReport(plan=[PlannedDay(DAY, ("duration",), raw=True)])  # told to stop before the day
+    metrics.run(left, entries, yesterday=DAY, now=NOW + ONE_DAY)
+    assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
+    assert {'runs_total{exit_code="75"} 1.0', 'runs_total{exit_code="0"} 2.0'} <= set(told(metrics))
 
 
 def test_days_are_counted_with_their_events_rows_and_seconds() -> None:
