@@ -21,10 +21,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from apscheduler.executors.debug import DebugExecutor
 from apscheduler.schedulers.base import BaseScheduler
-from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.base import BaseTrigger
 
 from jobs import health, nightly
 from jobs.endpoint import Page, serving
@@ -32,6 +33,7 @@ from jobs.logs import fields
 from jobs.metrics import CONTENT_TYPE, Metrics
 from jobs.pipeline import DayReport
 from jobs.wiring import Home
+from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,28 @@ LOOK_SECONDS: Final = 60.0  # how long a sleep may be: the clock may be set, or 
 STOP_SECONDS: Final = 9.0  # how long a stop waits for the day at hand; dying in it loses no more than this day's time
 
 Wait = Callable[[float], object]
+
+
+class _EachDay(BaseTrigger):  # type: ignore[misc] # apscheduler has no types
+    """A local time of each day, once: where it comes twice the first, where a clock change skips it right after.
+
+    APScheduler's own cron trigger names the same instant again and again in an hour that is repeated, and leaves out a
+    day on which the time is skipped.
+    """
+
+    def __init__(self, at: dt.time, zone: ZoneInfo) -> None:
+        self._at = at
+        self._zone = zone
+
+    def get_next_fire_time(self, previous_fire_time: dt.datetime | None, now: dt.datetime) -> dt.datetime:
+        """The first such instant after the previous one, or from now on."""
+        since = now if previous_fire_time is None else previous_fire_time
+        today = since.astimezone(self._zone).date()
+        for day in DateRange(today - ONE_DAY, today + 3 * ONE_DAY):
+            instant = dt.datetime.combine(day, self._at, self._zone).astimezone(dt.UTC)
+            if instant > since or (instant == since and previous_fire_time is None):
+                return instant
+        raise AssertionError("one of five days is later")
 
 
 class _Scheduler(BaseScheduler):  # type: ignore[misc] # apscheduler has no types
@@ -92,7 +116,7 @@ class Daemon:
         self._scheduler = _Scheduler(timezone=home.zone)
         self._wakes = 0
         at = dt.time.fromisoformat(home.settings.schedule.at)
-        self._trigger = CronTrigger(hour=at.hour, minute=at.minute, second=at.second, timezone=home.zone)
+        self._trigger = _EachDay(at, home.zone)
         self._catch_up: nightly.CatchUp = home.settings.schedule.catch_up
 
     def stop(self) -> None:
@@ -161,7 +185,7 @@ class Daemon:
                 report = nightly.run(
                     pipeline,
                     yesterday=yesterday,
-                    retention_days=settings.store.retention_days,
+                    retention_days=self._home.kept_days,
                     recheck_days=settings.schedule.recheck_days,
                     catch_up=catch_up,
                     stop=self._stopping.is_set,

@@ -71,6 +71,15 @@ class Home:
         """Where the store lies."""
         return based_url(self.base, self.settings.store.url)
 
+    @property
+    def kept_days(self) -> int:
+        """How many days that are over the store keeps; 0 for ever.
+
+        InfluxDB counts from the present instant, so that of a day at its edge the 00:00 UTC point is already past.
+        """
+        settings = self.settings.store
+        return settings.retention_days - (settings.kind == "influxdb" and settings.retention_days > 1)
+
     def yesterday(self) -> dt.date:
         """The newest local day that is over."""
         return self.today() - ONE_DAY

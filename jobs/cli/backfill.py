@@ -38,7 +38,7 @@ def backfill(
             pipeline,
             days,
             yesterday=yesterday,
-            retention_days=home.settings.store.retention_days,
+            retention_days=home.kept_days,
             detectors=detector,
             redo=redo,
             force=force,

@@ -85,7 +85,7 @@ def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRan
 
 
 def _reachable(home: Home, span: DateRange | None, day: dt.date) -> bool:
-    retention = home.settings.store.retention_days
+    retention = home.kept_days
     kept = not retention or day > home.yesterday() - retention * ONE_DAY
     return span is not None and day in span and day <= home.yesterday() and kept
 

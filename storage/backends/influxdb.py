@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import ClassVar, Final, TypeVar
 
 from storage.batch import DayBatch
 from storage.columns import Kind, columns, decode, encode
@@ -22,7 +23,7 @@ from storage.drivers.influxdb_rows import Key, Record
 from storage.drivers.influxdb_server import Server
 from storage.drivers.line_protocol import SECONDS_A_DAY, line, midnight_seconds
 from storage.errors import PatternAggregatesError, StoreError, StoreMissing, StoreUnavailable
-from storage.models import DailyAggregate, DetectorRunDaily
+from storage.models import DailyAggregate, DetectorRunDaily, Tag
 from storage.store import EVERYTHING, Function, Summary, Where, check_question
 
 A = TypeVar("A", bound=DailyAggregate)
@@ -31,6 +32,14 @@ ERRORS: Final = Errors(StoreUnavailable, StoreMissing, StoreError)
 MOST_SKEW_SECONDS: Final = 60.0
 
 _SHOWN = 5  # refused rows that a message names
+
+
+class ProbeDaily(DailyAggregate):
+    """A row that is written, read back and taken away again, to see that it can be."""
+
+    measurement: ClassVar[str] = "pattern_aggregates_probe"
+    probe: Tag
+    seen: int
 
 
 class InfluxStore:
@@ -54,6 +63,7 @@ class InfluxStore:
         self.bucket = bucket
         self._retention_days = retention_days
         self._read_only = read_only
+        self._proven = False
         self._replacing = threading.Lock()  # what is read back must not be another thread's day
 
     def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
@@ -116,6 +126,7 @@ class InfluxStore:
         """
         self._refuse_read_only()
         with self._replacing:
+            self._prove_one_organisation()
             for finding in batch.findings:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
@@ -178,6 +189,26 @@ class InfluxStore:
 
     def _delete(self, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
         rows_of.delete(self._connection, self.bucket, model, day, keys)
+
+    def _prove_one_organisation(self) -> None:
+        """See, once, that what is written can be read back.
+
+        2.x writes to the organisation that is named but reads from the token's. A token of another organisation would
+        have its rows taken for stale ones.
+        """
+        if self._proven or not self._connection.server.is_v2:
+            return
+        today = dt.datetime.now(dt.UTC).date()
+        probe = ProbeDaily(date=today, probe=uuid.uuid4().hex, seen=1)
+        rows_of.write(self._connection, self.bucket, [line(probe)])
+        there = rows_of.read(self._connection, self.bucket, ProbeDaily, DateRange(today, today), {"probe": probe.probe})
+        if not there:
+            raise StoreError(
+                f"{self._name}: what is written to organisation {self._connection.server.org!r} is not read back",
+                hint="The token belongs to another organisation; set one of this organisation's, or correct org.",
+            )
+        self._delete(ProbeDaily, today, [probe.key()])
+        self._proven = True
 
     def _refuse_read_only(self) -> None:
         if self._read_only:

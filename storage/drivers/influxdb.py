@@ -35,6 +35,7 @@ SLOW_ANSWER: Final = 6  # an answer may take this many time-outs in all, however
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNAUTHORISED = (401, 403)
 _NOT_FOUND = 404
+_WRITTEN = 204
 _WORST_BODY = 64 * 1024  # of an error's text, more is not looked at
 _PIECE = 64 * 1024
 _GZIP_FROM = 1024
@@ -67,9 +68,13 @@ class Reply(NamedTuple):
             pass
         return " ".join((text or self.headers.get("X-Influxdb-Error", "")).split())[:500] or f"status {self.status}"
 
-    def json(self) -> Any:  # noqa: ANN401 - parsed JSON
-        """The body, parsed."""
-        return json.loads(self.body)
+    def json(self) -> dict[str, Any]:
+        """The body, parsed; empty where it is no JSON object."""
+        try:
+            parsed = json.loads(self.body)
+        except ValueError:
+            return {}
+        return parsed if isinstance(parsed, dict) else {}
 
 
 class _Passing(Exception):
@@ -134,8 +139,10 @@ class Connection:
         else:
             path = f"/write?{urlencode({**_database(bucket), 'precision': 's'})}"
         reply = self.request("POST", path, body.encode(), {"Content-Type": "text/plain; charset=utf-8"})
-        if reply.status < 300:  # noqa: PLR2004 - the class of answers that mean yes
+        if reply.status == _WRITTEN:
             return ""
+        if reply.status < 300:  # noqa: PLR2004 - a yes, but not InfluxDB's: a portal or proxy, and the rows are nowhere
+            raise self._errors.unavailable(f"{self._name}: what answers a write with {reply.status} is no InfluxDB")
         if "partial write" in reply.words() or "dropped=" in reply.words():
             return reply.words()
         raise self.refusal(reply)
@@ -170,7 +177,8 @@ class Connection:
                     raise _Passing(str(error)) from error
                 except QuestionRefused as error:
                     kind = self._errors.missing if error.missing else self._errors.other
-                    raise kind(f"{self._name}: {error}", hint=_hint(404) if error.missing else "") from error
+                    told = self.server.without_secrets(str(error))
+                    raise kind(f"{self._name}: {told}", hint=_hint(404) if error.missing else "") from error
 
         return self._tried(attempt, self._tries())
 
@@ -198,11 +206,12 @@ class Connection:
 
     def refusal(self, reply: Reply) -> PatternAggregatesError:
         """The error of ours for a reply that is no success."""
-        words = reply.words()
+        words = self.server.without_secrets(reply.words())
         if reply.status in _UNAUTHORISED:
             words = f"the token is refused ({reply.status}: {words})"
         elif 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
-            words = f"redirects to {reply.headers.get('Location', 'elsewhere')}; redirects are not followed"
+            where = self.server.without_secrets(reply.headers.get("Location", "elsewhere"))
+            words = f"redirects to {where}; redirects are not followed"
         kind = self._errors.missing if reply.status == _NOT_FOUND else self._errors.other
         return kind(f"{self._name}: {words}", hint=_hint(reply.status))
 
@@ -258,7 +267,8 @@ class Connection:
         if response.status in _PASSING:
             with opened:
                 reply = self._reply(opened)
-            raise _Passing(f"{reply.words()} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
+            words = self.server.without_secrets(reply.words())
+            raise _Passing(f"{words} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
         return opened
 
     def _reply(self, response: _Response) -> Reply:

@@ -40,7 +40,7 @@ class Server:
     timeout_seconds: float = 10.0
     ca_file: Path | None = None
     verify: bool = True
-    proxy: str = ""
+    proxy: str = field(default="", repr=False)  # it may hold a password
     compress: bool = False
     setting: str = field(default="store.url", compare=False)
 
@@ -64,6 +64,14 @@ class Server:
     def is_v2(self) -> bool:
         """Whether it is spoken to as 2.x."""
         return self.org not in _NO_ORG
+
+    def without_secrets(self, text: str) -> str:
+        """What a server or somebody between says, without the token it may have repeated."""
+        token = self.token.get_secret_value()
+        for secret in (token, token.partition(":")[2]):
+            if secret:
+                text = text.replace(secret, "***")
+        return text
 
     def headers(self) -> dict[str, str]:
         """What proves who is asking."""

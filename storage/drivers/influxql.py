@@ -117,10 +117,13 @@ def answers(pieces: Iterable[bytes]) -> Iterator[Series]:
 def _results(document: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - parsed JSON
     if not isinstance(document, dict):
         raise AnswerBroken(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
-    for part in (document, *document.get("results", ())):
+    results = document.get("results", ())
+    if not isinstance(results, list | tuple) or not all(isinstance(result, dict) for result in results):
+        raise AnswerBroken(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
+    for part in (document, *results):
         if "error" in part:
             raise QuestionRefused(str(part["error"]))
-    yield from document.get("results", ())
+    yield from results
 
 
 def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
