@@ -450,6 +450,7 @@ def _rows(model: type[DailyAggregate], records: list[rows_of.Record]) -> list[Ro
     """Records as callers get them, ordered by date and tags."""
     names = [column.name for column in columns(model)]
     structured = [column.name for column in columns(model) if column.kind is Kind.JSON]
+    floats = [column.name for column in columns(model) if column.kind is Kind.FLOAT]
     identity = ("date", *model.tags())
     records.sort(key=lambda record: [record[name] or "" for name in identity])
     instants: dict[int, dt.datetime] = {}
@@ -461,6 +462,9 @@ def _rows(model: type[DailyAggregate], records: list[rows_of.Record]) -> list[Ro
         row: Row = {"time": time, "measurement": model.measurement}
         for name in names:
             row[name] = record[name]
+        for name in floats:
+            if isinstance(row[name], int):  # JSON writes 1.0 as 1
+                row[name] = float(row[name])
         for name in structured:
             if (text := row[name]) is not None:
                 try:

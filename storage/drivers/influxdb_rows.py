@@ -45,13 +45,18 @@ def read(
 ) -> list[Record]:
     """The rows of a model as plain records by column name, unordered; absent values are None.
 
-    Each record also has its point's ``time``, in seconds since 1970.
+    Each record also has its point's ``time``, in seconds since 1970. Points of others that lie among the days but say
+    another date, or none, are no rows of these days.
     """
     always = always_there(model)
     names = [column.name for column in columns(model)]
     selected = ", ".join(map(quoted, names if always in names else [*names, always]))
     question = _question(bucket, model, selected, days, where)
-    return [] if question is None else connection.ask(question, lambda found: list(_records(found, always, names)))
+    if question is None:
+        return []
+    first, last = days.first.isoformat(), days.last.isoformat()
+    records = connection.ask(question, lambda found: list(_records(found, always, names)))
+    return [record for record in records if first <= (record["date"] or "") <= last]
 
 
 def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, after where to ask

@@ -62,6 +62,19 @@ def test_a_written_row_is_read_as_a_dict_with_its_lists(client: PatternAggregate
     assert client.last_error is None
 
 
+def test_whole_floats_come_back_as_floats(client: PatternAggregateClient) -> None:
+    assert write_light(client, frequency=1.0, confidence=0.0)
+    (row,) = client.query_time_based_daily(AT, AT)
+    assert (type(row["frequency"]), type(row["confidence"]), type(row["occurrences"])) == (float, float, int)
+
+
+def test_points_of_others_that_say_another_date_or_none_are_no_rows_of_a_day(client: PatternAggregateClient) -> None:
+    assert write_light(client)
+    noon = int(dt.datetime(2026, 3, 2, 12, tzinfo=dt.UTC).timestamp())
+    assert client.write_batch(f"time_based_daily,entity_id=light.undated,domain=light occurrences=1i {noon}")
+    assert [row["entity_id"] for row in client.query_time_based_daily(AT, AT)] == ["light.living_room"]
+
+
 def test_every_kind_is_written_and_found_by_each_of_its_tags(client: PatternAggregateClient) -> None:
     assert write_light(client)
     assert client.write_co_occurrence_daily(AT, "light.a|light.b", 5, 300, 0.5, [7])
