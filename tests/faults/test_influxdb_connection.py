@@ -360,3 +360,26 @@ def test_the_token_is_shown_nowhere(httpserver: HTTPServer, caplog: pytest.LogCa
             shown += [str(error), repr(error), str(error.args)]
             error = error.__cause__ or error.__context__
     assert TOKEN not in " ".join([*shown, caplog.text])
+
+
+def test_a_portal_that_says_yes_to_everything_has_kept_nothing(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v2/write").respond_with_data("<html>please log in</html>", status=200)
+    with pytest.raises(StoreUnavailable, match="no InfluxDB"):
+        connection(httpserver.url_for("")).write("b", "m f=1i 0")
+
+
+@pytest.mark.parametrize("headers", [{}, {"Location": f"http://elsewhere/?t={TOKEN}"}])
+def test_a_token_that_a_server_repeats_is_not_shown(httpserver: HTTPServer, headers: dict[str, str]) -> None:
+    status = 307 if headers else 401
+    httpserver.expect_request("/api/v2/write").respond_with_data(f"bad token {TOKEN}", status=status, headers=headers)
+    with pytest.raises(StoreError) as told:
+        connection(httpserver.url_for("")).write("b", "m f=1i 0")
+    assert TOKEN not in f"{told.value} {told.value.hint} {told.value!r}"
+    assert "***" in str(told.value)
+
+
+@pytest.mark.parametrize("body", [b'{"results":null}', b'{"results":["x"]}', b"[]"])
+def test_an_answer_of_another_shape_is_told_as_no_answer(httpserver: HTTPServer, body: bytes) -> None:
+    httpserver.expect_request("/query").respond_with_data(body)
+    with pytest.raises(StoreUnavailable, match="no answer of InfluxDB's"):
+        rows(connection(httpserver.url_for("")))

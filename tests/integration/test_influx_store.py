@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -211,3 +212,18 @@ def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_m
         store.close()
     finally:
         process.stop()
+
+
+def test_a_token_of_another_organisation_prunes_nothing(influxdb: LiveServer) -> None:
+    """2.x writes to the organisation that is named, but reads and deletes in the token's."""
+    if not influxdb.org:
+        pytest.skip("not here: organisations, which 1.x does not have")
+    bucket = influxdb.new_bucket()
+    home = InfluxStore(influxdb.server(), bucket)
+    home.replace_day(time_based_batch(time_based()))
+    other = InfluxStore(replace(influxdb.server(), org="nowhere"), bucket)
+    with pytest.raises(StoreError):
+        other.replace_day(time_based_batch())
+    assert home.read(TimeBasedDaily, TODAY) == [time_based()]
+    home.close()
+    other.close()
