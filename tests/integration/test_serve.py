@@ -114,6 +114,7 @@ def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
     with FileLock(tmp_path / "ledger.db.lock"):
         process = start(1)
         wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.OK)
+        time.sleep(4)  # by now it waits for the lock
         process.send_signal(signal.SIGTERM)
         time.sleep(1)  # two signals at once would be one
         process.send_signal(signal.SIGTERM)
