@@ -65,7 +65,7 @@ class Outcomes:
             attempts = connection.attempts if isinstance(error, StoreError) else 0
             told = f"{error} {error.hint}".strip()
             self._logger.error("%s failed after %d attempts: %s", deed, attempts, told)  # noqa: TRY400 - it says enough
-        except Exception as caught:
+        except Exception as caught:  # the story's promise: a call ends in an answer, whatever happens
             error = UsageError(f"{type(caught).__name__}: {caught}")
             error.__cause__ = caught
             self._logger.exception("%s failed", deed)

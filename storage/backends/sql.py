@@ -196,7 +196,7 @@ class SqlStore:
         try:
             with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
                 yield connection
-        except BaseException:
+        except BaseException:  # also an interrupt: the transaction is rolled back all the same
             self._ready.clear()  # a table made in a transaction that failed is not there
             self._seen.clear()
             raise
