@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from pydantic import ValidationError
 
 from storage.drivers.influxdb import TRIES, Connection
-from storage.errors import PatternAggregatesError, StoreError, StoreUnavailable, UsageError
+from storage.errors import PatternAggregatesError, StoreUnavailable, UsageError
 
 DEGRADED_AFTER: Final = 3  # calls in a row that found no server
 PROBE_SECONDS: Final = 1.0  # what a call costs from then on, until the server answers again
@@ -56,26 +56,27 @@ class Outcomes:
             failed: The answer where it raises.
         """
         self._here.error = None
+        connection.forget_attempts()
+        error: PatternAggregatesError | None = None
+        answer = failed
         try:
             if self.degraded:
                 connection.request("GET", "/ping", tries=1, timeout_seconds=PROBE_SECONDS)
             answer = call()
         except (PatternAggregatesError, ValidationError) as caught:
             error = _as_ours(caught)
-            attempts = connection.attempts if isinstance(error, StoreError) else 0
             told = f"{error} {error.hint}".strip()
-            self._logger.error("%s failed after %d attempts: %s", deed, attempts, told)  # noqa: TRY400 - it says enough
+            self._logger.error(  # noqa: TRY400 - it says enough
+                "%s failed after %d attempts: %s", deed, connection.attempts, told
+            )
         except Exception as caught:  # the story's promise: a call ends in an answer, whatever happens
             error = UsageError(f"{type(caught).__name__}: {caught}")
             error.__cause__ = caught
             self._logger.exception("%s failed", deed)
-        else:
-            self._note(found_server=True)
-            return answer
-        self._here.error = error
-        if isinstance(error, StoreError):
+        if connection.attempts:  # else nothing was asked, and nothing is learnt of the server
             self._note(found_server=not isinstance(error, StoreUnavailable))
-        return failed
+        self._here.error = error
+        return answer
 
     def _note(self, *, found_server: bool) -> None:
         with self._lock:

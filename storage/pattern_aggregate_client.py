@@ -28,8 +28,9 @@ from storage.columns import Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
 from storage.drivers import influxdb_rows as rows_of
 from storage.drivers.influxdb import Connection
+from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_server import Server
-from storage.drivers.line_protocol import dated, line
+from storage.drivers.line_protocol import dated, line, split
 from storage.errors import PatternAggregatesError, StoreError, UsageError
 from storage.models import (
     AGGREGATES,
@@ -71,8 +72,8 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
 
     Args:
         url: ``http://host:8086``.
-        token: A token that may read and write the bucket; for 1.x with authentication ``name:password``.
-        org: The organisation; empty for 1.x.
+        token: A token that may read and write the bucket; for 1.x ``name:password``, or none.
+        org: The organisation that the token belongs to; none for 1.x.
         bucket: The bucket; on 1.x the database.
         retention_days: How long a bucket made by ``ensure_bucket`` keeps its points; 0 for ever.
         timeout_seconds: How long one silence of the server may last.
@@ -88,8 +89,8 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
     def __init__(
         self,
         url: str,
-        token: str,
-        org: str,
+        token: str | None,
+        org: str | None,
         bucket: str = "pattern_aggregates_daily",
         *,
         retention_days: int = 90,
@@ -101,8 +102,8 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
     ) -> None:
         server = Server(
             url=url,
-            org=org,
-            token=SecretStr(token),
+            org=org or "",
+            token=SecretStr(token or ""),
             timeout_seconds=timeout_seconds,
             ca_file=None if ca_file is None else Path(ca_file),
             verify=verify,
@@ -110,10 +111,10 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             compress=compress,
             setting="PatternAggregateClient.url",
         )
-        self.url, self.org, self.bucket = url, org, bucket
+        self.url, self.org, self.bucket = url, server.org, bucket
         self._outcomes = Outcomes(logger)
         self._connection = Connection(server, ERRORS, f"bucket {bucket!r}", tries=self._outcomes.tries)
-        self._store = InfluxStore(self._connection, bucket, retention_days=retention_days)
+        self._store = InfluxStore(self._connection, bucket, retention_days=retention_days, proven=True)
 
     def __repr__(self) -> str:
         return f"PatternAggregateClient(url={self.url!r}, org={self.org!r}, bucket={self.bucket!r})"
@@ -131,7 +132,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         return self._outcomes.last_error
 
     def ensure_bucket(self, *, mend: bool = False) -> bool:
-        """Make the bucket if it is not there.
+        """Make the bucket if it is not there, and see that the token belongs to the organisation.
 
         Args:
             mend: Also give a bucket that is there the retention of this client, if it has another one.
@@ -140,6 +141,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         def ensure() -> bool:
             for change in self._store.prepare(mend=mend):
                 logger.info("%s", change)
+            prove_organisation(self._connection, self.bucket)
             return True
 
         return self._attempt(f"making bucket {self.bucket}", ensure, failed=False)
@@ -280,14 +282,28 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
                 like; or one of these. Whatever has a ``date`` tag lies at that date's 00:00 UTC.
 
         Returns:
-            True if all of them were written; on False some may have been.
+            True if all of them were written; on False some may have been: 1.x takes all good lines of a request, 2.x
+            none of one that holds a line it cannot read.
         """
 
         def write() -> bool:
             several = (
-                points if isinstance(points, Iterable) and not isinstance(points, str | DailyAggregate) else [points]
+                list(points)
+                if isinstance(points, Iterable) and not isinstance(points, str | DailyAggregate)
+                else [points]
             )
-            return self._send([text for point in several for text in _lines(point)])
+            lines: dict[str, list[str]] = {}
+            for point in several:
+                for text, precision in _lines(point):
+                    lines.setdefault(precision, []).append(text)
+            self._send(lines)
+            rows: dict[type[DailyAggregate], list[DailyAggregate]] = {}
+            for point in several:
+                if isinstance(point, DailyAggregate):
+                    rows.setdefault(type(point), []).append(point)
+            for alike in rows.values():
+                self._take_away_more(alike)
+            return True
 
         return self._attempt("writing a batch", write, failed=False)
 
@@ -399,7 +415,11 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
                 raise UsageError(f"there is no measurement {measurement!r}", hint=closest(measurement, _MODELS))
             days, where = _question(start_date, end_date, tags)
             return [
-                {**group.by, "value": group.values[field], "rows": group.rows}
+                {
+                    **{tag: str(value) for tag, value in group.by.items()},
+                    "value": group.values[field],
+                    "rows": group.rows,
+                }
                 for group in self._store.summarize(model, days, {field: function}, by, where)
             ]
 
@@ -408,7 +428,10 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
 
     def _write(self, model: type[DailyAggregate], date: Day, **values: object) -> bool:
         def write() -> bool:
-            return self._send([line(model.model_validate({"date": parse_day(date), **values}))])
+            row = model.model_validate({"date": parse_day(date), **values})
+            self._send({"s": [line(row)]})
+            self._take_away_more([row])
+            return True
 
         tags = {tag: values[tag] for tag in model.tags()}
         return self._attempt(f"writing {model.measurement} {tags} of {date}", write, failed=False)
@@ -416,24 +439,39 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
     def _attempt(self, deed: str, call: Callable[[], T], *, failed: T) -> T:
         return self._outcomes.of(self._connection, deed, call, failed=failed)
 
-    def _send(self, lines: Sequence[str]) -> bool:
-        refused = rows_of.write(self._connection, self.bucket, lines)
+    def _send(self, lines: Mapping[str, Sequence[str]]) -> None:
+        """Write lines, by the precision of their times."""
+        refused = [
+            told
+            for precision, some in lines.items()
+            for told in rows_of.write(self._connection, self.bucket, some, precision)
+        ]
         if refused:
-            raise StoreError("; ".join(refused))
-        return True
+            raise StoreError("; ".join(dict.fromkeys(refused)))
+
+    def _take_away_more(self, rows: Sequence[DailyAggregate]) -> None:
+        """Take away values that rows written over others do not have any more."""
+        less = rows_of.rows_with_less(self._connection, self.bucket, rows)
+        for row in less:
+            rows_of.delete(self._connection, self.bucket, type(row), row.date, [row.key()])
+        if less:
+            self._send({"s": [line(row) for row in less]})
 
 
-def _lines(point: Point | DailyAggregate | str) -> Iterator[str]:
+def _lines(point: Point | DailyAggregate | str) -> Iterator[tuple[str, str]]:
+    """Lines and the precision of their times."""
     if isinstance(point, DailyAggregate):
-        yield line(point)
+        yield line(point), "s"
         return
     if isinstance(point, str):
-        yield from (dated(text) for text in point.split("\n") if text.strip() and not text.startswith("#"))
+        yield from ((dated(text), "s") for text in split(point))
         return
-    text = point.to_line_protocol("s")
+    precision = getattr(point, "write_precision", None) or "s"
+    text = point.to_line_protocol(precision)
     if not text:
         raise UsageError("a point without any field: InfluxDB would not keep it")
-    yield dated(text)
+    moved = dated(text)
+    yield moved, precision if moved == text else "s"
 
 
 def _question(start: Day, end: Day | None, tags: Mapping[str, Filter]) -> tuple[DateRange, Where]:

@@ -36,6 +36,7 @@ from jobs.sources.silence import BURST, known_time, restarts
 from jobs.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import Connection, Errors
+from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_server import Server
 from storage.drivers.influxql import Question, Series, quoted
 from storage.errors import SourceError, SourceForeign, SourceUnavailable
@@ -123,6 +124,7 @@ class InfluxSource:
         self._registry = read_registry(registry_dir) if registry_dir is not None else {}
         self._lookback = lookback_days * DAY
         self._silence = round(longest_silence_hours * HOUR)
+        self._proven = False
 
     def close(self) -> None:
         """See ``EventSource.close``."""
@@ -130,6 +132,7 @@ class InfluxSource:
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
+        self._prove_organisation()
         earliest = window.start - self._lookback
         before = self._rows(earliest, window.start, f"ORDER BY time DESC LIMIT {NEWEST}")
         farther = self._followed_back(before, earliest)
@@ -169,6 +172,7 @@ class InfluxSource:
         A first day counts if its samples begin within 15 minutes of its midnight, or with a recorder's start. A last
         day counts if its samples reach to within the longest silence of its end.
         """
+        self._prove_organisation()
         firsts, lasts = self._edge(0, None), self._edge(0, None, "DESC")
         if not len(firsts) or not len(lasts):
             return None
@@ -183,6 +187,11 @@ class InfluxSource:
         if midnight(newest + ONE_DAY, self._zone) - last > self._silence:
             newest -= ONE_DAY  # it is not over yet
         return DateRange(day, newest) if day <= newest else None
+
+    def _prove_organisation(self) -> None:
+        if not self._proven:
+            prove_organisation(self._connection, self._bucket, self._layout.measurement)
+            self._proven = True
 
     def _day_of(self, instant: int) -> dt.date:
         return from_instant(instant).astimezone(self._zone).date()

@@ -19,9 +19,10 @@ from storage.dates import DateRange
 from storage.drivers import influxdb_buckets as buckets
 from storage.drivers import influxdb_rows as rows_of
 from storage.drivers.influxdb import Connection, Errors, http_date
+from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_rows import Key, Record
 from storage.drivers.influxdb_server import Server
-from storage.drivers.line_protocol import SECONDS_A_DAY, line, midnight_seconds
+from storage.drivers.line_protocol import SECONDS_A_DAY, line
 from storage.errors import PatternAggregatesError, StoreError, StoreMissing, StoreUnavailable
 from storage.models import DailyAggregate, DetectorRunDaily, Tag
 from storage.store import EVERYTHING, Function, Summary, Where, check_question
@@ -50,25 +51,34 @@ class InfluxStore:
         bucket: The bucket; on 1.x the database.
         retention_days: How long a bucket that ``prepare`` makes keeps its points; 0 for ever.
         read_only: Never create or change anything.
+        proven: Whether the token is known to belong to the organisation that is named, so that nobody need look.
 
     Raises:
         SettingsError: The certificate authority cannot be read.
     """
 
     def __init__(
-        self, server: Server | Connection, bucket: str, *, retention_days: int = 90, read_only: bool = False
+        self,
+        server: Server | Connection,
+        bucket: str,
+        *,
+        retention_days: int = 90,
+        read_only: bool = False,
+        proven: bool = False,
     ) -> None:
         self._name = f"store {bucket!r}"
         self._connection = server if isinstance(server, Connection) else Connection(server, ERRORS, self._name)
         self.bucket = bucket
         self._retention_days = retention_days
         self._read_only = read_only
-        self._proven = False
+        self._proven = proven
+        self._proven_to_write = False
         self._replacing = threading.Lock()  # what is read back must not be another thread's day
 
     def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
         """See ``AggregateReader.read``."""
         check_question(model, where=where)
+        self._prove_reading()
         records = rows_of.read(self._connection, self.bucket, model, days, where)
         for record in records:
             del record["time"]
@@ -86,6 +96,7 @@ class InfluxStore:
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
         check_question(model, fields, by, where)
+        self._prove_reading()
         kinds = {column.name: column.kind for column in columns(model)}
         groups = rows_of.summarize(self._connection, self.bucket, model, days, fields, by, where)
         return [
@@ -126,7 +137,7 @@ class InfluxStore:
         """
         self._refuse_read_only()
         with self._replacing:
-            self._prove_one_organisation()
+            self._prove_writing()
             for finding in batch.findings:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
@@ -174,30 +185,31 @@ class InfluxStore:
         return stored
 
     def _stored(self, model: type[DailyAggregate], day: dt.date) -> dict[Key, Record]:
-        records = rows_of.read(self._connection, self.bucket, model, DateRange(day, day))
-        midnight, strays, found = midnight_seconds(day), False, {}
-        for record in records:
-            if record["date"] != day.isoformat():
-                continue
-            if record.pop("time") != midnight:
-                strays = True
-                continue
-            found[tuple(record[tag] for tag in model.tags())] = _comparable(model, record)
+        """What the day holds of a model, by key, once points beside its midnight are taken away."""
+        rows, strays = rows_of.find(self._connection, self.bucket, model, DateRange(day, day))
         if strays:
             rows_of.delete_strays(self._connection, self.bucket, model, day)
-        return found
+        for record in rows:
+            del record["time"]
+        return {tuple(record[tag] for tag in model.tags()): _comparable(model, record) for record in rows}
 
     def _delete(self, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
         rows_of.delete(self._connection, self.bucket, model, day, keys)
 
-    def _prove_one_organisation(self) -> None:
-        """See, once, that what is written can be read back.
+    def _prove_reading(self) -> None:
+        """See, once, that what is read is of the organisation that is named."""
+        if not self._proven:
+            prove_organisation(self._connection, self.bucket, DetectorRunDaily.measurement)
+            self._proven = True
 
-        2.x writes to the organisation that is named but reads from the token's. A token of another organisation would
-        have its rows taken for stale ones.
+    def _prove_writing(self) -> None:
+        """See, once, that what is written can be read back, also where nothing is stored yet.
+
+        A token of another organisation would have that one's rows taken for stale ones.
         """
-        if self._proven or not self._connection.server.is_v2:
+        if self._proven_to_write or not self._connection.server.is_v2:
             return
+        self._prove_reading()
         today = dt.datetime.now(dt.UTC).date()
         probe = ProbeDaily(date=today, probe=uuid.uuid4().hex, seen=1)
         rows_of.write(self._connection, self.bucket, [line(probe)])
@@ -208,7 +220,7 @@ class InfluxStore:
                 hint="The token belongs to another organisation; set one of this organisation's, or correct org.",
             )
         self._delete(ProbeDaily, today, [probe.key()])
-        self._proven = True
+        self._proven = self._proven_to_write = True
 
     def _refuse_read_only(self) -> None:
         if self._read_only:
@@ -240,18 +252,19 @@ class InfluxStore:
                 f"bucket {self.bucket} keeps {_days(bucket.retention_seconds / SECONDS_A_DAY)}, "
                 f"the settings say {_days(self._retention_days)}"
             )
-        for deed, attempt in (("read", self._try_to_read), ("write", self._try_to_write)):
+        for deed, attempt in (("read", self._try_to_read), ("written to", self._try_to_write)):
             try:
                 attempt()
             except StoreUnavailable:
                 raise
             except StoreError as error:
-                found.append(f"the token may not {deed} bucket {self.bucket}: {error}")
+                found.append(f"bucket {self.bucket} cannot be {deed}: {error} {error.hint}".strip())
         return found
 
     def _try_to_read(self) -> None:
         today = dt.datetime.now(dt.UTC).date()
         rows_of.read(self._connection, self.bucket, DetectorRunDaily, DateRange(today, today))
+        prove_organisation(self._connection, self.bucket, DetectorRunDaily.measurement)
 
     def _try_to_write(self) -> None:
         self._connection.write(self.bucket, "")  # no point, but the server looks at the token first

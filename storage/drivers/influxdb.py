@@ -36,6 +36,7 @@ _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _UNAUTHORISED = (401, 403)
 _NOT_FOUND = 404
 _WRITTEN = 204
+_REFUSED_POINTS = ("partial write", "dropped=", "unable to parse")  # not the whole request
 _WORST_BODY = 64 * 1024  # of an error's text, more is not looked at
 _PIECE = 64 * 1024
 _GZIP_FROM = 1024
@@ -125,26 +126,31 @@ class Connection:
         """Give back connections. Safe to repeat."""
         self._pool.clear()
 
-    def write(self, bucket: str, body: str) -> str:
-        """Write lines, with times in seconds.
+    def write(self, bucket: str, body: str, precision: str = "s") -> str:
+        """Write lines.
+
+        Args:
+            bucket: Bucket or database.
+            body: The lines.
+            precision: The unit of their times: ``s``, ``ms``, ``us`` or ``ns``.
 
         Returns:
-            What the server says of points that it refused while it took the others; empty if it took all.
+            What the server says of points that it refused; empty if it took all.
 
         Raises:
             PatternAggregatesError: As ``errors`` says; nothing was written, or it is not known.
         """
         if self.server.is_v2:
-            path = f"/api/v2/write?{urlencode({'org': self.server.org, 'bucket': bucket, 'precision': 's'})}"
+            path = f"/api/v2/write?{urlencode({'org': self.server.org, 'bucket': bucket, 'precision': precision})}"
         else:
-            path = f"/write?{urlencode({**_database(bucket), 'precision': 's'})}"
+            path = f"/write?{urlencode({**_database(bucket), 'precision': precision.replace('us', 'u')})}"
         reply = self.request("POST", path, body.encode(), {"Content-Type": "text/plain; charset=utf-8"})
         if reply.status == _WRITTEN:
             return ""
         if reply.status < 300:  # noqa: PLR2004 - a yes, but not InfluxDB's: a portal or proxy, and the rows are nowhere
             raise self._errors.unavailable(f"{self._name}: what answers a write with {reply.status} is no InfluxDB")
-        if "partial write" in reply.words() or "dropped=" in reply.words():
-            return reply.words()
+        if any(sign in reply.words() for sign in _REFUSED_POINTS):
+            return self.server.without_secrets(reply.words())
         raise self.refusal(reply)
 
     def ask(self, question: Question, collect: Callable[[Iterator[Series]], T]) -> T:
@@ -216,9 +222,22 @@ class Connection:
         return kind(f"{self._name}: {words}", hint=_hint(reply.status))
 
     @property
+    def missing(self) -> type[PatternAggregatesError]:
+        """The class of errors which say that there is no such bucket."""
+        return self._errors.missing
+
+    def fault(self, words: str, hint: str = "") -> PatternAggregatesError:
+        """An error of ours about what this server is or has."""
+        return self._errors.other(f"{self._name}: {words}", hint=hint)
+
+    @property
     def attempts(self) -> int:
-        """How often the newest call of this thread was tried."""
+        """How often this thread's newest request since ``forget_attempts`` was tried."""
         return getattr(self._here, "attempts", 0)
+
+    def forget_attempts(self) -> None:
+        """Count this thread's attempts anew."""
+        self._here.attempts = 0
 
     def _tried(self, attempt: Callable[[], T], tries: int) -> T:
         for number in range(1, tries + 1):

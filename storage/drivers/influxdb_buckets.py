@@ -11,11 +11,12 @@ from storage.drivers.line_protocol import SECONDS_A_DAY
 from storage.errors import PatternAggregatesError
 
 SHARD_DAYS: Final = 7  # fewer shards than the default makes: half the time for a range, two thirds for a write
+SHORT_SHARD_DAYS: Final = 1  # where less than a week is kept: a shard group must not be longer than that
 
 _CREATED = 201
 _OK = 200
 _NOT_FOUND = 404
-_POLICY = "autogen"
+_POLICY = "autogen"  # what 1.x calls the policy of a database made without any
 
 
 class Bucket(NamedTuple):
@@ -25,11 +26,13 @@ class Bucket(NamedTuple):
         id: Its id; empty on 1.x.
         retention_seconds: How long it keeps points; 0 for ever.
         shard_seconds: The length of a shard group; 0 if not told.
+        policy: The retention policy on 1.x; empty on 2.x, and where a database has none by default.
     """
 
     id: str
     retention_seconds: int
     shard_seconds: int
+    policy: str = ""
 
     def keeps(self, days: int) -> bool:
         """Whether it keeps points for so many days (0 for ever)."""
@@ -56,13 +59,18 @@ def look_up(connection: Connection, name: str) -> Bucket | None:
 
 
 def create(connection: Connection, name: str, days: int) -> None:
-    """Make a bucket that keeps points for so many days (0 for ever), in shard groups of a week.
+    """Make a bucket that keeps points for so many days (0 for ever), in shard groups of a week at most.
 
     Raises:
         PatternAggregatesError: As the connection's errors say; where the token does not suffice it says what it lacks.
     """
     if not connection.server.is_v2:
-        _execute(connection, f"CREATE DATABASE {quoted(name)} WITH {_clauses(days)} NAME {quoted(_POLICY)}")
+        database, _, policy = name.partition("/")
+        if policy:
+            _execute(connection, f"CREATE DATABASE {quoted(database)}")
+            _execute(connection, f"CREATE RETENTION POLICY {quoted(policy)} ON {quoted(database)} {_clauses(days)}")
+        else:
+            _execute(connection, f"CREATE DATABASE {quoted(database)} WITH {_clauses(days)} NAME {quoted(_POLICY)}")
         return
     org = connection.server.org
     reply = connection.request("GET", "/api/v2/orgs?" + urlencode({"org": org}))
@@ -82,7 +90,11 @@ def mend(connection: Connection, name: str, bucket: Bucket, days: int) -> None:
         PatternAggregatesError: As in ``create``.
     """
     if not connection.server.is_v2:
-        _execute(connection, f"ALTER RETENTION POLICY {quoted(_POLICY)} ON {quoted(name)} {_clauses(days)}")
+        database, policy = quoted(name.partition("/")[0]), quoted(bucket.policy or _POLICY)
+        if bucket.policy:
+            _execute(connection, f"ALTER RETENTION POLICY {policy} ON {database} {_clauses(days)}")
+        else:
+            _execute(connection, f"CREATE RETENTION POLICY {policy} ON {database} {_clauses(days)} DEFAULT")
         return
     reply = connection.send_json(
         "PATCH", f"/api/v2/buckets/{quote(bucket.id, safe='')}", {"retentionRules": [_rule(days)]}
@@ -95,12 +107,16 @@ def _rule(days: int) -> dict[str, str | int]:
     return {
         "type": "expire",
         "everySeconds": days * SECONDS_A_DAY,
-        "shardGroupDurationSeconds": SHARD_DAYS * SECONDS_A_DAY,
+        "shardGroupDurationSeconds": _shard_days(days) * SECONDS_A_DAY,
     }
 
 
 def _clauses(days: int) -> str:
-    return f"DURATION {f'{days}d' if days else 'INF'} SHARD DURATION {SHARD_DAYS}d"
+    return f"DURATION {f'{days}d' if days else 'INF'} REPLICATION 1 SHARD DURATION {_shard_days(days)}d"
+
+
+def _shard_days(kept_days: int) -> int:
+    return SHORT_SHARD_DAYS if 0 < kept_days < SHARD_DAYS else SHARD_DAYS
 
 
 def _execute(connection: Connection, text: str) -> list[dict[str, object]]:
@@ -111,13 +127,14 @@ def _execute(connection: Connection, text: str) -> list[dict[str, object]]:
 
 
 def _look_up_database(connection: Connection, name: str) -> Bucket | None:
-    if name not in {row["name"] for row in _execute(connection, "SHOW DATABASES")}:
+    database, _, wanted = name.partition("/")
+    if database not in {row["name"] for row in _execute(connection, "SHOW DATABASES")}:
         return None
-    policies = _execute(connection, f"SHOW RETENTION POLICIES ON {quoted(name)}")
-    default = next((policy for policy in policies if policy["default"]), None)
-    if default is None:
-        return Bucket("", 0, 0)
-    return Bucket("", _seconds(str(default["duration"])), _seconds(str(default["shardGroupDuration"])))
+    for policy in _execute(connection, f"SHOW RETENTION POLICIES ON {quoted(database)}"):
+        if policy["name"] == wanted if wanted else policy["default"]:
+            duration, shard = str(policy["duration"]), str(policy["shardGroupDuration"])
+            return Bucket("", _seconds(duration), _seconds(shard), str(policy["name"]))
+    return None if wanted else Bucket("", 0, 0)
 
 
 def _seconds(duration: str) -> int:

@@ -1,17 +1,17 @@
 """Rows of aggregates in a bucket: one measurement per model, one point per row, ``date`` and the model's tags as tags.
 
-What the store and the client share. Points are sought within whole days, not at midnight alone, so rows that another
-writer put at noon are found too.
+What the store and the client share. A row belongs to the day that its ``date`` tag says. Ours lie at that date's 00:00
+UTC; other writers take noon, or midnight in their own zone, so points are sought from a day before to a day after.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple, TypeVar
 
 from storage.columns import columns
-from storage.dates import DateRange
+from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import Connection
 from storage.drivers.influxql import Question, Series, quoted
 from storage.drivers.line_protocol import FIRST_DAY, LAST_DAY, SECONDS_A_DAY, always_there, chunks, midnight_seconds
@@ -21,6 +21,10 @@ from storage.store import EVERYTHING, Function, Where, wanted
 CHUNK_LINES: Final = 5_000
 DELETED_AT_ONCE: Final = 500  # keys in one DELETE
 
+_FEW_DAYS: Final = 7  # up to so many the server sorts out other dates; of more that takes it longer than it saves
+
+A = TypeVar("A", bound=DailyAggregate)
+
 _REACH = DateRange(FIRST_DAY, LAST_DAY)
 
 Key = tuple[str, ...]
@@ -28,16 +32,24 @@ Record = dict[str, Any]
 Group = tuple[dict[str, str], list[int | float | None], int]
 
 
-def write(connection: Connection, bucket: str, lines: Iterable[str]) -> list[str]:
+class Found(NamedTuple):
+    """The points of some days: the rows at their date's 00:00 UTC, and those that lie beside it."""
+
+    rows: list[Record]
+    strays: list[Record]
+
+
+def write(connection: Connection, bucket: str, lines: Iterable[str], precision: str = "s") -> list[str]:
     """Write lines, some thousands at a time.
 
     Returns:
-        What the server says of points that it refused while it took the others.
+        What the server says of points that it refused.
 
     Raises:
         PatternAggregatesError: As the connection's errors say.
     """
-    return [refused for chunk in chunks(lines, CHUNK_LINES) if (refused := connection.write(bucket, "\n".join(chunk)))]
+    bodies = ("\n".join(chunk) for chunk in chunks(lines, CHUNK_LINES))
+    return [refused for body in bodies if (refused := connection.write(bucket, body, precision))]
 
 
 def read(
@@ -45,18 +57,39 @@ def read(
 ) -> list[Record]:
     """The rows of a model as plain records by column name, unordered; absent values are None.
 
-    Each record also has its point's ``time``, in seconds since 1970. Points of others that lie among the days but say
-    another date, or none, are no rows of these days.
+    Each record also has its point's ``time``, in seconds since 1970. Of points with the same date and tags the one at
+    00:00 UTC counts, else the newest. Points without a date are no rows.
     """
+    rows, strays = find(connection, bucket, model, days, where)
+    if strays:
+        taken = {_identity(model, record) for record in rows}
+        for record in sorted(strays, key=lambda record: -record["time"]):
+            if (identity := _identity(model, record)) not in taken:
+                taken.add(identity)
+                rows.append(record)
+    return rows
+
+
+def find(
+    connection: Connection, bucket: str, model: type[DailyAggregate], days: DateRange, where: Where = EVERYTHING
+) -> Found:
+    """As ``read``, with the points that lie beside their date's 00:00 UTC told apart."""
     always = always_there(model)
     names = [column.name for column in columns(model)]
     selected = ", ".join(map(quoted, names if always in names else [*names, always]))
-    question = _question(bucket, model, selected, days, where)
-    if question is None:
-        return []
-    first, last = days.first.isoformat(), days.last.isoformat()
+    within = days & _REACH
+    question = _question(bucket, model, selected, within, where)
+    if question is None or within is None:
+        return Found([], [])
+    if len(within) <= _FEW_DAYS:
+        question.text += f" AND {_of_dates(question, within)}"
     records = connection.ask(question, lambda found: list(_records(found, always, names)))
-    return [record for record in records if first <= (record["date"] or "") <= last]
+    midnights = {day.isoformat(): midnight_seconds(day) for day in within}
+    found = Found([], [])
+    for record in records:
+        if (midnight := midnights.get(record["date"])) is not None:
+            (found.rows if record["time"] == midnight else found.strays).append(record)
+    return found
 
 
 def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, after where to ask
@@ -68,16 +101,53 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
     by: Sequence[str],
     where: Where = EVERYTHING,
 ) -> list[Group]:
-    """Functions over fields, computed by the server: for each group its tags, its values and how many rows it has."""
+    """Functions over fields, computed by the server: for each group its tags, its values and how many rows it has.
+
+    Two points with the same date and tags, of which one lies beside its date's 00:00 UTC, count twice here.
+    """
     calls = [f"{function.upper()}({quoted(field)})" for field, function in fields.items()]
     calls.append(f"COUNT({quoted(always_there(model))})")
     selected = ", ".join(f"{call} AS {quoted(f'a{place}')}" for place, call in enumerate(calls))
-    question = _question(bucket, model, selected, days, where)
-    if question is None:
+    within = days & _REACH
+    question = _question(bucket, model, selected, within, where)
+    if question is None or within is None:
         return []
+    question.text += f" AND {_of_dates(question, within)}"
     if by:
         question.text += " GROUP BY " + ", ".join(map(quoted, by))
     return connection.ask(question, lambda found: [group for group in _groups(found) if group[2]])
+
+
+def rows_with_less(connection: Connection, bucket: str, rows: Sequence[A]) -> list[A]:
+    """Those of some rows of one model whose points hold a value where the row says None, in so many words.
+
+    A value that a row no longer has stays in its point until the point is taken away.
+    """
+    model = type(rows[0])
+    names = [column.name for column in columns(model) if column.optional]
+    lacking = {(str(row.date), *row.key()): row for row in rows if any(_says_none(row, name) for name in names)}
+    if not lacking:
+        return []
+    dates = {row.date for row in lacking.values()}
+    where: dict[str, str | set[str]] = {"date": {str(date) for date in dates}}
+    if len(rows) == 1:
+        where |= zip(model.tags(), rows[0].key(), strict=True)
+    selected = ", ".join(map(quoted, ["date", *model.tags(), *names]))
+    question = _question(bucket, model, selected, DateRange(min(dates), max(dates)) & _REACH, where)
+    if question is None:
+        return []
+    identifying = 1 + len(model.tags())
+
+    def held(parts: Iterable[Series]) -> list[A]:
+        found = []
+        for _, *told in (values for part in parts for values in part.values):
+            row = lacking.get(tuple(told[:identifying]))
+            pairs = zip(names, told[identifying:], strict=True)
+            if row is not None and any(value is not None and _says_none(row, name) for name, value in pairs):
+                found.append(row)
+        return found
+
+    return connection.ask(question, held)
 
 
 def delete(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
@@ -89,35 +159,51 @@ def delete(connection: Connection, bucket: str, model: type[DailyAggregate], day
 
 
 def delete_strays(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date) -> None:
-    """Take away the points of one day that lie at another time than its midnight, where no row of ours is."""
-    question = _deletion(bucket, model, day, after=1)
-    connection.ask(question, list)
+    """Take away the points of one date that lie beside its 00:00 UTC, where no row of ours is."""
+    midnight = midnight_seconds(day)
+    for condition in (f"time < {midnight}s", f"time > {midnight}s"):
+        question = _deletion(bucket, model, day)
+        question.text += f" AND {condition}"
+        connection.ask(question, list)
 
 
 def _question(
-    bucket: str, model: type[DailyAggregate], selected: str, days: DateRange, where: Where
+    bucket: str, model: type[DailyAggregate], selected: str, days: DateRange | None, where: Where
 ) -> Question | None:
     """What is selected of the rows that match; None where nothing can match."""
-    within = days & _REACH
     admitted = {tag: [value for value in wanted(values) if not tag_fault(value)] for tag, values in where.items()}
-    if within is None or not all(admitted.values()):
+    if days is None or not all(admitted.values()):
         return None
-    question = _on(bucket, model, f"SELECT {selected}", within)
+    question = _on(bucket, model, f"SELECT {selected}", days)
     for tag, values in admitted.items():
         question.text += f" AND {question.among(tag, values)}"
     return question
 
 
-def _deletion(bucket: str, model: type[DailyAggregate], day: dt.date, after: int = 0) -> Question:
-    question = _on(bucket, model, "DELETE", DateRange(day, day), after)
+def _of_dates(question: Question, days: DateRange) -> str:
+    return question.among("date", [day.isoformat() for day in days])
+
+
+def _deletion(bucket: str, model: type[DailyAggregate], day: dt.date) -> Question:
+    days = DateRange(day, day)
+    question = _on(bucket, model, "DELETE", days)
     question.streamed = False
-    question.text += f' AND "date" = {question.bind(day.isoformat())}'
+    question.text += f" AND {_of_dates(question, days)}"
     return question
 
 
-def _on(bucket: str, model: type[DailyAggregate], deed: str, days: DateRange, after: int = 0) -> Question:
-    begin, end = midnight_seconds(days.first) + after, midnight_seconds(days.last) + SECONDS_A_DAY
+def _on(bucket: str, model: type[DailyAggregate], deed: str, days: DateRange) -> Question:
+    begin = midnight_seconds(max(days.first - ONE_DAY, FIRST_DAY))
+    end = midnight_seconds(min(days.last + ONE_DAY, LAST_DAY)) + SECONDS_A_DAY
     return Question(bucket, f"{deed} FROM {quoted(model.measurement)} WHERE time >= {begin}s AND time < {end}s")
+
+
+def _says_none(row: DailyAggregate, name: str) -> bool:
+    return name in row.model_fields_set and getattr(row, name) is None
+
+
+def _identity(model: type[DailyAggregate], record: Record) -> Key:
+    return tuple(record[name] for name in ("date", *model.tags()))
 
 
 def _records(found: Iterable[Series], always: str, names: Sequence[str]) -> Iterator[Record]:

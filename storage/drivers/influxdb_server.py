@@ -6,6 +6,7 @@ import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 import urllib3
 from pydantic import SecretStr
@@ -56,6 +57,8 @@ class Server:
             raise SettingsError(
                 f"{self.setting} holds a name or password", hint=f"Write {section}.token = 'name:password' instead."
             )
+        if self.proxy:
+            self._proxy()
         token = self.token.get_secret_value()
         if not token.isascii() or not (token.isprintable() or not token):
             raise SettingsError(f"{section}.token holds characters that no token has")
@@ -85,6 +88,16 @@ class Server:
             found["Accept-Encoding"] = "gzip"
         return found
 
+    def _proxy(self) -> urllib3.util.Url:
+        setting = f"{self.setting.rpartition('.')[0]}.proxy"
+        try:
+            parsed = urllib3.util.parse_url(self.proxy)
+        except trouble.LocationParseError as error:
+            raise SettingsError(f"{setting}: this is no address", hint="Write http://host:3128") from error
+        if parsed.scheme not in ("http", "https") or not parsed.host:
+            raise SettingsError(f"{setting}: this is no address of a proxy", hint="Write http://host:3128")
+        return parsed
+
     def pool(self) -> urllib3.PoolManager:
         """Connections to it, kept and shared by threads.
 
@@ -103,5 +116,9 @@ class Server:
                 context.verify_mode = ssl.CERT_NONE
                 urllib3.disable_warnings(trouble.InsecureRequestWarning)  # the settings say so; once was enough
         if self.proxy:
-            return urllib3.ProxyManager(self.proxy, maxsize=POOLED, ssl_context=context)
+            proxy = self._proxy()
+            proven = urllib3.make_headers(proxy_basic_auth=unquote(proxy.auth)) if proxy.auth else None
+            return urllib3.ProxyManager(
+                proxy._replace(auth=None).url, maxsize=POOLED, ssl_context=context, proxy_headers=proven
+            )
         return urllib3.PoolManager(maxsize=POOLED, ssl_context=context)

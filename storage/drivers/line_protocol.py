@@ -29,6 +29,15 @@ _TEXT_SPECIALS = re.compile(r'(["\\])')
 _HEAD = re.compile(r".+?(?<!\\)(?= )", re.DOTALL)  # up to the first blank that is not escaped
 _DATE_TAG = re.compile(r"(?<!\\),date=(\d{4}-\d{2}-\d{2})(?=,|$)")
 _STAMP = re.compile(r" (-?\d+)$")
+_LINE = re.compile(
+    r"""
+    [ \t\r]*
+    (?: \#[^\n]*                                                # a comment
+      | (?:[^ \n\\]|\\.)+[ ](?:"(?:[^"\\]|\\.)*"|[^"\n])*    # measurement and tags; fields and time
+      | [^\n]+ )                                               # something else, which the server shall refuse
+    """,
+    re.DOTALL | re.VERBOSE,
+)
 
 T = TypeVar("T")
 
@@ -98,6 +107,14 @@ def line(row: DailyAggregate) -> str:
     if layout.always == PRESENCE:
         fields.append(f"{PRESENCE}=1i")
     return f"{row.measurement},{tags} {','.join(fields)} {midnight_seconds(row.date)}"
+
+
+def split(text: str) -> Iterator[str]:
+    """The lines of somebody else's text, without comments; a line break within a quoted field ends none."""
+    for found in _LINE.finditer(text):
+        line_ = found[0].strip()
+        if line_ and not line_.startswith("#"):
+            yield line_
 
 
 def dated(text: str) -> str:

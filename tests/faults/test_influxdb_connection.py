@@ -8,6 +8,7 @@ import logging
 import ssl
 import subprocess
 import time
+from base64 import b64encode
 from email.utils import format_datetime
 from pathlib import Path
 
@@ -290,6 +291,21 @@ def test_requests_go_through_a_proxy_where_one_is_named() -> None:
         found = rows(connection("http://influx.example:8086", proxy=proxy.url))
         assert found == [[1, 2], [3, 4]]
         assert proxy.requests[0].startswith(b"POST http://influx.example:8086/query ")
+
+
+def test_a_proxy_is_told_the_name_and_password_in_its_address() -> None:
+    with raw_server(Answer([reply(ROWS)])) as proxy:
+        address = proxy.url.replace("http://", "http://resident:p%40ss@")
+        assert rows(connection("http://influx.example:8086", proxy=address)) == [[1, 2], [3, 4]]
+        (asked,) = proxy.requests
+        assert f"proxy-authorization: basic {b64encode(b'resident:p@ss').decode().lower()}" in asked.decode().lower()
+
+
+@pytest.mark.parametrize("proxy", ["squid:3128", "http://", "ftp://user:secret@squid", "http://[squid"])
+def test_a_proxy_address_that_is_none_is_refused_without_its_secrets(proxy: str) -> None:
+    with pytest.raises(SettingsError, match=r"store\.proxy") as told:
+        connection("http://influx.example:8086", proxy=proxy)
+    assert "secret" not in str(told.value)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import logging
 import threading
 import time
@@ -60,8 +61,8 @@ def test_a_query_is_one_request_in_which_the_filter_is_a_bound_value(httpserver:
     ((request, _),) = httpserver.log
     assert request.form["db"] == "pattern_aggregates_daily"
     assert "light." not in request.form["q"]
-    assert request.form["params"] == '{"v0": "light.\\"x"}'
-    assert "time >= 1736899200s AND time < 1736985600s" in request.form["q"]
+    assert json.loads(request.form["params"]) == {"v0": 'light."x', "v1": "2025-01-15"}
+    assert "time >= 1736812800s AND time < 1737072000s" in request.form["q"]
 
 
 @pytest.mark.parametrize(
@@ -185,6 +186,36 @@ def test_wrong_arguments_do_not_make_a_dead_server_look_alive() -> None:
         client.write_time_based_daily(**LIGHT)
         assert "tried 1 times" in str(client.last_error)
         assert time.monotonic() - began < 3
+
+
+def test_calls_that_ask_nothing_do_not_make_a_dead_server_look_alive() -> None:
+    with client_of(f"http://127.0.0.1:{free_port()}", timeout_seconds=0.2) as client:
+        for _ in range(2):
+            assert client.write_time_based_daily(**LIGHT) is False
+        assert client.write_batch([]) is True
+        assert client.write_batch([time_based(day=dt.date(1500, 1, 1))]) is False
+        assert "InfluxDB keeps days from" in str(client.last_error)
+        assert client.write_time_based_daily(**LIGHT) is False
+        assert "tried 3 times" in str(client.last_error)
+        assert client.write_time_based_daily(**LIGHT) is False
+        assert "tried 1 times" in str(client.last_error)
+
+
+def test_an_error_of_our_own_is_told_with_no_attempts(caplog: pytest.LogCaptureFixture) -> None:
+    with client_of(f"http://127.0.0.1:{free_port()}", timeout_seconds=0.2) as client:
+        assert client.write_time_based_daily(**LIGHT) is False
+        assert client.write_batch([time_based(day=dt.date(1500, 1, 1))]) is False
+    assert "failed after 0 attempts" in caplog.messages[-1]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_server_without_users_needs_no_token_and_no_organisation(httpserver: HTTPServer, nothing: str | None) -> None:
+    httpserver.expect_request("/write").respond_with_data(status=204)
+    with PatternAggregateClient(httpserver.url_for(""), nothing, nothing) as client:
+        assert client.write_time_based_daily(**LIGHT) is True
+        assert client.org == ""
+    ((request, _),) = httpserver.log
+    assert "Authorization" not in request.headers
 
 
 def test_a_closed_client_can_be_closed_again(httpserver: HTTPServer) -> None:

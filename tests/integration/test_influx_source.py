@@ -14,7 +14,7 @@ from jobs.events import DayLog
 from jobs.sources.influxdb import LAYOUTS, InfluxSource, Layout
 from jobs.window import HOUR, MINUTE, SECOND, DayWindow
 from storage.dates import ONE_DAY, DateRange
-from storage.errors import SourceForeign, SourceUnavailable
+from storage.errors import SourceError, SourceForeign, SourceUnavailable
 from tests.support.influxdb import LiveServer, free_port
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -203,6 +203,15 @@ def test_hostile_names_and_states_are_read_as_they_are(influxdb: LiveServer) -> 
     log = read(influxdb, [(text, START + HOUR)])
     assert [one.entity_id for one in log.entities] == ['light.a,b=c "d"']
     assert log.states == ('two\nlines "and" \\',)
+
+
+def test_raw_events_of_another_organisation_are_not_taken_for_this_homes(influxdb: LiveServer) -> None:
+    bucket = fill(influxdb, alive(START, WINDOW.end))
+    stranger = source_of(influxdb.other_organisation(bucket), bucket)
+    for deed in (lambda: stranger.read(WINDOW), stranger.span):
+        with pytest.raises(SourceError, match="belongs to another organisation"):
+            deed()
+    stranger.close()
 
 
 def test_points_without_an_entity_are_counted_and_told(influxdb: LiveServer) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
+import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
@@ -15,6 +17,8 @@ from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import Connection
 from storage.drivers.influxdb_rows import CHUNK_LINES
+from storage.drivers.influxql import Question
+from storage.drivers.line_protocol import line
 from storage.errors import StoreError, StoreMissing, StoreUnavailable
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
 from tests.support.influxdb import Influxd, LiveServer, find_binary
@@ -190,7 +194,7 @@ def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_m
     day = time_based_batch(*(time_based(f"light.l{place:05}") for place in range(2 * CHUNK_LINES)))
 
     class KilledAfterOneChunk(Connection):
-        def write(self, bucket: str, body: str) -> str:
+        def write(self, bucket: str, body: str, precision: str = "s") -> str:
             refused = super().write(bucket, body)
             if TimeBasedDaily.measurement in body:
                 process.stop(signal.SIGKILL)
@@ -214,16 +218,142 @@ def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_m
         process.stop()
 
 
-def test_a_token_of_another_organisation_prunes_nothing(influxdb: LiveServer) -> None:
+def test_a_token_of_another_organisation_reads_and_prunes_nothing(influxdb: LiveServer) -> None:
     """2.x writes to the organisation that is named, but reads and deletes in the token's."""
-    if not influxdb.org:
-        pytest.skip("not here: organisations, which 1.x does not have")
     bucket = influxdb.new_bucket()
-    home = InfluxStore(influxdb.server(), bucket)
+    other = influxdb.other_organisation(bucket)
+    home = InfluxStore(influxdb.server(), bucket, retention_days=0)
     home.replace_day(time_based_batch(time_based()))
-    other = InfluxStore(replace(influxdb.server(), org="nowhere"), bucket)
-    with pytest.raises(StoreError):
-        other.replace_day(time_based_batch())
+    deeds: tuple[Callable[[InfluxStore], object], ...] = (
+        lambda store: store.read(TimeBasedDaily, TODAY),
+        lambda store: store.summarize(TimeBasedDaily, TODAY, {"occurrences": "sum"}),
+        lambda store: store.replace_day(time_based_batch()),
+    )
+    for deed in deeds:
+        stranger = InfluxStore(other.server(), bucket)
+        with pytest.raises(StoreError, match="belongs to another organisation"):
+            deed(stranger)
+        assert any("belongs to another organisation" in problem for problem in stranger.check())
+        stranger.close()
     assert home.read(TimeBasedDaily, TODAY) == [time_based()]
+    assert home.check() == []
     home.close()
-    other.close()
+
+
+def test_an_empty_store_is_not_written_with_a_token_of_another_organisation(influxdb: LiveServer) -> None:
+    bucket = influxdb.new_bucket()
+    stranger = InfluxStore(influxdb.other_organisation(bucket).server(), bucket)
+    assert stranger.read(TimeBasedDaily, TODAY) == []
+    with pytest.raises(StoreError, match="not read back"):
+        stranger.replace_day(time_based_batch(time_based()))
+    stranger.close()
+
+
+def test_a_bucket_that_only_the_named_organisation_has_is_not_told_as_missing(influxdb: LiveServer) -> None:
+    bucket = f"test_{uuid.uuid4().hex[:12]}"
+    stranger = InfluxStore(influxdb.other_organisation(bucket).server(), bucket)
+    with pytest.raises(StoreError, match="belongs to another organisation"):
+        stranger.read(TimeBasedDaily, TODAY)
+    stranger.close()
+
+
+def test_a_token_for_reading_one_bucket_is_enough_to_read(influxdb_2: LiveServer) -> None:
+    bucket = "with $x ${y} \\ {} küche"
+    writer = InfluxStore(influxdb_2.server(), bucket, retention_days=0)
+    writer.prepare()
+    writer.replace_day(time_based_batch(time_based()))
+    reader = InfluxStore(replace(influxdb_2, token=influxdb_2.token_for("read", bucket)).server(), bucket)
+    assert reader.read(TimeBasedDaily, TODAY) == [time_based()]
+    with pytest.raises(StoreError):
+        reader.replace_day(time_based_batch())
+    reader.close()
+    writer.close()
+
+
+def test_a_row_belongs_to_its_date_though_another_writer_put_it_beside_midnight(influxdb: LiveServer) -> None:
+    """The story's client writes a local midnight, which may lie on the day before or after in UTC."""
+    with influxdb.new_store() as store:
+        for zone in (dt.timezone(dt.timedelta(hours=14)), dt.timezone(dt.timedelta(hours=-12))):
+            at = dt.datetime.combine(DAY, dt.time(), zone).astimezone(dt.UTC)
+            put(influxdb, store.bucket, time_based(zone.tzname(None)), at)
+        undated = line(time_based("light.undated")).replace(f",date={DAY}", "")
+        assert influxdb.connection().write(store.bucket, undated) == ""
+        for days, rows in (
+            (TODAY, 2),
+            (DateRange(DAY - ONE_DAY, DAY - ONE_DAY), 0),
+            (DateRange(DAY, DAY + ONE_DAY), 2),
+        ):
+            assert [row.date for row in store.read(TimeBasedDaily, days)] == [DAY] * rows
+            summaries = store.summarize(TimeBasedDaily, days, {"occurrences": "sum"})
+            assert sum(one.rows for one in summaries) == rows
+        store.replace_day(time_based_batch(time_based("light.a")))
+        assert store.read(TimeBasedDaily, TODAY) == [time_based("light.a")]
+        (summary,) = store.summarize(TimeBasedDaily, DateRange(DAY - ONE_DAY, DAY + ONE_DAY), {"occurrences": "sum"})
+        assert summary.rows == 1
+
+
+def test_of_two_points_of_one_row_the_one_at_midnight_counts(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        for hours, occurrences in ((-11, 1), (0, 2), (11, 3)):
+            at = dt.datetime.combine(DAY, dt.time(), dt.UTC) + dt.timedelta(hours=hours)
+            put(influxdb, store.bucket, time_based(occurrences=occurrences), at)
+        assert [row.occurrences for row in store.read(TimeBasedDaily, TODAY)] == [2]
+
+
+def put(server: LiveServer, bucket: str, row: TimeBasedDaily, at: dt.datetime) -> None:
+    """Write a row as its date's, but at another time."""
+    connection = server.connection()
+    assert connection.write(bucket, f"{line(row).rpartition(' ')[0]} {int(at.timestamp())}") == ""
+    connection.close()
+
+
+@pytest.mark.parametrize("days", [3, 7, 0])
+def test_a_short_retention_has_short_shards(influxdb: LiveServer, days: int) -> None:
+    store = InfluxStore(influxdb.server(), f"test_{uuid.uuid4().hex[:12]}", retention_days=days)
+    assert "made bucket" in store.prepare()[0]
+    assert store.prepare() == []
+    longer = InfluxStore(influxdb.server(), store.bucket, retention_days=90)
+    assert "now keeps 90 days" in longer.prepare(mend=True)[0]
+    assert "now keeps" in store.prepare(mend=True)[0]
+    assert store.prepare() == []
+    store.close()
+    longer.close()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_policy_of_a_database_is_mended_whatever_its_name(influxdb_1: LiveServer, named: bool) -> None:
+    database = f"test_{uuid.uuid4().hex[:12]}"
+    ask(influxdb_1, f'CREATE DATABASE "{database}" WITH DURATION 30d NAME "monthly"')
+    ask(influxdb_1, f'CREATE RETENTION POLICY "autogen" ON "{database}" DURATION INF REPLICATION 1')
+    store = InfluxStore(influxdb_1.server(), f"{database}/autogen" if named else database, retention_days=3650)
+    (told,) = store.prepare(mend=True)
+    assert told.endswith("now keeps 3650 days, not " + ("everything" if named else "30 days"))
+    assert store.prepare() == []
+    store.replace_day(time_based_batch(time_based()))
+    assert store.read(TimeBasedDaily, TODAY) == [time_based()]
+    kept = {policy: duration for policy, duration, *_ in ask(influxdb_1, f'SHOW RETENTION POLICIES ON "{database}"')}
+    assert kept == {"monthly": "720h0m0s" if named else "87600h0m0s", "autogen": "87600h0m0s" if named else "0s"}
+    store.close()
+
+
+def test_a_database_without_a_policy_is_given_one(influxdb_1: LiveServer) -> None:
+    database = influxdb_1.new_bucket()
+    ask(influxdb_1, f'DROP RETENTION POLICY "autogen" ON "{database}"')
+    store = InfluxStore(influxdb_1.server(), database, retention_days=3650)
+    assert "now keeps 3650 days" in store.prepare(mend=True)[0]
+    named = InfluxStore(influxdb_1.server(), f"{database}/aggregates", retention_days=3000)
+    assert named.prepare() == [f"made bucket {database}/aggregates, which keeps 3000 days"]
+    named.replace_day(time_based_batch(time_based()))
+    assert store.read(TimeBasedDaily, TODAY) == []
+    assert named.read(TimeBasedDaily, TODAY) == [time_based()]
+    store.close()
+    named.close()
+
+
+def ask(server: LiveServer, text: str) -> list[list[Any]]:
+    connection = server.connection()
+    found = connection.ask(
+        Question("", text, streamed=False), lambda parts: [row for part in parts for row in part.values]
+    )
+    connection.close()
+    return found

@@ -13,6 +13,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from influxdb_client.client.write.point import Point
 
+from storage.drivers.influxdb_rows import CHUNK_LINES
+from storage.drivers.influxql import Question
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
 from tests.support.influxdb import Influxd, LiveServer, find_binary
@@ -137,6 +139,58 @@ def test_a_batch_takes_points_models_and_lines(client: PatternAggregateClient) -
     assert client.write_batch([])
 
 
+def test_times_of_points_without_a_date_are_kept_in_their_own_unit(
+    influxdb: LiveServer, client: PatternAggregateClient
+) -> None:
+    at = 1_772_452_800_123
+    units = {"s": at // 1000, "ms": at, "us": at * 1000 + 456, "ns": at * 10**6 + 456_789}
+    points = [
+        Point("others").tag("unit", unit).field("value", 1.5).time(time, unit)  # type: ignore[no-untyped-call]
+        for unit, time in units.items()
+    ]
+    assert client.write_batch(points), client.last_error
+    question = Question(client.bucket, 'SELECT "unit", "value" FROM "others"', precision="ns")
+    connection = influxdb.connection()
+    found = connection.ask(question, lambda parts: {row[1]: row[0] for part in parts for row in part.values})
+    connection.close()
+    digits = {"s": 9, "ms": 6, "us": 3, "ns": 0}
+    assert found == {unit: time * 10 ** digits[unit] for unit, time in units.items()}
+
+
+def test_a_text_of_lines_may_end_them_as_windows_does_and_break_within_a_field(client: PatternAggregateClient) -> None:
+    head = f"sequence_daily,date={DAY},sequence_id="
+    fields = 'sequence="[]",frequency=1i,avg_duration_seconds=1.0,confidence=1.0'
+    text = f'# a comment\r\n{head}a\\ "b {fields} \r\n\r\n  {head}c note="two\nlines, # no comment",{fields} 1\n'
+    assert client.write_batch(text), client.last_error
+    rows = client.query_sequence_daily(start_date=DAY, end_date=DAY)
+    assert [row["sequence_id"] for row in rows] == ['a "b', "c"]
+
+
+def test_a_line_that_cannot_be_read_keeps_no_later_request_from_being_sent(client: PatternAggregateClient) -> None:
+    good = [time_based(f"light.l{place:05}") for place in range(2 * CHUNK_LINES)]
+    assert client.write_batch(["no line at all", *good]) is False
+    assert "unable to parse" in str(client.last_error)
+    assert len(client.query_time_based_daily(start_date=DAY, end_date=DAY)) >= CHUNK_LINES + 1
+
+
+def test_a_value_given_as_none_is_gone(client: PatternAggregateClient) -> None:
+    values: dict[str, Any] = {"avg_duration_seconds": 1.0, "min_duration_seconds": 1.0, "max_duration_seconds": 1.0}
+    for score, entity_id in ((0.5, "light.a"), (0.25, "light.b"), (None, "light.a")):
+        assert client.write_duration_daily(DAY, entity_id, **values, duration_variance=0.0, efficiency_score=score)
+    rows = client.query_duration_daily(start_date=DAY, end_date=DAY)
+    assert [(row["entity_id"], row["efficiency_score"]) for row in rows] == [("light.a", None), ("light.b", 0.25)]
+    assert client.write_batch([duration("light.a", efficiency_score=0.75), duration("light.b", efficiency_score=None)])
+    rows = client.query_duration_daily(start_date=DAY, end_date=DAY)
+    assert [row["efficiency_score"] for row in rows] == [0.75, None]
+
+
+def test_a_row_of_the_storys_shape_keeps_what_its_call_cannot_name(client: PatternAggregateClient) -> None:
+    assert client.write_batch([time_based("light.living_room", bouts=5)])
+    assert write_light(client)
+    (row,) = client.query_time_based_daily(start_date=AT, end_date=AT, entity_id="light.living_room")
+    assert (row["bouts"], row["occurrences"]) == (5, 10)
+
+
 def test_a_row_written_again_is_still_one_row(client: PatternAggregateClient) -> None:
     for occurrences in (10, 11):
         assert write_light(client, occurrences=occurrences)
@@ -149,8 +203,8 @@ def test_helpers_compute_in_the_server_by_groups(client: PatternAggregateClient)
     assert client.sum(measurement, "occurrences", DAY, DAY) == [{"value": 15, "rows": 2}]
     assert client.mean(measurement, "confidence", DAY, DAY, entity_id="light.b") == [{"value": 0.5, "rows": 1}]
     assert client.count(measurement, "bouts", DAY, DAY, by=["entity_id", "date"]) == [
-        {"entity_id": "light.a", "date": DAY, "value": 0, "rows": 1},
-        {"entity_id": "light.b", "date": DAY, "value": 1, "rows": 1},
+        {"entity_id": "light.a", "date": str(DAY), "value": 0, "rows": 1},
+        {"entity_id": "light.b", "date": str(DAY), "value": 1, "rows": 1},
     ]
     assert client.sum("time_based_dayly", "occurrences", DAY) == []
     assert isinstance(client.last_error, UsageError)
@@ -178,6 +232,17 @@ def test_the_bucket_is_made_when_it_is_not_there(influxdb: LiveServer) -> None:
         assert write_light(client, date=dt.datetime.now(dt.UTC))
         assert not write_light(client, date=dt.date(2020, 1, 1))  # 90 days are kept
         assert "retention" in str(client.last_error)
+
+
+def test_a_token_of_another_organisation_is_told_by_ensure_bucket(influxdb: LiveServer) -> None:
+    bucket = influxdb.new_bucket()
+    other = influxdb.other_organisation(bucket)
+    with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, bucket, retention_days=0) as client:
+        assert client.ensure_bucket()
+        assert client.write_batch([time_based()])
+    with PatternAggregateClient(influxdb.url, influxdb.token, other.org, bucket, retention_days=0) as client:
+        assert client.ensure_bucket() is False
+        assert "belongs to another organisation" in str(client.last_error)
 
 
 def test_eight_writers_and_eight_readers_lose_and_double_nothing(client: PatternAggregateClient) -> None:

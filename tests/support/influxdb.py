@@ -17,9 +17,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlencode
 
 import pytest
 import urllib3
@@ -68,6 +69,29 @@ class LiveServer:
         influxdb_buckets.create(connection, name, retention_days)
         connection.close()
         return name
+
+    def other_organisation(self, bucket: str) -> LiveServer:
+        """Another organisation with a bucket of that name, asked with the token of this one: 2.x only."""
+        if not self.org:
+            pytest.skip("not here: organisations, which 1.x does not have")
+        other = replace(self, org=f"org_{uuid.uuid4().hex[:12]}")
+        connection = other.connection()
+        made = connection.send_json("POST", "/api/v2/orgs", {"name": other.org})
+        assert made.status == 201, made.words()
+        influxdb_buckets.create(connection, bucket, 0)
+        connection.close()
+        return other
+
+    def token_for(self, action: str, bucket: str) -> str:
+        """A token for reading or writing one bucket: 2.x only."""
+        connection = self.connection()
+        (found,) = connection.request("GET", "/api/v2/buckets?" + urlencode({"name": bucket})).json()["buckets"]
+        resource = {"type": "buckets", "id": found["id"], "orgID": found["orgID"]}
+        permissions = [{"action": action, "resource": resource}]
+        document = {"orgID": found["orgID"], "permissions": permissions}
+        token: str = connection.send_json("POST", "/api/v2/authorizations", document).json()["token"]
+        connection.close()
+        return token
 
     @contextmanager
     def new_store(self, retention_days: int = 0) -> Iterator[InfluxStore]:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from storage.drivers.line_protocol import dated, line, midnight_seconds
+from storage.drivers.line_protocol import dated, line, midnight_seconds, split
 from storage.errors import StoreError
 from storage.models import DailyAggregate, Tag
 from tests.support.rows import DAY, duration, time_based
@@ -66,3 +66,19 @@ def test_a_line_without_a_date_stays_as_it_is(text: str) -> None:
 def test_a_date_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="day"):
         dated("m,date=2026-02-31 f=1")
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("\n \r\n\t\n", []),
+        ("m f=1i\r\nm f=2i 5 \n", ["m f=1i", "m f=2i 5"]),
+        ('# it\'s a "comment\nm f="x" 1\n  # another\n', ['m f="x" 1']),
+        ('  m,t=a"b f="two\nlines \\" quoted" 1\nm f=1i', ['m,t=a"b f="two\nlines \\" quoted" 1', "m f=1i"]),
+        ("m,t=a\\ b f=1i\nno fields\nno-blank", ["m,t=a\\ b f=1i", "no fields", "no-blank"]),
+        ('m f="never closed\nm f=1i', ["m f=", '"never closed', "m f=1i"]),
+    ],
+)
+def test_a_text_is_split_where_a_line_ends(text: str, lines: list[str]) -> None:
+    assert list(split(text)) == lines
