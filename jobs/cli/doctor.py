@@ -86,7 +86,9 @@ def _store(home: Home) -> Iterator[Check]:
         if file is not None and not _can_write(file):
             yield Check("store", "problem", f"{file} cannot be written", "Give it to the user this runs as.")
         if not problems:
-            yield Check("store", "ok", f"{home.settings.store.kind}, kept {home.settings.store.retention_days} days")
+            days = home.settings.store.retention_days
+            kept = f"{days} days kept" if days else "everything kept"
+            yield Check("store", "ok", f"{home.settings.store.kind}, {kept}")
 
 
 def _ledger(home: Home) -> Iterator[Check]:

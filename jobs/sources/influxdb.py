@@ -44,7 +44,13 @@ from storage.errors import SourceError, SourceForeign, SourceUnavailable
 NEWEST: Final = 64  # samples of one entity before a day that are read at once
 PULSE: Final = 10 * MINUTE  # how finely life before the day is looked at
 
-_ERRORS = Errors(SourceUnavailable, SourceForeign, SourceError)
+_ERRORS = Errors(
+    SourceUnavailable,
+    SourceForeign,
+    SourceError,
+    when_missing="Correct source.url, source.org and source.bucket.",
+    when_refused="Set a token that may read this bucket as source.token.",
+)
 _ATTRIBUTES = {"device_class_str": "device_class", "state_class_str": "state_class", "unit_of_measurement_str": "unit"}
 
 

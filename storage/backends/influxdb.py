@@ -29,7 +29,13 @@ from storage.store import EVERYTHING, Function, Summary, Where, check_question
 
 A = TypeVar("A", bound=DailyAggregate)
 
-ERRORS: Final = Errors(StoreUnavailable, StoreMissing, StoreError)
+ERRORS: Final = Errors(
+    StoreUnavailable,
+    StoreMissing,
+    StoreError,
+    when_missing="Run `pattern-aggregates init`, or correct url, org and bucket.",
+    when_refused="Set a token that may read and write this bucket.",
+)
 MOST_SKEW_SECONDS: Final = 60.0
 
 _SHOWN = 5  # refused rows that a message names

@@ -45,11 +45,21 @@ T = TypeVar("T")
 
 
 class Errors(NamedTuple):
-    """Which error of ours stands for which trouble."""
+    """Which error of ours stands for which trouble, and what an operator is told to do.
+
+    Attributes:
+        unavailable: For passing trouble.
+        missing: For a bucket that is not there.
+        other: For everything else.
+        when_missing: What to do about a bucket that is not there.
+        when_refused: What to do about a token that does not suffice.
+    """
 
     unavailable: type[PatternAggregatesError]
     missing: type[PatternAggregatesError]
     other: type[PatternAggregatesError]
+    when_missing: str = ""
+    when_refused: str = ""
 
 
 class Reply(NamedTuple):
@@ -184,7 +194,8 @@ class Connection:
                 except QuestionRefused as error:
                     kind = self._errors.missing if error.missing else self._errors.other
                     told = self.server.without_secrets(str(error))
-                    raise kind(f"{self._name}: {told}", hint=_hint(404) if error.missing else "") from error
+                    hint = self._errors.when_missing if error.missing else ""
+                    raise kind(f"{self._name}: {told}", hint=hint) from error
 
         return self._tried(attempt, self._tries())
 
@@ -212,14 +223,16 @@ class Connection:
 
     def refusal(self, reply: Reply) -> PatternAggregatesError:
         """The error of ours for a reply that is no success."""
-        words = self.server.without_secrets(reply.words())
+        words, hint = self.server.without_secrets(reply.words()), ""
         if reply.status in _UNAUTHORISED:
             words = f"the token is refused ({reply.status}: {words})"
+            hint = self._errors.when_refused
         elif 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
             where = self.server.without_secrets(reply.headers.get("Location", "elsewhere"))
             words = f"redirects to {where}; redirects are not followed"
-        kind = self._errors.missing if reply.status == _NOT_FOUND else self._errors.other
-        return kind(f"{self._name}: {words}", hint=_hint(reply.status))
+        if reply.status == _NOT_FOUND:
+            return self._errors.missing(f"{self._name}: {words}", hint=self._errors.when_missing)
+        return self._errors.other(f"{self._name}: {words}", hint=hint)
 
     @property
     def missing(self) -> type[PatternAggregatesError]:
@@ -347,14 +360,6 @@ def _words(error: BaseException) -> str:
     if isinstance(error, trouble.ProxyError):
         return f"the proxy does not help: {_words(error.original_error)}"
     return str(error).strip() or type(error).__name__
-
-
-def _hint(status: int) -> str:
-    if status in _UNAUTHORISED:
-        return "Set a token that may read and write this bucket."
-    if status == _NOT_FOUND:
-        return "Run `pattern-aggregates init`, or correct url, org and bucket."
-    return ""
 
 
 def _retry_after(text: str | None) -> float | None:

@@ -18,10 +18,12 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import gzip
+import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 from zoneinfo import ZoneInfo
@@ -36,9 +38,14 @@ from jobs.events import AUTOMATION, DEVICE, USER, DayLog
 from jobs.sources.base import EventSource
 from jobs.sources.csv_files import CsvFiles
 from jobs.sources.home_assistant_db import HomeAssistantDatabase
+from jobs.sources.influxdb import LAYOUTS, InfluxSource
 from jobs.sources.simulated_home import SimulatedHome
 from jobs.window import HOUR, MINUTE, SECOND, DayWindow, from_instant, to_instant
 from storage.dates import ONE_DAY, DateRange
+from storage.drivers import influxdb_buckets
+from storage.drivers.influxql import Question
+from storage.drivers.line_protocol import tag_value, text_field
+from tests.support.influxdb import LiveServer
 from tests.support.memory_source import MemorySource, Row
 from tests.support.recorder import RecorderDatabase, StateRow, from_samples
 
@@ -189,6 +196,25 @@ def csv_files_gz(scenario: Scenario, folder: Path) -> EventSource:
     return CsvFiles(str(folder / "*.csv.gz"), MADRID, EntityRules())
 
 
+def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> EventSource:
+    """One measurement with full ids, in a bucket that is filled anew; no point can say that an entity was removed."""
+    bucket = f"test_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
+    connection = server.connection()
+    if influxdb_buckets.look_up(connection, bucket) is None:
+        influxdb_buckets.create(connection, bucket, 0)
+    connection.ask(Question(bucket, 'DELETE FROM "home_assistant_events"', streamed=False), list)
+    lines = [
+        f"home_assistant_events,entity_id={tag_value(entity_id)} state={text_field(state or 'unavailable')} {at}"
+        for at, entity_id, state, _ in scenario.rows
+    ]
+    assert connection.write(bucket, "\n".join(lines), "us") == ""
+    connection.close()
+    layout = LAYOUTS["home_assistant_events"]
+    return InfluxSource(
+        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, longest_silence_hours=24 * 14
+    )
+
+
 def memory(scenario: Scenario, _folder: Path) -> EventSource:
     return MemorySource(MADRID, scenario.rows, runs=scenario.runs or None, about=scenario.about)
 
@@ -211,9 +237,18 @@ def _loader(maker: Maker, folder: Path) -> Iterator[Load]:
         source.close()  # safe to repeat
 
 
-@pytest.fixture(params=ALL, ids=lambda maker: maker.__name__)
+@pytest.fixture(params=[*ALL, "influxdb_1", "influxdb_2"], ids=lambda maker: getattr(maker, "__name__", maker))
 def load(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Load]:
     """Each source that a scenario without runs can be loaded into."""
+    maker = request.param
+    if isinstance(maker, str):
+        maker = partial(influxdb_events, server=request.getfixturevalue(maker))
+    yield from _loader(maker, tmp_path)
+
+
+@pytest.fixture(params=ALL, ids=lambda maker: maker.__name__)
+def load_rows(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Load]:
+    """Each source that keeps any row; InfluxDB keeps one an instant, and none whose id no tag can hold."""
     yield from _loader(request.param, tmp_path)
 
 
@@ -397,8 +432,8 @@ def test_an_entity_that_is_unavailable_all_night_opens_unknown(load: Load) -> No
     assert view(log).spells[:1] == ["light.lamp off (21 07:00:00 - 21 08:00:00]"]
 
 
-def test_two_changes_in_one_instant_before_the_day_both_count(load: Load) -> None:
-    log = load(
+def test_two_changes_in_one_instant_before_the_day_both_count(load_rows: Load) -> None:
+    log = load_rows(
         story("""
             20 08:00:00 light.lamp off
             20 20:00:00 light.lamp on
@@ -773,12 +808,22 @@ def test_a_fingerprint_is_stable_and_differs_between_days(load: Load) -> None:
     [Row(when("21 12:00:00"), "light.lamp", "on"), Row(when("21 00:00:00"), "light.new", "off")],
     ids=["known entity", "new entity, first instant"],
 )
-def test_a_late_row_changes_the_fingerprint_of_its_day_only(load: Load, late: Row) -> None:
+def test_a_late_row_changes_the_fingerprint_of_its_day_only(load_rows: Load, late: Row) -> None:
+    assert days_with_another_fingerprint(load_rows, late) == {21}
+
+
+def test_a_late_row_at_midnight_may_tell_when_the_day_before_was_over(load: Load) -> None:
+    """Where the samples alone say how long the recording was alive."""
+    assert days_with_another_fingerprint(load, Row(when("21 00:00:00"), "light.new", "off")) in ({21}, {20, 21})
+
+
+def days_with_another_fingerprint(load: Load, late: Row) -> set[int]:
+    """The days of a busy home that look different once a row has come late."""
     source = load(BUSY)
     before = {day: source.fingerprint(window(day)) for day in (20, 21, 22)}
     source.close()
     after = {day: load(BUSY.and_then(late)).fingerprint(window(day)) for day in (20, 21, 22)}
-    assert {day for day in before if before[day] != after[day]} == {21}
+    return {day for day in before if before[day] != after[day]}
 
 
 def test_a_day_of_which_more_becomes_known_has_another_fingerprint(load: Load) -> None:
@@ -812,8 +857,8 @@ def test_the_span_holds_each_day_from_the_first_to_the_last_that_is_over(load: L
     assert load(told).span() == DateRange(october(20), october(23))
 
 
-def test_the_first_day_of_a_recorder_counts_though_it_began_at_noon(load: Load) -> None:
-    span = load(BUSY).span()
+def test_the_first_day_of_a_recorder_counts_though_it_began_at_noon(load_rows: Load) -> None:
+    span = load_rows(BUSY).span()
     assert span is not None
     assert span.first == october(20)
 
@@ -840,12 +885,12 @@ def test_a_source_without_rows_holds_no_day_and_knows_nothing(load: Load) -> Non
     ],
     ids=["newline", "NUL", "backslash", "256"],
 )
-def test_an_entity_that_no_tag_can_name_is_left_out_and_said(load: Load, entity_id: str, fault: str) -> None:
+def test_an_entity_that_no_tag_can_name_is_left_out_and_said(load_rows: Load, entity_id: str, fault: str) -> None:
     odd = (Row(when("21 10:00:00"), entity_id, "off"), Row(when("21 11:00:00"), entity_id, "on"))
     hostile = Scenario(tuple(sorted((*BUSY.rows, *odd), key=lambda row: row.at)))
-    log = load(hostile).read(window(21))
+    log = load_rows(hostile).read(window(21))
     assert all(entity_id not in event for event in view(log).events)
-    assert view(log).events == view(load(BUSY).read(window(21))).events
+    assert view(log).events == view(load_rows(BUSY).read(window(21))).events
     refused = [
         entity.reason for entity in log.entities if entity.entity_id == entity_id and entity.kind is Kind.IGNORED
     ]

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from storage.backends.influxdb import ERRORS
 from storage.drivers.influxdb import FIRST_WAIT_SECONDS, Connection, Errors
 from storage.drivers.influxdb_server import Server
 from storage.drivers.influxql import Question
@@ -33,7 +34,6 @@ from storage.errors import (
 from tests.support.influxdb import free_port
 from tests.support.raw_server import Answer, raw_server, reply
 
-ERRORS = Errors(StoreUnavailable, StoreMissing, StoreError)
 TOKEN = "do-not-tell-anybody"  # noqa: S105 - that is what the tests are about
 ROWS = b'{"results":[{"statement_id":0,"series":[{"name":"m","columns":["time","a"],"values":[[1,2],[3,4]]}]}]}\n'
 PART = ROWS.replace(b'"statement_id":0', b'"statement_id":0,"partial":true')
