@@ -16,6 +16,7 @@ SHORT_SHARD_DAYS: Final = 1  # where less than a week is kept: a shard group mus
 _CREATED = 201
 _OK = 200
 _NOT_FOUND = 404
+_UNPROCESSABLE = 422
 _POLICY = "autogen"  # what 1.x calls the policy of a database made without any
 
 
@@ -74,11 +75,18 @@ def create(connection: Connection, name: str, days: int) -> None:
         return
     org = connection.server.org
     reply = connection.request("GET", "/api/v2/orgs?" + urlencode({"org": org}))
-    found = reply.json().get("orgs") if reply.status == _OK else None
-    if not found:
+    if reply.status != _OK:
         raise _lacking(connection, reply, f"see organisation {org!r}", "read:orgs")
+    found = reply.json().get("orgs")
+    if not found:
+        raise connection.fault(
+            f"there is no organisation {org!r}, or the token may not see it",
+            hint=f"Correct org. {_refused('read:orgs')}",
+        )
     body = {"orgID": found[0]["id"], "name": name, "retentionRules": [_rule(days)]}
     reply = connection.send_json("POST", "/api/v2/buckets", body)
+    if reply.status == _UNPROCESSABLE and "already exists" in reply.words():
+        raise connection.fault(f"bucket {name!r} is there, but the token may not see it", hint=_refused("read:buckets"))
     if reply.status != _CREATED:
         raise _lacking(connection, reply, f"create bucket {name!r}", "write:buckets")
 
@@ -151,6 +159,8 @@ def _seconds(duration: str) -> int:
 
 def _lacking(connection: Connection, reply: Reply, deed: str, right: str) -> PatternAggregatesError:
     error = connection.refusal(reply)
-    return type(error)(
-        f"{error}; it was asked to {deed}", hint=f"Use a token with the right {right} once, or do it by hand."
-    )
+    return type(error)(f"{error}; it was asked to {deed}", hint=_refused(right))
+
+
+def _refused(right: str) -> str:
+    return f"Use a token with the right {right} once, or do it by hand."

@@ -107,7 +107,7 @@ def test_a_server_that_is_not_there_is_one_problem() -> None:
         ((200, {"orgs": []}), (201, {}), "read:orgs"),
         ((401, {"message": "unauthorized"}), (201, {}), "read:orgs"),
         ((200, {"orgs": [{"id": "o1"}]}), (403, {"message": "forbidden"}), "write:buckets"),
-        ((200, {"orgs": [{"id": "o1"}]}), (422, {"message": "bucket with name days already exists"}), "write:buckets"),
+        ((200, {"orgs": [{"id": "o1"}]}), (422, {"message": "bucket with name days already exists"}), "read:buckets"),
     ],
 )
 def test_init_says_what_a_token_lacks(
