@@ -262,7 +262,7 @@ def test_a_token_for_reading_one_bucket_is_enough_to_read(influxdb_2: LiveServer
     writer = InfluxStore(influxdb_2.server(), bucket, retention_days=0)
     writer.prepare()
     writer.replace_day(time_based_batch(time_based()))
-    reader = InfluxStore(replace(influxdb_2, token=influxdb_2.token_for("read", bucket)).server(), bucket)
+    reader = InfluxStore(replace(influxdb_2, token=influxdb_2.token_for(bucket, "read")).server(), bucket)
     assert reader.read(TimeBasedDaily, TODAY) == [time_based()]
     with pytest.raises(StoreError):
         reader.replace_day(time_based_batch())

@@ -82,12 +82,12 @@ class LiveServer:
         connection.close()
         return other
 
-    def token_for(self, action: str, bucket: str) -> str:
+    def token_for(self, bucket: str, *actions: str) -> str:
         """A token for reading or writing one bucket: 2.x only."""
         connection = self.connection()
         (found,) = connection.request("GET", "/api/v2/buckets?" + urlencode({"name": bucket})).json()["buckets"]
         resource = {"type": "buckets", "id": found["id"], "orgID": found["orgID"]}
-        permissions = [{"action": action, "resource": resource}]
+        permissions = [{"action": action, "resource": resource} for action in actions]
         document = {"orgID": found["orgID"], "permissions": permissions}
         token: str = connection.send_json("POST", "/api/v2/authorizations", document).json()["token"]
         connection.close()
