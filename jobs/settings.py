@@ -6,11 +6,11 @@ import datetime as dt
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
 from jobs.entities import Kind
 from storage.columns import closest
-from storage.settings import AnyStoreSettings, Section, SqlStoreSettings, Whole
+from storage.settings import AnyStoreSettings, InfluxServerSettings, Section, SqlStoreSettings, Whole
 
 
 def _zone(name: str) -> str:
@@ -63,22 +63,15 @@ class CsvFilesSettings(Section):
     path: str
 
 
-class InfluxSourceSettings(Section):
-    """``[source]`` of kind influxdb: 2.x with ``org`` and ``token``; 1.x with neither, or ``name:password`` as token.
+class InfluxSourceSettings(InfluxServerSettings):
+    """``[source]`` of kind influxdb.
 
     ``layout`` says where things stand in the points; a name beside it says otherwise, and "" that it stands nowhere.
     """
 
     kind: Literal["influxdb"] = "influxdb"
-    url: str = "http://localhost:8086"
-    org: str = ""
     bucket: Annotated[str, Field(min_length=1)]
-    token: SecretStr = SecretStr("")
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 30.0
-    ca_file: str = ""
-    verify: bool = True
-    proxy: str = ""
-    compress: bool = False
     layout: Literal["home_assistant", "home_assistant_events"] = "home_assistant"
     measurement: str | None = None
     entity_tag: Annotated[str, Field(min_length=1)] | None = None

@@ -15,7 +15,7 @@ from jobs.registry import Registered, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
 from jobs.sources.base import EventSource
 from storage.backends.memory import MemoryStore
-from storage.connect import open_store
+from storage.connect import influx_server, open_store
 from storage.dates import ONE_DAY
 from storage.errors import SettingsError
 from storage.ledger import Ledger
@@ -114,29 +114,14 @@ class Home:
         )
 
     def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:
-        try:
-            from jobs.sources.influxdb import LAYOUTS, InfluxSource  # noqa: PLC0415 - needs an extra
-            from storage.drivers.influxdb_server import Server  # noqa: PLC0415 - likewise
-        except ModuleNotFoundError as error:
-            raise SettingsError(
-                f"source.kind = 'influxdb' needs {error.name}, which is not installed",
-                hint="Install pattern-aggregates[influxdb].",
-            ) from error
+        ca_file = str(based(self.base, source.ca_file)) if source.ca_file else ""
+        server = influx_server(source.model_copy(update={"ca_file": ca_file}), "source")
+        from jobs.sources.influxdb import LAYOUTS, InfluxSource  # noqa: PLC0415 - needs what the server needs
 
         names = ("measurement", "entity_tag", "domain_tag", "area_tag", "device_tag", "event_tag", "fields")
         said = {name: value for name in names if (value := getattr(source, name)) is not None}
         return InfluxSource(
-            Server(
-                url=source.url,
-                org=source.org,
-                token=source.token,
-                timeout_seconds=source.timeout_seconds,
-                ca_file=based(self.base, source.ca_file) if source.ca_file else None,
-                verify=source.verify,
-                proxy=source.proxy,
-                compress=source.compress,
-                setting="source.url",
-            ),
+            server,
             source.bucket,
             self.zone,
             self.rules,

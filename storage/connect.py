@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from storage.errors import SettingsError
-from storage.settings import SqlStoreSettings, StoreSettings
+from storage.settings import InfluxServerSettings, SqlStoreSettings, StoreSettings
 from storage.store import AggregateStore
+
+if TYPE_CHECKING:
+    from storage.drivers.influxdb_server import Server
 
 _BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage.backends.influxdb:InfluxStore"}
 
@@ -29,7 +32,18 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
     backend: Callable[..., AggregateStore] = _load(_BACKENDS[settings.kind], settings.kind)
     if isinstance(settings, SqlStoreSettings):
         return backend(settings.url, read_only=read_only)
-    server = _load("storage.drivers.influxdb_server:Server", settings.kind)(
+    server = influx_server(settings, "store")
+    return backend(server, settings.bucket, retention_days=settings.retention_days, read_only=read_only)
+
+
+def influx_server(settings: InfluxServerSettings, section: str) -> Server:
+    """The server that a section of the settings describes.
+
+    Raises:
+        SettingsError: The address is none, or what InfluxDB needs is not installed.
+    """
+    kind: type[Server] = _load("storage.drivers.influxdb_server:Server", "influxdb", section)
+    return kind(
         url=settings.url,
         org=settings.org,
         token=settings.token,
@@ -38,16 +52,16 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
         verify=settings.verify,
         proxy=settings.proxy,
         compress=settings.compress,
+        setting=f"{section}.url",
     )
-    return backend(server, settings.bucket, retention_days=settings.retention_days, read_only=read_only)
 
 
-def _load(path: str, kind: str) -> Any:  # noqa: ANN401 - any class
+def _load(path: str, kind: str, section: str = "store") -> Any:  # noqa: ANN401 - any class
     module, _, name = path.partition(":")
     try:
         return getattr(import_module(module), name)
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"store.kind = {kind!r} needs {error.name}, which is not installed",
+            f"{section}.kind = {kind!r} needs {error.name}, which is not installed",
             hint=f"Install pattern-aggregates[{kind}].",
         ) from error

@@ -51,23 +51,28 @@ class SqlStoreSettings(Section):
     retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
 
 
-class InfluxStoreSettings(Section):
-    """``[store]`` of kind influxdb: 2.x with ``org`` and ``token``; 1.x with neither, or ``name:password`` as token.
+class InfluxServerSettings(Section):
+    """Where an InfluxDB is: 2.x with ``org`` and ``token``; 1.x with neither, or ``name:password`` as token.
 
     ``timeout_seconds`` is how long one silence of the server may last, ``ca_file`` the authority behind its
-    certificate, ``compress`` whether bodies go gzipped. ``retention_days`` is what ``init`` gives the bucket.
+    certificate, ``compress`` whether bodies go gzipped.
     """
 
-    kind: Literal["influxdb"] = "influxdb"
     url: str = "http://localhost:8086"
     org: str = ""
-    bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
     token: SecretStr = SecretStr("")
     timeout_seconds: Annotated[float, Field(gt=0, le=600)] = 10.0
     ca_file: str = ""
     verify: bool = True
-    proxy: str = ""
+    proxy: Annotated[str, Field(repr=False)] = ""  # it may hold a password
     compress: bool = False
+
+
+class InfluxStoreSettings(InfluxServerSettings):
+    """``[store]`` of kind influxdb. ``retention_days`` is what ``init`` gives the bucket."""
+
+    kind: Literal["influxdb"] = "influxdb"
+    bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
     retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
 
 
