@@ -11,11 +11,12 @@ from storage.backends.memory import MemoryStore
 from storage.backends.sql import SqlStore
 from storage.store import AggregateStore
 from tests.support.influxdb import VERSIONS, influxdb_1, influxdb_2, new_store
+from tests.support.postgresql import new_database, postgresql
 
-__all__ = ["influxdb_1", "influxdb_2"]
+__all__ = ["influxdb_1", "influxdb_2", "postgresql"]
 
 
-@pytest.fixture(params=["memory", "sqlite", *VERSIONS])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", *VERSIONS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AggregateStore]:
     """An empty, prepared store of each backend."""
     opened: AggregateStore
@@ -23,6 +24,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AggregateS
         opened = MemoryStore()
     elif request.param == "sqlite":
         opened = SqlStore(f"sqlite:///{tmp_path / 'aggregates.db'}")
+    elif request.param == "postgresql":
+        opened = SqlStore(new_database(request.getfixturevalue("postgresql").url).render_as_string())
     else:
         opened = new_store(request)
     opened.prepare()

@@ -1,0 +1,93 @@
+"""A real PostgreSQL for tests: a cluster of its own for one run, on a free loopback port."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support.influxdb import free_port
+
+
+def find_programs() -> Path | None:
+    """The folder of ``initdb`` and ``pg_ctl``: on PATH, or where Debian puts the newest version."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
+    return folders[-1].parent if folders else None
+
+
+class Cluster:
+    """A server with data of its own, whose superuser is asked for no password.
+
+    Args:
+        programs: Where its programs are.
+        folder: Where its data goes.
+
+    Attributes:
+        url: The database that is always there.
+    """
+
+    def __init__(self, programs: Path, folder: Path) -> None:
+        self._programs = programs
+        self._folder = folder
+        self._user = "postgres" if os.getuid() == 0 else None  # the server refuses to run as root
+        port = free_port()
+        self._options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
+        self.url = sa.URL.create("postgresql+psycopg", "tester", host="127.0.0.1", port=port, database="postgres")
+        if self._user is not None:
+            owner = pwd.getpwnam(self._user)
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+            for parent in folder.parents[:3]:
+                parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders are for their owner only
+        self._run("initdb", "--auth", "trust", "--username", "tester", "--encoding", "UTF8", "--no-sync")
+
+    def start(self) -> None:
+        self._run("pg_ctl", "start", "--wait", "--log", str(self._folder / "log"), "--options", self._options)
+
+    def stop(self) -> None:
+        """Stop it as if the machine had lost its power."""
+        self._run("pg_ctl", "stop", "--mode", "immediate")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [self._programs / program, "--pgdata", self._folder / "data", *arguments]
+        subprocess.run(command, user=self._user, cwd=self._folder, check=True, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[Cluster]:
+    """A cluster for as long as the block lasts; skips the test where there is none."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("not here: PostgreSQL, as initdb is neither on PATH nor under /usr/lib/postgresql")
+    cluster = Cluster(programs, folder)
+    cluster.start()
+    try:
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+def new_database(server: sa.URL) -> sa.URL:
+    """An empty database."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sa.text(f"CREATE DATABASE {name} LC_COLLATE 'C.UTF-8' TEMPLATE template0"))
+    engine.dispose()
+    return server.set(database=name)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running(tmp_path_factory.mktemp("postgresql")) as cluster:
+        yield cluster
