@@ -59,7 +59,7 @@ class Cluster:
         self._run("pg_ctl", "stop", "--mode", "immediate")
 
     def _run(self, program: str, *arguments: str) -> None:
-        command = [self._programs / program, "--pgdata", self._folder / "data", *arguments]
+        command: list[str | Path] = [self._programs / program, "--pgdata", self._folder / "data", *arguments]
         subprocess.run(command, user=self._user, cwd=self._folder, check=True, stdout=subprocess.DEVNULL)
 
 
