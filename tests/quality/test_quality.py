@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from tests.quality.real import real_home
 from tests.quality.scores import noise, noise_anomalies, planted, routine, shuffled_days
 from tests.support.noise_homes import KINDS
-from tests.support.real_homes import DATA, homes
+from tests.support.real_homes import DATA, RECORDED, homes
 
 SEED = 4242
 
@@ -28,6 +29,17 @@ def test_noise_has_no_anomalies() -> None:
 def test_shuffled_real_days_have_almost_no_pairs_and_chains() -> None:
     scores = [shuffled_days(name, 13, SEED) for name in homes() if name != "aras_a"]
     assert all(score.pairs < score.days and score.chains < score.days for score in scores)
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"not here: {DATA}")
+@pytest.mark.parametrize("name", ["ordonez_a", "kasteren_a", "mit_1", RECORDED])
+def test_real_homes_have_no_absurd_number_of_rows(name: str) -> None:
+    found = real_home(name)
+    assert found.days >= 13
+    assert max(found.rows["time_based"]) <= len(found.entities)
+    assert max(found.rows["co_occurrence"]) <= len(found.entities)
+    assert max(found.rows["sequence"]) <= len(found.entities)
+    assert len(found.anomalies) <= max(found.judged, 1) * len(found.entities) / 50
 
 
 def test_planted_pairs_and_chains_are_found_and_little_else() -> None:
