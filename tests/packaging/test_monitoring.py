@@ -1,4 +1,4 @@
-"""The alerts fire when they should, say what to do, and have their section in the operator's page."""
+"""The alerts fire when they should and have their section in the operator's page; the dashboard holds together."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
 from tests.support.home import ROOT
+from tests.support.monitoring import DASHBOARD, GRAFANA, PANELS, PROMETHEUS, RULES, read_yaml
 from tests.support.prometheus import promtool
 
-PROMETHEUS = ROOT / "config" / "prometheus"
 PAGE = "docs/operations.md"
-
-
-def document(name: str) -> Any:
-    return yaml.safe_load((PROMETHEUS / name).read_text(encoding="utf-8"))
-
-
-RULES: dict[str, dict[str, Any]] = {
-    rule["alert"]: rule for group in document("alerts.yml")["groups"] for rule in group["rules"]
-}
 
 
 def sections() -> dict[str, str]:
@@ -47,7 +37,7 @@ def test_each_alert_fires_when_it_should_and_not_before() -> None:
 def test_no_alert_is_left_out_of_that() -> None:
     fired = set(re.findall(r'alertname="(\w+)"', (PROMETHEUS / "alerts_test.yml").read_text(encoding="utf-8")))
     assert fired == set(RULES)
-    for story in document("alerts_test.yml")["tests"]:
+    for story in read_yaml("prometheus", "alerts_test.yml")["tests"]:
         assert any(not asked["exp_samples"] for asked in story["promql_expr_test"]), story["name"]
 
 
@@ -68,6 +58,54 @@ def test_the_page_has_no_section_of_an_alert_that_is_gone() -> None:
 
 
 def test_the_alerts_go_by_the_jobs_name() -> None:
-    (scraped,) = document("prometheus.yml")["scrape_configs"]
+    (scraped,) = read_yaml("prometheus", "prometheus.yml")["scrape_configs"]
     for rule in RULES.values():
         assert set(re.findall(r'job="([^"]*)"', rule["expr"])) <= {scraped["job_name"]}
+
+
+# Grafana, which is not to be had where these tests run: its files are read as it would
+
+
+def provisioned() -> dict[str, dict[str, Any]]:
+    """The data sources by uid."""
+    sources = read_yaml("grafana", "provisioning", "datasources", "pattern-aggregates.yml")["datasources"]
+    return {source["uid"]: source for source in sources}
+
+
+def test_the_dashboard_is_found_by_a_name_that_stays() -> None:
+    assert DASHBOARD["uid"] == "pattern-aggregates"
+    assert "id" not in DASHBOARD, "the number belongs to the Grafana that imports it"
+    assert len(PANELS) == len(DASHBOARD["panels"]) == len({panel["id"] for panel in PANELS.values()})
+    (provider,) = read_yaml("grafana", "provisioning", "dashboards", "pattern-aggregates.yml")["providers"]
+    assert provider["options"]["path"] == "/etc/grafana/dashboards"
+    assert [file.name for file in (GRAFANA / "dashboards").iterdir()] == ["pattern-aggregates.json"]
+
+
+@pytest.mark.parametrize("title", PANELS)
+def test_a_panel_says_what_it_shows_in_which_unit_and_from_where(title: str) -> None:
+    panel = PANELS[title]
+    assert panel["description"].endswith(".")
+    assert panel["fieldConfig"]["defaults"]["unit"] in ("s", "short", "bytes", "percentunit")
+    source = provisioned()[panel["datasource"]["uid"]]
+    assert panel["datasource"]["type"] == source["type"]
+    assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"])
+    for target in panel["targets"]:
+        assert target["datasource"] == panel["datasource"]
+        assert ("expr" if source["type"] == "prometheus" else "query") in target
+
+
+def test_no_panel_covers_another() -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in PANELS.values():
+        at = panel["gridPos"]
+        cells = {(at["x"] + right, at["y"] + down) for right in range(at["w"]) for down in range(at["h"])}
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24, panel["title"]
+        taken |= cells
+
+
+def test_the_token_of_the_store_comes_from_a_file() -> None:
+    for source in provisioned().values():
+        for secret in source.get("secureJsonData", {}).values():
+            assert re.fullmatch(r"Token \$__file\{/run/secrets/\w+\}", secret)
+        assert source["editable"] is False
