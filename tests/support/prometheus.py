@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from tests.support.compose import read_compose
 from tests.support.daemon import get
 from tests.support.home import ROOT
 from tests.support.influxdb import free_port
@@ -68,7 +69,7 @@ class Prometheus:
 
 @contextmanager
 def watching(target: int, folder: Path) -> Iterator[Prometheus]:
-    """A real server with the settings and rules of this project, but for the target and the pace.
+    """A real server with the settings, rules and options of this project, but for the target and the pace.
 
     Args:
         target: The port of a daemon on loopback.
@@ -81,12 +82,9 @@ def watching(target: int, folder: Path) -> Iterator[Prometheus]:
     for name in settings["rule_files"]:
         shutil.copy(CONFIG / name, folder)
     port = free_port()
-    command = [
-        program("prometheus"),
-        f"--config.file={folder}/prometheus.yml",
-        f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
+    options = " ".join(read_compose()["services"]["prometheus"]["command"])
+    options = options.replace("=/etc/prometheus/", f"={folder}/").replace("=/prometheus", f"={folder}/data")
+    command = [program("prometheus"), *options.split(), f"--web.listen-address=127.0.0.1:{port}"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:
