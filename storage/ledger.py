@@ -51,7 +51,7 @@ class Status(StrEnum):
     STAGED = "staged"  # found, waiting for the store
     WRITTEN = "written"  # the store holds it
     FAILED = "failed"  # the detector raised
-    DEFERRED = "deferred"  # the history it needs could not be read
+    DEFERRED = "deferred"  # what it needs could not be read, or is not there
     EXPIRED = "expired"  # staged, but past the retention before the store took it
 
 
@@ -98,6 +98,11 @@ class Entry:
     written_samples: int = 0
     written_known_seconds: float = 0.0
     kept: str = ""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a finding, staged or written, of this or an earlier attempt."""
+        return self.status is Status.STAGED or self.written_version is not None
 
     def changed(self, fingerprint: str) -> bool:
         """Whether this was computed from other raw events than those of the fingerprint (and not kept nevertheless)."""
@@ -324,7 +329,7 @@ class LedgerDay:
         self._note_trouble(detector, version, error, Status.FAILED)
 
     def defer(self, detector: str, version: int, error: str) -> None:
-        """Note that the history a detector needs could not be read; it is tried again."""
+        """Note that what a detector needs could not be read, or is not there; it is tried again."""
         self._note_trouble(detector, version, error, Status.DEFERRED)
 
     def keep(self, detector: str, version: int, fingerprint: str) -> None:
