@@ -17,6 +17,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from storage.drivers import sql
 from storage.errors import LedgerUnavailable, SettingsError
 
 POLL_SECONDS: Final = 0.01  # well under what a day takes, so that who waits is there when the lock comes free
@@ -69,4 +70,4 @@ class Turns:
         told = f"{self._setting}: {self._lock.lock_file}: {error.strerror}"
         if error.errno in _PASSING:
             return LedgerUnavailable(told, hint="Nothing is lost; run again when that is over.")
-        return SettingsError(told, hint=f"Give the folder {self._folder} to the user this runs as, or name another.")
+        return SettingsError(told, hint=sql.give(self._folder))
