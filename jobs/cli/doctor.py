@@ -107,7 +107,7 @@ def _store(home: Home) -> Iterator[Check]:
     else:
         for problem in problems:
             yield Check("store", "problem", problem)
-        file = _file_of(home.store_url)
+        file = home.store_file
         if file is not None and not _can_write(file):
             yield Check("store", "problem", f"{file} cannot be written", "Give it to the user this runs as.")
         if not problems:
@@ -133,11 +133,6 @@ def _ledger(home: Home) -> Iterator[Check]:
     for entry in entries:
         if entry.error:
             yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
-
-
-def _file_of(url: str) -> Path | None:
-    scheme, _, path = url.partition(":///")
-    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
 
 
 def _can_write(file: Path) -> bool:

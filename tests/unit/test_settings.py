@@ -313,6 +313,14 @@ def test_the_environment_reaches_the_detectors_tables(monkeypatch: pytest.Monkey
     assert not by_name["time_based"].enabled
 
 
+def test_a_home_knows_the_folders_in_which_it_keeps_files(write: Write, tmp_path: Path) -> None:
+    both = open_home(write("[store]\nurl = 'sqlite:///a/b.db?timeout=1'\n[ledger]\npath = '/c/d.db'\n"))
+    assert both.store_file == tmp_path / "a" / "b.db"
+    assert both.folders == {"ledger": Path("/c"), "store": tmp_path / "a"}
+    for server in ("kind = 'sql'\nurl = 'postgresql+psycopg://host/name'", "kind = 'influxdb'"):
+        assert list(open_home(write(f"[store]\n{server}\n")).folders) == ["ledger"]
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
