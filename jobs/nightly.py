@@ -293,7 +293,7 @@ def _is_due(one: Detector, known: Mapping[str, Entry], *, raw: bool, redo: Redo 
             return False
         changed = False  # only the source knows, and it is asked about the newest days
     else:
-        if not raw and not known:
+        if not raw and not any(other.found for name, other in known.items() if name != one.name):
             return False
         changed = entry is not None and entry.changed(basis(known.values()))
     if redo == "missing":
@@ -322,6 +322,7 @@ def _work_off(
 ) -> RunReport:
     """Do what is planned. Only a narrowed plan binds the day's run, which else looks for itself what is due by then."""
     source_trouble: PatternAggregatesError | None = None
+    events = {one.name for one in pipeline.detectors if isinstance(one, EventDetector)}
     refusals = 0
     untried = 0
     for number, planned in enumerate(report.plan, 1):
@@ -338,6 +339,8 @@ def _work_off(
             force=force,
             write=refusals < STORE_TRIES,
         )
+        if planned.raw and not raw and events.intersection(planned.detectors):
+            _left_unread(day, source_trouble)
         report.days.append(day)
         if isinstance(day.cause, SourceError) and day.cause.retryable:
             source_trouble = day.cause
@@ -352,3 +355,10 @@ def _work_off(
     if untried:
         report.notices.append(f"{untried} days were not computed, as the source could not be reached: {source_trouble}")
     return report
+
+
+def _left_unread(day: DayReport, source_trouble: PatternAggregatesError | None) -> None:
+    """Say of a day that it was due and not read, whatever else was done of it."""
+    day.error = day.error or f"not read: {source_trouble}"
+    instead = {DayStatus.SKIPPED: DayStatus.FAILED, DayStatus.WRITTEN: DayStatus.PARTIAL}
+    day.status = instead.get(day.status, day.status)

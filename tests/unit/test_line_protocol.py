@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import pytest
 
-from storage.drivers.line_protocol import dated, line, midnight_seconds, split
-from storage.errors import StoreError
-from storage.models import DailyAggregate, Tag
+from storage.drivers.line_protocol import dated, line, midnight_seconds, split, typed
+from storage.errors import StoreError, UsageError
+from storage.models import DailyAggregate, DurationDaily, Tag
 from tests.support.rows import DAY, duration, time_based
 
 
@@ -64,7 +64,7 @@ def test_a_line_without_a_date_stays_as_it_is(text: str) -> None:
 
 
 def test_a_date_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="day"):
+    with pytest.raises(UsageError, match="'2026-02-31' is no day"):
         dated("m,date=2026-02-31 f=1")
 
 
@@ -82,3 +82,22 @@ def test_a_date_that_is_none_is_refused() -> None:
 )
 def test_a_text_is_split_where_a_line_ends(text: str, lines: list[str]) -> None:
     assert list(split(text)) == lines
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("duration_daily,date=x avg_duration_seconds=60i,episodes=2", "avg_duration_seconds=60,episodes=2i"),
+        ("duration_daily avg_duration_seconds=60i 5", "avg_duration_seconds=60 5"),
+        ("duration_daily episodes=2.0", "episodes=2i"),
+        ("duration_daily episodes=2.5,min_duration_seconds=1e3", "episodes=2.5,min_duration_seconds=1e3"),
+        (
+            'duration_daily note="episodes=2, \\" episodes=3",episodes=3',
+            'note="episodes=2, \\" episodes=3",episodes=3i',
+        ),
+        ("duration_daily,episodes=2 foreign=1i", "foreign=1i"),
+    ],
+)
+def test_numbers_of_a_models_fields_take_its_types(text: str, expected: str) -> None:
+    head = text.partition(" ")[0]
+    assert typed(text, DurationDaily) == f"{head} {expected}"
