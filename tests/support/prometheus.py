@@ -76,7 +76,7 @@ def watching(target: int, folder: Path) -> Iterator[Prometheus]:
         folder: Where its data goes.
     """
     settings = yaml.safe_load((CONFIG / "prometheus.yml").read_text(encoding="utf-8"))
-    settings["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+    settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     settings["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     for name in settings["rule_files"]:
