@@ -24,7 +24,7 @@ _METRICS: Final[Mapping[str, tuple[str, str]]] = {
     "running": ("gauge", "1 during a run, else 0."),
     "days_due": ("gauge", "Days that wait to be computed or written."),
     "days_staged": ("gauge", "Days with rows that wait for the store."),
-    "days_failed": ("gauge", "Days of which a detector failed or was deferred."),
+    "days_failed": ("gauge", "Days of which a detector failed or was deferred, and is tried again."),
     "days_behind": ("gauge", "Days that are over but not in the source, when it was last asked."),
     "disk_free_bytes": ("gauge", "Space left under the files of the ledger, and of a store that is a file."),
     "days_total": ("counter", "Days worked on, by what became of them."),
@@ -103,9 +103,11 @@ class Metrics:
         if not any(entry.day == yesterday for entry in entries):
             due.add(yesterday)  # the source may not have been able to offer it
         self._set("days_due", len(due))
-        self._left(entries)
-        if report.span is not None:
+        if report.span is not None:  # else the source may hold any day
             self._set("days_behind", max((yesterday - report.span.last).days, 0))
+            tried = {(planned.day, name) for planned in report.plan for name in planned.detectors}
+            entries = [one for one in entries if one.status not in _UNDONE or (one.day, one.detector) in tried]
+        self._left(entries)
         self._ended(report.exit_code, now, success=report.exit_code == 0 and not due)
 
     def failed_run(self, error: Exception, *, now: dt.datetime) -> None:

@@ -94,6 +94,12 @@ def test_a_panel_says_what_it_shows_in_which_unit_and_from_where(title: str) -> 
         assert ("expr" if source["type"] == "prometheus" else "query") in target
 
 
+def test_a_day_of_the_store_is_drawn_on_its_date_wherever_it_is_looked_at() -> None:
+    stored = [panel for panel in PANELS.values() if panel["datasource"]["type"] == "influxdb"]
+    assert stored
+    assert all(panel["options"]["timezone"] == ["utc"] for panel in stored)
+
+
 def test_no_panel_covers_another() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in PANELS.values():

@@ -28,10 +28,10 @@ port = {port}
 """
 
 
-def serve(folder: Path, port: int, days: int) -> subprocess.Popen[str]:
+def serve(folder: Path, port: int, days: int, config: str = CONFIG) -> subprocess.Popen[str]:
     """Start a daemon over so many days of a simulated home."""
     first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
-    return Home(folder, CONFIG.format(first=first, port=port), None).process("serve")
+    return Home(folder, config.format(first=first, port=port), None).process("serve")
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 import yaml
 
+from tests.support.compose import read_compose
 from tests.support.daemon import get
 from tests.support.home import ROOT
 from tests.support.influxdb import free_port
@@ -68,25 +69,22 @@ class Prometheus:
 
 @contextmanager
 def watching(target: int, folder: Path) -> Iterator[Prometheus]:
-    """A real server with the settings and rules of this project, but for the target and the pace.
+    """A real server with the settings, rules and options of this project, but for the target and the pace.
 
     Args:
         target: The port of a daemon on loopback.
         folder: Where its data goes.
     """
     settings = yaml.safe_load((CONFIG / "prometheus.yml").read_text(encoding="utf-8"))
-    settings["global"] = {"scrape_interval": "500ms", "scrape_timeout": "500ms", "evaluation_interval": "500ms"}
+    settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
     settings["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     for name in settings["rule_files"]:
         shutil.copy(CONFIG / name, folder)
     port = free_port()
-    command = [
-        program("prometheus"),
-        f"--config.file={folder}/prometheus.yml",
-        f"--storage.tsdb.path={folder}/data",
-        f"--web.listen-address=127.0.0.1:{port}",
-    ]
+    options = " ".join(read_compose()["services"]["prometheus"]["command"])
+    options = options.replace("=/etc/prometheus/", f"={folder}/").replace("=/prometheus", f"={folder}/data")
+    command = [program("prometheus"), *options.split(), f"--web.listen-address=127.0.0.1:{port}"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
     try:

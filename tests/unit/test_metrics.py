@@ -140,6 +140,19 @@ def test_a_run_tells_what_is_due_staged_and_failed() -> None:
     } <= set(told(metrics))
 
 
+def test_a_failed_day_that_cannot_be_tried_again_alarms_nobody_for_ever() -> None:
+    purged, disabled = Entry(DAY - ONE_DAY, "duration", Status.FAILED, 1), Entry(DAY, "room_based", Status.FAILED, 1)
+    entries = [purged, disabled, Entry(DAY, "duration", Status.FAILED, 1)]
+    plan = [PlannedDay(DAY, ("duration",), raw=True)]
+    metrics = counting()
+    metrics.run(RunReport(plan=plan), entries, yesterday=DAY, now=NOW)
+    assert "days_failed 2.0" in told(metrics)  # the source could not be asked, so any day may come back
+    metrics.run(RunReport(plan=plan, span=DateRange(DAY, DAY)), entries, yesterday=DAY, now=NOW)
+    assert "days_failed 1.0" in told(metrics)
+    metrics.run(RunReport(span=DateRange(DAY, DAY)), entries[:2], yesterday=DAY, now=NOW)
+    assert "days_failed 0.0" in told(metrics)
+
+
 def test_names_cannot_break_the_format() -> None:
     metrics = counting()
     report = day(DayStatus.WRITTEN)
