@@ -113,7 +113,9 @@ class Daemon:
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._look_seconds = look_seconds
-        self._scheduler = _Scheduler(timezone=home.zone)
+        self._scheduler = _Scheduler(
+            timezone=dt.UTC
+        )  # it computes with what the clock shows; only the trigger is local
         self._wakes = 0
         at = dt.time.fromisoformat(home.settings.schedule.at)
         self._trigger = _EachDay(at, home.zone)
@@ -138,7 +140,7 @@ class Daemon:
             night = self._scheduler.add_job(self._night, self._trigger)
             self._scheduler.start()
             stack.callback(self._scheduler.shutdown)
-            _log.info("the next night begins at %s", night.next_run_time)
+            _log.info("the next night begins at %s", night.next_run_time.astimezone(self._home.zone))
             self._begin()
             self.ready = True
             self._work()
