@@ -13,7 +13,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import os
 import secrets
 import signal
 import threading
@@ -41,7 +40,6 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE: Final = dt.timedelta(minutes=1)
 LONGEST_PAUSE: Final = dt.timedelta(hours=1)
 LOOK_SECONDS: Final = 60.0  # how long a sleep may be: the clock may be set, or the machine asleep, meanwhile
-STOP_SECONDS: Final = 9.0  # how long a stop waits for the day at hand; dying in it loses no more than this day's time
 
 Wait = Callable[[float], object]
 
@@ -238,18 +236,10 @@ class Daemon:
 
 
 def obey_signals(daemon: Daemon) -> None:
-    """Let SIGTERM and SIGINT stop a daemon: the first at the next safe point, a second at once.
-
-    A day that takes too long is left in the middle, where the ledger loses nothing.
-    """
+    """Let SIGTERM and SIGINT stop a daemon at the next safe point, instead of interrupting the day at hand."""
 
     def stop(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         daemon.stop()
-        too_late = threading.Timer(STOP_SECONDS, os._exit, args=(1,))
-        too_late.daemon = True
-        too_late.start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
