@@ -276,19 +276,20 @@ def _plan(
     by_day: dict[dt.date, dict[str, Entry]] = defaultdict(dict)
     for (day, name), entry in entries.items():
         by_day[day][name] = entry
+    seers = {one.name for one in detectors if isinstance(one, EventDetector)}
     for day in days:
         known, raw = by_day[day], reach.raw(day)
-        due = tuple(one.name for one in detectors if _is_due(one, known, raw=raw, redo=redo))
+        due = tuple(one.name for one in detectors if _is_due(one, known, sees=one.name in seers, raw=raw, redo=redo))
         late = raw and recheck is not None and day in recheck
         if due or late or any(entry.status is Status.STAGED for entry in known.values()):
             plan.append(PlannedDay(day, due, raw, late))
     return plan
 
 
-def _is_due(one: Detector, known: Mapping[str, Entry], *, raw: bool, redo: Redo | None) -> bool:
-    """Whether a detector has to compute a day of which the ledger knows some entries."""
+def _is_due(one: Detector, known: Mapping[str, Entry], *, sees: bool, raw: bool, redo: Redo | None) -> bool:
+    """Whether a detector, one that sees events or one of history, has to compute a day with some known entries."""
     entry = known.get(one.name)
-    if isinstance(one, EventDetector):
+    if sees:
         if not raw:
             return False
         changed = False  # only the source knows, and it is asked about the newest days

@@ -16,21 +16,23 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
 from storage.backends.influxdb import ERRORS, InfluxStore
 from storage.columns import Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
+from storage.drivers import foreign_points
 from storage.drivers import influxdb_rows as rows_of
+from storage.drivers.foreign_points import Point
 from storage.drivers.influxdb import Connection
 from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_server import Server
-from storage.drivers.line_protocol import dated, is_dated, line, measurement_of, split, typed
+from storage.drivers.line_protocol import line
 from storage.errors import PatternAggregatesError, StoreError, UsageError
 from storage.models import (
     AGGREGATES,
@@ -55,13 +57,6 @@ Row = dict[str, Any]
 
 _KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
 _MODELS: Final = {model.measurement: model for model in _KNOWN}
-
-
-class Point(Protocol):
-    """A point of influxdb-client, or anything else that can say itself as line protocol."""
-
-    def to_line_protocol(self, precision: Any = None) -> str:  # noqa: ANN401 - influxdb-client's own signature
-        """One line; empty where there is no field."""
 
 
 class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
@@ -291,14 +286,15 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             one = isinstance(points, str | DailyAggregate) or not isinstance(points, Iterable)
             several.extend([points] if one else points)  # type: ignore[list-item, arg-type] # as the line above tells
             lines: dict[str, list[str]] = {}
-            for point in several:
-                for text, precision in _lines(point):
-                    lines.setdefault(precision, []).append(text)
-            self._send(lines)
             rows: dict[type[DailyAggregate], list[DailyAggregate]] = {}
             for point in several:
                 if isinstance(point, DailyAggregate):
+                    lines.setdefault("s", []).append(line(point))
                     rows.setdefault(type(point), []).append(point)
+                else:
+                    for text, precision in foreign_points.lines(point, _MODELS):
+                        lines.setdefault(precision, []).append(text)
+            self._send(lines)
             for alike in rows.values():
                 self._take_away_more(alike)
             return True
@@ -454,29 +450,6 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             rows_of.delete(self._connection, self.bucket, type(row), row.date, [row.key()])
         if less:
             self._send({"s": [line(row) for row in less]})
-
-
-def _lines(point: Point | DailyAggregate | str) -> Iterator[tuple[str, str]]:
-    """Lines and the precision of their times."""
-    if isinstance(point, DailyAggregate):
-        yield line(point), "s"
-        return
-    if isinstance(point, str):
-        yield from ((_ours(text), "s") for text in split(point))
-        return
-    precision = getattr(point, "write_precision", None) or "s"
-    text = point.to_line_protocol(precision)
-    if not text:
-        raise UsageError("a point without any field: InfluxDB would not keep it")
-    yield _ours(text), "s" if is_dated(text) else precision
-
-
-def _ours(text: str) -> str:
-    """Somebody else's line with the time and the types of numbers that rows of ours have."""
-    if not is_dated(text):
-        logger.warning("a point without a date is written, but no query returns it: %.200s", text)
-    model = _MODELS.get(measurement_of(text))
-    return dated(text if model is None else typed(text, model))
 
 
 def _model(wanted: type[DailyAggregate] | str) -> type[DailyAggregate]:

@@ -15,7 +15,6 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from storage.columns import Kind, columns, encode
-from storage.dates import parse_day
 from storage.errors import StoreError
 from storage.models import DailyAggregate
 
@@ -27,19 +26,6 @@ PRESENCE: Final = "present_"  # written where a model has no value that is alway
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 _TAG_SPECIALS = re.compile(r"([,= ])")  # a backslash is plain unless one of these follows, which the escape then mends
 _TEXT_SPECIALS = re.compile(r'(["\\])')
-_HEAD = re.compile(r".+?(?<!\\)(?= )", re.DOTALL)  # up to the first blank that is not escaped
-_DATE_TAG = re.compile(r"(?<!\\),date=((?:[^,\\]|\\.)+)")
-_NUMBER_FIELD = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<name>\w+)=(?P<number>-?[0-9][0-9.]*i?)(?=[, ]|$)', re.DOTALL)
-_STAMP = re.compile(r" (-?\d+)$")
-_LINE = re.compile(
-    r"""
-    [ \t\r]*
-    (?: \#[^\n]*                                                # a comment
-      | (?:[^ \n\\]|\\.)+[ ](?:"(?:[^"\\]|\\.)*"|[^"\n])*    # measurement and tags; fields and time
-      | [^\n]+ )                                               # something else, which the server shall refuse
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 
 T = TypeVar("T")
 
@@ -109,64 +95,6 @@ def line(row: DailyAggregate) -> str:
     if layout.always == PRESENCE:
         fields.append(f"{PRESENCE}=1i")
     return f"{row.measurement},{tags} {','.join(fields)} {midnight_seconds(row.date)}"
-
-
-def split(text: str) -> Iterator[str]:
-    """The lines of somebody else's text, without comments; a line break within a quoted field ends none."""
-    for found in _LINE.finditer(text):
-        line_ = found[0].strip()
-        if line_ and not line_.startswith("#"):
-            yield line_
-
-
-def measurement_of(text: str) -> str:
-    """The measurement of a line of somebody else's, as written."""
-    return re.split(r"(?<!\\)[, ]", text, maxsplit=1)[0]
-
-
-def is_dated(text: str) -> bool:
-    """Whether a line of somebody else's has a ``date`` tag."""
-    return _date(text) is not None
-
-
-def dated(text: str) -> str:
-    """A line of somebody else's with the time that its ``date`` tag asks for; unchanged where it has none.
-
-    Raises:
-        UsageError: The tag is no day.
-    """
-    date = _date(text)
-    if date is None:
-        return text
-    return f"{_STAMP.sub('', text)} {midnight_seconds(parse_day(date))}"
-
-
-def typed(text: str, model: type[DailyAggregate]) -> str:
-    """A line of somebody else's with the numbers of a model's fields as the model has them, integers or floats.
-
-    A field keeps the type of its first point: a float written once as an integer would have every later row refused.
-    """
-    kinds = {column.name: column.kind for column in columns(model)}
-    head = _HEAD.match(text)
-    if head is None:
-        return text
-
-    def fitted(field: re.Match[str]) -> str:
-        name, number = field["name"], field["number"].rstrip("i").removesuffix(".0")
-        kind = kinds.get(name)
-        if kind is Kind.FLOAT:
-            return f"{name}={number}"
-        if kind is Kind.INTEGER and number.lstrip("-").isdecimal():
-            return f"{name}={number}i"
-        return field[0]
-
-    return head[0] + _NUMBER_FIELD.sub(lambda field: fitted(field) if field["name"] else field[0], text[head.end() :])
-
-
-def _date(text: str) -> str | None:
-    head = _HEAD.match(text)
-    date = _DATE_TAG.search(head[0]) if head else None
-    return date[1] if date else None
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
