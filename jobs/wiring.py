@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import glob
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -99,7 +100,8 @@ class Home:
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 
-            return CsvFiles(str(based(self.base, source.path)), self.zone, self.rules, self.clock)
+            folder = Path(glob.escape(str(self.base)))  # what is special to a glob in its name is not meant as such
+            return CsvFiles(str(based(folder, source.path)), self.zone, self.rules, self.clock)
         if isinstance(source, InfluxSourceSettings):
             return self._open_influx_source(source)
         from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import unquote
 
 import numpy as np
 import pydantic
@@ -101,7 +102,7 @@ def _store(home: Home) -> Iterator[Check]:
         finally:
             store.close()
     except StoreMissing:
-        yield _writable("store", Path(home.store_url.partition(":///")[2]))
+        yield _writable("store", _file_of(home.store_url) or home.base)
     except PatternAggregatesError as error:
         yield Check("store", "problem", str(error), error.hint)
     else:
@@ -137,7 +138,7 @@ def _ledger(home: Home) -> Iterator[Check]:
 
 def _file_of(url: str) -> Path | None:
     scheme, _, path = url.partition(":///")
-    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
+    return Path(unquote(path.partition("?")[0])) if scheme.startswith("sqlite") else None
 
 
 def _can_write(file: Path) -> bool:
