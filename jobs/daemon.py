@@ -104,7 +104,7 @@ class Daemon:
     """
 
     def __init__(self, home: Home, *, wait: Wait | None = None, look_seconds: float = LOOK_SECONDS) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics([one.detector.name for one in home.registered if one.enabled], home.clock())
         self.ready = False
         self.trouble = ""
         self._home = home
@@ -180,6 +180,7 @@ class Daemon:
     def _run(self, catch_up: nightly.CatchUp) -> str:
         """Run the nightly job. Returns what went wrong; it is logged and counted, never raised."""
         settings, yesterday = self._home.settings, self._home.yesterday()
+        self.metrics.begin_run()
         try:
             with self._home.open_pipeline() as pipeline:
                 report = nightly.run(
@@ -232,6 +233,7 @@ class Daemon:
         return Page(status, json.dumps({"ready": ready}) + "\n")
 
     def _counts(self) -> Page:
+        self.metrics.disk(self._home.folders)
         return Page(HTTPStatus.OK, self.metrics.text(), CONTENT_TYPE)
 
 

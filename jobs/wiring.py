@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from jobs.entities import EntityRules, Override
@@ -71,6 +72,19 @@ class Home:
     def store_url(self) -> str:
         """Where the store lies."""
         return based_url(self.base, self.settings.store.url)
+
+    @property
+    def store_file(self) -> Path | None:
+        """The file that is the store; None where it is a server."""
+        if self.settings.store.kind != "sql" or not self.settings.store.url.startswith("sqlite"):
+            return None
+        return Path(unquote(self.store_url.partition(":///")[2].partition("?")[0]))
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where ledger and store keep files, by whose they are."""
+        files = {"ledger": self.ledger_path, "store": self.store_file}
+        return {name: file.parent for name, file in files.items() if file is not None}
 
     @property
     def kept_days(self) -> int:

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import unquote
 
 import numpy as np
 import pydantic
@@ -102,13 +101,13 @@ def _store(home: Home) -> Iterator[Check]:
         finally:
             store.close()
     except StoreMissing:
-        yield _writable("store", _file_of(home.store_url) or home.base)
+        yield _writable("store", home.store_file or home.base)
     except PatternAggregatesError as error:
         yield Check("store", "problem", str(error), error.hint)
     else:
         for problem in problems:
             yield Check("store", "problem", problem)
-        file = _file_of(home.store_url)
+        file = home.store_file
         if file is not None and not _can_write(file):
             yield Check("store", "problem", f"{file} cannot be written", "Give it to the user this runs as.")
         if not problems:
@@ -134,11 +133,6 @@ def _ledger(home: Home) -> Iterator[Check]:
     for entry in entries:
         if entry.error:
             yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
-
-
-def _file_of(url: str) -> Path | None:
-    scheme, _, path = url.partition(":///")
-    return Path(unquote(path.partition("?")[0])) if scheme.startswith("sqlite") else None
 
 
 def _can_write(file: Path) -> bool:

@@ -6,6 +6,7 @@ full synchronisation and a bounded wait for locks. A database that is only read 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -135,16 +136,20 @@ def create_private(file: Path, setting: str) -> None:
     """Make a file that only its owner may read, with its folders, if it is not there.
 
     Raises:
-        SettingsError: It cannot be made or written to.
+        SettingsError: It or its folder cannot be made or written to.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        if not os.access(file.parent, os.W_OK):  # SQLite makes files beside it
+            raise PermissionError(errno.EACCES, f"its folder: {os.strerror(errno.EACCES)}")
     except OSError as error:
-        raise SettingsError(
-            f"{setting}: {file} cannot be written: {error.strerror}",
-            hint="Give the folder to the user this runs as, or name another place.",
-        ) from error
+        raise SettingsError(f"{setting}: {file} cannot be written: {error.strerror}", hint=give(file.parent)) from error
+
+
+def give(folder: Path) -> str:
+    """What to do about a folder that cannot be written to."""
+    return f"Give the folder {folder}, and what is in it, to the user this runs as, or name another place."
 
 
 @contextmanager

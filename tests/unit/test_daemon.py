@@ -190,6 +190,26 @@ def test_no_sleep_is_so_long_that_a_clock_set_forward_goes_unnoticed(nights: Mak
     assert len(home.wakes) == 2  # eight nights at once are one run
 
 
+def test_it_says_when_it_started_and_for_how_long_it_is_at_work(nights: Make) -> None:
+    home = nights()
+    started_at = system_clock()
+    during: list[str] = []
+
+    class Watching(FlakyStore):
+        def replace_day(self, batch: DayBatch) -> None:
+            during.append(daemon.metrics.text())
+            super().replace_day(batch)
+
+    home.store = Watching()
+    daemon = home.daemon(until=started_at + ONE_DAY)
+    daemon.serve()
+    assert "pattern_aggregates_running 1.0" in during[0]
+    after = daemon.metrics.text()
+    assert "pattern_aggregates_running 0.0" in after
+    assert f"pattern_aggregates_start_timestamp_seconds {started_at.timestamp()}" in after
+    assert 'pattern_aggregates_detector_errors_total{detector="count"} 0.0' in after
+
+
 def test_a_daemon_begins_with_what_the_ledger_knows(nights: Make) -> None:
     home = nights()
     home.serve(until=FIRST + ONE_DAY)
