@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import glob
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from jobs.entities import EntityRules, Override
@@ -76,7 +78,7 @@ class Home:
         """The file that is the store; None where it is a server."""
         if self.settings.store.kind != "sql" or not self.settings.store.url.startswith("sqlite"):
             return None
-        return Path(self.store_url.partition(":///")[2].partition("?")[0])
+        return Path(unquote(self.store_url.partition(":///")[2].partition("?")[0]))
 
     @property
     def folders(self) -> dict[str, Path]:
@@ -112,7 +114,8 @@ class Home:
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 
-            return CsvFiles(str(based(self.base, source.path)), self.zone, self.rules, self.clock)
+            folder = Path(glob.escape(str(self.base)))  # what is special to a glob in its name is not meant as such
+            return CsvFiles(str(based(folder, source.path)), self.zone, self.rules, self.clock)
         if isinstance(source, InfluxSourceSettings):
             return self._open_influx_source(source)
         from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import quote
 
 from pydantic import (
     BaseModel,
@@ -240,12 +241,16 @@ def based(base: Path, path: str) -> Path:
 
 
 def based_url(base: Path, url: str) -> str:
-    """A database URL from the settings; an SQLite file's relative path starts from the configuration file's folder."""
+    """A database URL from the settings; an SQLite file's relative path starts from the configuration file's folder.
+
+    >>> based_url(Path("/home/why?"), "sqlite:///aggregates.db")
+    'sqlite:////home/why%3F/aggregates.db'
+    """
     scheme, separator, rest = url.partition(":///")
     file, question, query = rest.partition("?")
     if not scheme.startswith("sqlite") or not separator or not file or file == ":memory:":
         return url
-    return f"{scheme}:///{based(base, file)}{question}{query}"
+    return f"{scheme}:///{based(Path(quote(str(base))), file)}{question}{query}"
 
 
 class _StoreOnly(BaseModel):

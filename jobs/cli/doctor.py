@@ -101,7 +101,7 @@ def _store(home: Home) -> Iterator[Check]:
         finally:
             store.close()
     except StoreMissing:
-        yield _writable("store", Path(home.store_url.partition(":///")[2]))
+        yield _writable("store", home.store_file or home.base)
     except PatternAggregatesError as error:
         yield Check("store", "problem", str(error), error.hint)
     else:
