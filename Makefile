@@ -6,7 +6,7 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates:0.1.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test lint bench quality image clean
+.PHONY: demo test lint bench quality faults image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -26,6 +26,9 @@ bench: $(VENV)/.test
 
 quality: $(VENV)/.test
 	$(BIN)/python -m tests.quality $(ARGS)
+
+faults: $(VENV)/.test
+	$(BIN)/python -m tests.faults $(ARGS)
 
 image: $(VENV)/.test
 	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_ARGS) --tag $(IMAGE) .

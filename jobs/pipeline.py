@@ -2,7 +2,8 @@
 
 Each finding is staged in the ledger as soon as it is there, the store takes the day as one batch, and only then is it
 marked written; so whatever interrupts this, calling it again ends as if nothing had happened. A detector that raises
-costs its own rows, never the others'; a history that cannot be read defers the detectors that need it.
+costs its own rows, never the others'; a history that cannot be read defers the detectors that need it, as does a day of
+which no other detector has found anything yet: the rows it would be judged by are missing, not zero.
 """
 
 from __future__ import annotations
@@ -189,6 +190,8 @@ class Pipeline:
         ]
         if not due:
             return set()
+        if not any(entry.found for name, entry in work.entries.items() if name not in {one.name for one in due}):
+            return self._put_off(work, due)
         history = OverlaidReader(self.store, self.ledger.staged(self._models()))
         events = max((entry.events for entry in work.entries.values()), default=0)
         known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
@@ -200,6 +203,15 @@ class Pipeline:
             except StoreError as error:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
                 _log.warning("%s: %s is deferred: %s", work.day, one.name, error)
+        return {one.name for one in due}
+
+    @staticmethod
+    def _put_off(work: LedgerDay, due: Sequence[Detector]) -> set[str]:
+        """Leave a day unjudged that no raw events were found to tell of; noted only where that was tried."""
+        if not work.entries:
+            return set()
+        for one in due:
+            work.defer(one.name, one.version, "no other detector has found anything of this day")
         return {one.name for one in due}
 
     def _attempt(
@@ -278,6 +290,8 @@ def _knows_less(log: DayLog, entry: Entry) -> bool:
     """Purged raw events are not late ones: what the store holds was made from more than the source has now."""
     if entry.written_version is None:
         return False
+    if not entry.fingerprint and len(log.events) < entry.events:  # restored from the store, which counts no samples
+        return True
     return log.known_seconds < entry.written_known_seconds or log.samples < entry.written_samples
 
 

@@ -5,9 +5,9 @@ hold (``written_*``): an attempt that fails takes nothing away from an earlier s
 in a transaction of its own, before the store sees them, and stay until the store has taken them; so a store that is
 down never costs a second look at raw events, which may be gone by then.
 
-A day's work happens under a lock that all processes share and that dies with its holder. The order (stage, replace the
-day in the store, mark it written) means that the ledger never claims more than the store holds; whatever line a process
-dies at, the same call again ends as if nothing had happened.
+A day's work happens under a lock that processes take by turns and that dies with its holder. The order (stage, replace
+the day in the store, mark it written) means that the ledger never claims more than the store holds; whatever line a
+process dies at, the same call again ends as if nothing had happened.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
-from filelock import FileLock, Timeout
 
 from storage.batch import DayBatch, DetectorDay
 from storage.columns import decode, encode, from_json, to_json
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
+from storage.drivers.turns import Turns
 from storage.errors import (
     LedgerCorrupt,
     LedgerError,
     LedgerForeign,
     LedgerUnavailable,
     PatternAggregatesError,
-    SettingsError,
 )
 from storage.models import DailyAggregate, DetectorRunDaily
 
@@ -43,7 +42,12 @@ APPLICATION_ID: Final = 0x70616C31  # "pal1": how SQLite files tell whose they a
 LOCK_SECONDS: Final = 600.0
 REMEMBERED: Final = 30 * ONE_DAY  # how long a day stays in the ledger after the store has forgotten it
 
-_ERRORS = sql.Errors(LedgerUnavailable, LedgerCorrupt, LedgerError)
+_ERRORS = sql.Errors(
+    LedgerUnavailable,
+    LedgerCorrupt,
+    LedgerError,
+    when_damaged="Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`.",
+)
 
 
 class Status(StrEnum):
@@ -52,7 +56,7 @@ class Status(StrEnum):
     STAGED = "staged"  # found, waiting for the store
     WRITTEN = "written"  # the store holds it
     FAILED = "failed"  # the detector raised
-    DEFERRED = "deferred"  # the history it needs could not be read
+    DEFERRED = "deferred"  # what it needs could not be read, or is not there
     EXPIRED = "expired"  # staged, but past the retention before the store took it
 
 
@@ -99,6 +103,11 @@ class Entry:
     written_samples: int = 0
     written_known_seconds: float = 0.0
     kept: str = ""
+
+    @property
+    def found(self) -> bool:
+        """Whether there is a finding, staged or written, of this or an earlier attempt."""
+        return self.status is Status.STAGED or self.written_version is not None
 
     def changed(self, fingerprint: str) -> bool:
         """Whether this was computed from other raw events than those of the fingerprint (and not kept nevertheless)."""
@@ -156,7 +165,7 @@ class Ledger:
     """The ledger in an SQLite file.
 
     Args:
-        path: The file; its lock lies beside it.
+        path: The file; the two of its lock lie beside it.
         clock: Gives the present instant, for ``updated_at`` only.
         read_only: For looking: never creates or changes the file; one that is not there reads as empty.
 
@@ -171,7 +180,7 @@ class Ledger:
         self.path = path
         self._clock = clock
         self._name = f"ledger {path}"
-        self._lock = FileLock(f"{path}.lock", mode=0o600)
+        self._turns = Turns(path, "ledger.path")
         url = sa.URL.create("sqlite", database=str(path))
         self._engine: sa.Engine | None = None
         if read_only:
@@ -240,27 +249,17 @@ class Ledger:
 
     @contextmanager
     def day(self, day: dt.date, *, wait_seconds: float = LOCK_SECONDS) -> Iterator[LedgerDay]:
-        """One day's work, alone among all processes.
+        """One day's work, alone among all processes, which take turns.
 
         Raises:
             LedgerUnavailable: Another run has held the lock for all of ``wait_seconds``.
+            SettingsError: The lock's files cannot be made.
         """
-        try:
-            self._lock.acquire(timeout=wait_seconds)
-        except Timeout as error:
-            raise LedgerUnavailable(
-                f"another run holds {self._lock.lock_file} for more than {wait_seconds:.0f} s",
-                hint="Let it finish, or stop it; the lock is released with its process.",
-            ) from error
-        except OSError as error:
-            raise SettingsError(f"ledger.path: {self._lock.lock_file}: {error.strerror}") from error
-        try:
+        with self._turns.held(wait_seconds):
             with self._transaction() as connection:
                 query = sa.select(*_FACTS).where(_ENTRY.c.day == day.isoformat())
                 entries = {entry.detector: entry for entry in map(_entry, connection.execute(query))}
             yield LedgerDay(day, entries, self._transaction, self._clock)
-        finally:
-            self._lock.release()
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
@@ -335,7 +334,7 @@ class LedgerDay:
         self._note_trouble(detector, version, error, Status.FAILED)
 
     def defer(self, detector: str, version: int, error: str) -> None:
-        """Note that the history a detector needs could not be read; it is tried again."""
+        """Note that what a detector needs could not be read, or is not there; it is tried again."""
         self._note_trouble(detector, version, error, Status.DEFERRED)
 
     def keep(self, detector: str, version: int, fingerprint: str) -> None:
@@ -372,6 +371,43 @@ class LedgerDay:
                 }
                 self._store(connection, finding.run.detector, facts)
 
+    def restore(self, run: DetectorRunDaily, fingerprint: str, samples: int) -> bool:
+        """Note a run that the store holds and the ledger does not know of, because an earlier ledger was lost.
+
+        An attempt that is known stays as it is; it only learns what the store holds.
+
+        Args:
+            run: The record in the store.
+            fingerprint: As in ``stage``; empty if nobody can tell.
+            samples: As in ``stage``, or a lower bound.
+
+        Returns:
+            Whether there was anything to note.
+        """
+        entry = self.entries.get(run.detector)
+        if entry is not None and entry.written_version is not None:
+            return False
+        facts: dict[str, Any] = {
+            "written_version": run.version,
+            "written_samples": samples,
+            "written_known_seconds": run.known_seconds,
+        }
+        if entry is None:
+            facts |= {
+                "status": Status.WRITTEN,
+                "version": run.version,
+                "fingerprint": fingerprint,
+                "rows": run.rows,
+                "events": run.events,
+                "samples": samples,
+                "known_seconds": run.known_seconds,
+                "reason": run.reason,
+                "updated_at": run.computed_at.isoformat(timespec="seconds"),
+            }
+        with self._transaction() as connection:
+            self._store(connection, run.detector, facts)
+        return True
+
     def _note_trouble(self, detector: str, version: int, error: str, status: Status) -> None:
         before = self.entries.get(detector)
         if before is not None and before.status is Status.STAGED:  # what waits for the store goes on waiting
@@ -385,7 +421,7 @@ class LedgerDay:
             self._store(connection, detector, {**facts, "attempts": before.attempts + 1 if before else 1})
 
     def _store(self, connection: sa.Connection, detector: str, facts: dict[str, Any]) -> None:
-        facts["updated_at"] = self._clock().isoformat(timespec="seconds")
+        facts = {"updated_at": self._clock().isoformat(timespec="seconds"), **facts}
         if detector in self.entries:
             here = (_ENTRY.c.day == self.day.isoformat(), _ENTRY.c.detector == detector)
             connection.execute(sa.update(_ENTRY).where(*here).values(**facts))

@@ -6,6 +6,7 @@ full synchronisation and a bounded wait for locks. A database that is only read 
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ class Errors(NamedTuple):
     unavailable: type[PatternAggregatesError]
     corrupt: type[PatternAggregatesError]
     other: type[PatternAggregatesError]
+    when_damaged: str = "Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved."
 
 
 def parse_url(url: str, setting: str) -> sa.URL:
@@ -134,16 +136,20 @@ def create_private(file: Path, setting: str) -> None:
     """Make a file that only its owner may read, with its folders, if it is not there.
 
     Raises:
-        SettingsError: It cannot be made or written to.
+        SettingsError: It or its folder cannot be made or written to.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
+        if not os.access(file.parent, os.W_OK):  # SQLite makes files beside it
+            raise PermissionError(errno.EACCES, f"its folder: {os.strerror(errno.EACCES)}")
     except OSError as error:
-        raise SettingsError(
-            f"{setting}: {file} cannot be written: {error.strerror}",
-            hint="Give the folder to the user this runs as, or name another place.",
-        ) from error
+        raise SettingsError(f"{setting}: {file} cannot be written: {error.strerror}", hint=give(file.parent)) from error
+
+
+def give(folder: Path) -> str:
+    """What to do about a folder that cannot be written to."""
+    return f"Give the folder {folder}, and what is in it, to the user this runs as, or name another place."
 
 
 @contextmanager
@@ -155,10 +161,7 @@ def translated(errors: Errors, what: str) -> Iterator[None]:
         told = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         lower = told.lower()
         if any(words in lower for words in _DAMAGED):
-            raise errors.corrupt(
-                f"{what} is damaged: {told}",
-                hint="Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved.",
-            ) from error
+            raise errors.corrupt(f"{what} is damaged: {told}", hint=errors.when_damaged) from error
         if any(words in lower for words in _FULL):
             raise errors.unavailable(f"{what}: {told}", hint="Free some disk space and run again.") from error
         if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | sqlite3.OperationalError):

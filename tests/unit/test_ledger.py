@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import sqlite3
 import subprocess
 import sys
@@ -146,6 +147,41 @@ def test_a_second_process_waits_for_the_day_and_then_says_who_holds_it(ledger: L
         other.wait()
     with ledger.day(DAY, wait_seconds=5) as work:
         assert work.entries == {}
+
+
+def test_two_processes_with_many_days_take_turns(tmp_path: Path) -> None:
+    code = f"""
+        import datetime as dt, sys, time
+        from pathlib import Path
+        from storage.ledger import Ledger
+        ledger = Ledger(Path({str(tmp_path / "ledger.db")!r}), clock=lambda: dt.datetime.now(dt.UTC))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for number in range(40):
+            with ledger.day(dt.date(2026, 3, 2) + dt.timedelta(number)):
+                with open({str(tmp_path / "turns")!r}, "a") as turns:
+                    turns.write(sys.argv[1])
+                time.sleep(0.03)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    both = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"
+    ]
+    for one in both:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in both:
+        one.communicate(timeout=60)
+    turns = (tmp_path / "turns").read_text()
+    assert sorted(turns) == ["a"] * 40 + ["b"] * 40
+    while_both_wait = turns[: min(turns.rindex("a"), turns.rindex("b")) + 1].lstrip(turns[0])
+    stretches = [len(list(days)) for _, days in itertools.groupby(while_both_wait)]
+    assert len(stretches) > 10
+    assert max(stretches) <= 5
 
 
 def test_only_the_owner_can_read_the_file(ledger: Ledger) -> None:

@@ -184,6 +184,49 @@ def test_a_source_that_cannot_be_reached_is_said_and_retried(night: Night) -> No
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 
+def test_a_source_that_goes_away_in_the_middle_leaves_days_due_and_none_judged_from_nothing(night: Night) -> None:
+    class Locked(MemorySource):
+        def fingerprint(self, window: DayWindow) -> str:
+            if window.day > FIRST + ONE_DAY:
+                raise SourceUnavailable("database is locked")
+            return super().fingerprint(window)
+
+    whole = night.source
+    night.source = Locked(ZONE, whole.rows, runs=[(DayWindow(FIRST, ZONE).start, DayWindow(YESTERDAY, ZONE).end)])
+    night.source.held = DAYS
+    report = night.run()
+    assert report.exit_code == 75
+    assert [day.status for day in report.days] == ["written", "written", "failed", "failed", "failed"]
+    assert all("database is locked" in day.error for day in report.days[2:])
+    assert set(night.statuses("trend")) == set(night.statuses()) == {FIRST, FIRST + ONE_DAY}
+    assert set(night.runs("trend")) == {FIRST, FIRST + ONE_DAY}
+
+    night.source = whole
+    assert night.run().exit_code == 0
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+    assert night.trend.calls == list(DAYS)
+
+
+def test_a_day_on_which_no_detector_found_anything_is_judged_by_history_when_one_has(night: Night) -> None:
+    night.counter.fails_on = {FIRST}
+    report = night.run(only_day=FIRST)
+    assert (report.exit_code, report.days[0].status) == (1, DayStatus.FAILED)
+    assert night.statuses("trend")[FIRST] is Status.DEFERRED
+    assert night.trend.calls == []
+    night.counter.fails_on = set()
+    assert night.run(only_day=FIRST).exit_code == 0
+    assert night.statuses("trend")[FIRST] is Status.WRITTEN
+
+
+def test_a_day_that_can_no_longer_be_read_is_not_put_off_every_night_anew(night: Night) -> None:
+    night.counter.fails_on = {FIRST}
+    night.run()
+    night.source.held = DateRange(FIRST + ONE_DAY, DAYS.last)
+    report = night.run()
+    assert FIRST not in {day.day for day in report.days}
+    assert report.exit_code == 0
+
+
 def test_late_events_are_found_in_the_days_that_are_looked_at_again(night: Night) -> None:
     night.run()
     night.source.rows += uses(DAYS.last, "light.late", 2) + uses(DAYS.first, "light.too_late", 2)
@@ -274,6 +317,7 @@ def test_a_source_that_fell_behind_is_stale(night: Night) -> None:
     report = night.run(yesterday=YESTERDAY + ONE_DAY)
     assert report.exit_code == 1
     assert "stale source" in report.notices[0]
+    assert report.span == DAYS
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 
