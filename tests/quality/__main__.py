@@ -7,7 +7,17 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from tests.quality.real import all_homes, real_home
-from tests.quality.scores import ALL_TYPES, Found, noise, noise_anomalies, planted, routine, shuffled_days
+from tests.quality.scores import (
+    ALL_TYPES,
+    Found,
+    Routine,
+    noise,
+    noise_anomalies,
+    planted,
+    routine,
+    shuffled_days,
+    simulated,
+)
 from tests.support.noise_homes import KINDS
 from tests.support.real_homes import homes
 
@@ -21,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "shuffled": _shuffled,
         "planted": _planted,
         "anomaly": _anomaly,
+        "simulated": _simulated,
         "real": _real,
     }
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
@@ -84,10 +95,7 @@ def _anomaly(seed: int, days: int) -> None:
                 yield (
                     entities,
                     len(types),
-                    *(
-                        f"{score.jumps.recall(size):.2f} of {score.provable.recall(size):.2f}"
-                        for size in ("under 4", "4 to 8", "8 and more")
-                    ),
+                    *(_of_provable(score, size) for size in ("under 4", "4 to 8", "8 and more")),
                     *(f"{score.dead.recall(size):.2f}" for size in ("under 4", "4 and more")),
                     f"{score.odd_hours.recall():.2f}",
                     f"{score.left_on.recall():.2f}",
@@ -95,10 +103,21 @@ def _anomaly(seed: int, days: int) -> None:
                 )
 
     head = (
-        "entities", "types", "jump (of what is provable), usually under 4", "4 to 8", "8 and more",
+        "entities", "types", "jump (provable, affordable), usually under 4", "4 to 8", "8 and more",
         "dead, usually under 4", "4 and more", "odd hours", "left on", "false a week",
     )  # fmt: skip
     _table(f"Broken routines, {number} homes of 62 days", head, rows())
+
+
+def _of_provable(score: Routine, size: str) -> str:
+    found, provable, affordable = (kind.recall(size) for kind in (score.jumps, score.provable, score.affordable))
+    return f"{found:.2f} ({provable:.2f}, {affordable:.2f})"
+
+
+def _simulated(seed: int, _days: int) -> None:
+    rows = ((home, *simulated(home)) for home in range(seed, seed + 4))
+    head = "seed", "the sensor that dies is named on its silent day", "days on which others are, of 35"
+    _table("The simulated home", head, ((home, named, dict(others)) for home, named, others in rows))
 
 
 def _real(_seed: int, _days: int) -> None:
