@@ -13,7 +13,6 @@ from __future__ import annotations
 import datetime as dt
 import json
 import logging
-import os
 import secrets
 import signal
 import threading
@@ -41,7 +40,6 @@ _log = logging.getLogger(__name__)
 FIRST_PAUSE: Final = dt.timedelta(minutes=1)
 LONGEST_PAUSE: Final = dt.timedelta(hours=1)
 LOOK_SECONDS: Final = 60.0  # how long a sleep may be: the clock may be set, or the machine asleep, meanwhile
-STOP_SECONDS: Final = 9.0  # how long a stop waits for the day at hand; dying in it loses no more than this day's time
 
 Wait = Callable[[float], object]
 
@@ -106,14 +104,16 @@ class Daemon:
     """
 
     def __init__(self, home: Home, *, wait: Wait | None = None, look_seconds: float = LOOK_SECONDS) -> None:
-        self.metrics = Metrics()
+        self.metrics = Metrics([one.detector.name for one in home.registered if one.enabled], home.clock())
         self.ready = False
         self.trouble = ""
         self._home = home
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
         self._look_seconds = look_seconds
-        self._scheduler = _Scheduler(timezone=home.zone)
+        self._scheduler = _Scheduler(
+            timezone=dt.UTC
+        )  # it computes with what the clock shows; only the trigger is local
         self._wakes = 0
         at = dt.time.fromisoformat(home.settings.schedule.at)
         self._trigger = _EachDay(at, home.zone)
@@ -138,7 +138,7 @@ class Daemon:
             night = self._scheduler.add_job(self._night, self._trigger)
             self._scheduler.start()
             stack.callback(self._scheduler.shutdown)
-            _log.info("the next night begins at %s", night.next_run_time)
+            _log.info("the next night begins at %s", night.next_run_time.astimezone(self._home.zone))
             self._begin()
             self.ready = True
             self._work()
@@ -180,6 +180,7 @@ class Daemon:
     def _run(self, catch_up: nightly.CatchUp) -> str:
         """Run the nightly job. Returns what went wrong; it is logged and counted, never raised."""
         settings, yesterday = self._home.settings, self._home.yesterday()
+        self.metrics.begin_run()
         try:
             with self._home.open_pipeline() as pipeline:
                 report = nightly.run(
@@ -232,22 +233,15 @@ class Daemon:
         return Page(status, json.dumps({"ready": ready}) + "\n")
 
     def _counts(self) -> Page:
+        self.metrics.disk(self._home.folders)
         return Page(HTTPStatus.OK, self.metrics.text(), CONTENT_TYPE)
 
 
 def obey_signals(daemon: Daemon) -> None:
-    """Let SIGTERM and SIGINT stop a daemon: the first at the next safe point, a second at once.
-
-    A day that takes too long is left in the middle, where the ledger loses nothing.
-    """
+    """Let SIGTERM and SIGINT stop a daemon at the next safe point, instead of interrupting the day at hand."""
 
     def stop(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
         daemon.stop()
-        too_late = threading.Timer(STOP_SECONDS, os._exit, args=(1,))
-        too_late.daemon = True
-        too_late.start()
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)

@@ -55,6 +55,7 @@ class RunReport:
         plan: What was due.
         notices: What somebody should know beside that.
         errors: What source and store refused, each time.
+        span: The whole days that the source holds; None if it holds none, or could not say.
         exit_code: 0 all done, 1 some day failed or the source is stale, 75 or 78 by the error that stood in the way.
     """
 
@@ -62,6 +63,7 @@ class RunReport:
     plan: list[PlannedDay] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     errors: list[PatternAggregatesError] = field(default_factory=list)
+    span: DateRange | None = None
     exit_code: int = 0
 
     def trouble(self, text: str, exit_code: int = 1) -> None:
@@ -197,16 +199,15 @@ def backfill(
 
 
 def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int) -> Reach:
-    span = None
     try:
-        span = pipeline.source.span()
+        report.span = span = pipeline.source.span()
         if span is None:
             report.trouble("the source holds no whole day")
         elif span.last > yesterday + ONE_DAY:
             report.notices.append(f"the source holds events of {span.last}, which is in the future: look at its clock")
     except SourceError as error:
         report.refused("source", error)
-    return Reach(yesterday, retention_days, span)
+    return Reach(yesterday, retention_days, report.span)
 
 
 def _refuse(days: DateRange, reach: Reach) -> None:
@@ -275,19 +276,20 @@ def _plan(
     by_day: dict[dt.date, dict[str, Entry]] = defaultdict(dict)
     for (day, name), entry in entries.items():
         by_day[day][name] = entry
+    seers = {one.name for one in detectors if isinstance(one, EventDetector)}
     for day in days:
         known, raw = by_day[day], reach.raw(day)
-        due = tuple(one.name for one in detectors if _is_due(one, known, raw=raw, redo=redo))
+        due = tuple(one.name for one in detectors if _is_due(one, known, sees=one.name in seers, raw=raw, redo=redo))
         late = raw and recheck is not None and day in recheck
         if due or late or any(entry.status is Status.STAGED for entry in known.values()):
             plan.append(PlannedDay(day, due, raw, late))
     return plan
 
 
-def _is_due(one: Detector, known: Mapping[str, Entry], *, raw: bool, redo: Redo | None) -> bool:
-    """Whether a detector has to compute a day of which the ledger knows some entries."""
+def _is_due(one: Detector, known: Mapping[str, Entry], *, sees: bool, raw: bool, redo: Redo | None) -> bool:
+    """Whether a detector, one that sees events or one of history, has to compute a day with some known entries."""
     entry = known.get(one.name)
-    if isinstance(one, EventDetector):
+    if sees:
         if not raw:
             return False
         changed = False  # only the source knows, and it is asked about the newest days

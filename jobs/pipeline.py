@@ -290,6 +290,8 @@ def _knows_less(log: DayLog, entry: Entry) -> bool:
     """Purged raw events are not late ones: what the store holds was made from more than the source has now."""
     if entry.written_version is None:
         return False
+    if not entry.fingerprint and len(log.events) < entry.events:  # restored from the store, which counts no samples
+        return True
     return log.known_seconds < entry.written_known_seconds or log.samples < entry.written_samples
 
 

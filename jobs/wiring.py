@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import glob
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
 from jobs.entities import EntityRules, Override
@@ -72,6 +74,19 @@ class Home:
         return based_url(self.base, self.settings.store.url)
 
     @property
+    def store_file(self) -> Path | None:
+        """The file that is the store; None where it is a server."""
+        if self.settings.store.kind != "sql" or not self.settings.store.url.startswith("sqlite"):
+            return None
+        return Path(unquote(self.store_url.partition(":///")[2].partition("?")[0]))
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where ledger and store keep files, by whose they are."""
+        files = {"ledger": self.ledger_path, "store": self.store_file}
+        return {name: file.parent for name, file in files.items() if file is not None}
+
+    @property
     def kept_days(self) -> int:
         """How many days that are over the store keeps; 0 for ever.
 
@@ -99,7 +114,8 @@ class Home:
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 
-            return CsvFiles(str(based(self.base, source.path)), self.zone, self.rules, self.clock)
+            folder = Path(glob.escape(str(self.base)))  # what is special to a glob in its name is not meant as such
+            return CsvFiles(str(based(folder, source.path)), self.zone, self.rules, self.clock)
         if isinstance(source, InfluxSourceSettings):
             return self._open_influx_source(source)
         from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used

@@ -29,6 +29,8 @@ def parse_day(text: str | dt.date, *, today: dt.date | None = None) -> dt.date:
         return text.date()
     if isinstance(text, dt.date):
         return text
+    if not isinstance(text, str):
+        raise UsageError(f"{text!r} is no day", hint="Give a date, a datetime or YYYY-MM-DD.")
     relative = {"today": 0, "yesterday": 1}.get(text)
     if matched := _RELATIVE.fullmatch(text):
         relative = int(matched[1])

@@ -42,7 +42,12 @@ APPLICATION_ID: Final = 0x70616C31  # "pal1": how SQLite files tell whose they a
 LOCK_SECONDS: Final = 600.0
 REMEMBERED: Final = 30 * ONE_DAY  # how long a day stays in the ledger after the store has forgotten it
 
-_ERRORS = sql.Errors(LedgerUnavailable, LedgerCorrupt, LedgerError)
+_ERRORS = sql.Errors(
+    LedgerUnavailable,
+    LedgerCorrupt,
+    LedgerError,
+    when_damaged="Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`.",
+)
 
 
 class Status(StrEnum):
@@ -366,6 +371,43 @@ class LedgerDay:
                 }
                 self._store(connection, finding.run.detector, facts)
 
+    def restore(self, run: DetectorRunDaily, fingerprint: str, samples: int) -> bool:
+        """Note a run that the store holds and the ledger does not know of, because an earlier ledger was lost.
+
+        An attempt that is known stays as it is; it only learns what the store holds.
+
+        Args:
+            run: The record in the store.
+            fingerprint: As in ``stage``; empty if nobody can tell.
+            samples: As in ``stage``, or a lower bound.
+
+        Returns:
+            Whether there was anything to note.
+        """
+        entry = self.entries.get(run.detector)
+        if entry is not None and entry.written_version is not None:
+            return False
+        facts: dict[str, Any] = {
+            "written_version": run.version,
+            "written_samples": samples,
+            "written_known_seconds": run.known_seconds,
+        }
+        if entry is None:
+            facts |= {
+                "status": Status.WRITTEN,
+                "version": run.version,
+                "fingerprint": fingerprint,
+                "rows": run.rows,
+                "events": run.events,
+                "samples": samples,
+                "known_seconds": run.known_seconds,
+                "reason": run.reason,
+                "updated_at": run.computed_at.isoformat(timespec="seconds"),
+            }
+        with self._transaction() as connection:
+            self._store(connection, run.detector, facts)
+        return True
+
     def _note_trouble(self, detector: str, version: int, error: str, status: Status) -> None:
         before = self.entries.get(detector)
         if before is not None and before.status is Status.STAGED:  # what waits for the store goes on waiting
@@ -379,7 +421,7 @@ class LedgerDay:
             self._store(connection, detector, {**facts, "attempts": before.attempts + 1 if before else 1})
 
     def _store(self, connection: sa.Connection, detector: str, facts: dict[str, Any]) -> None:
-        facts["updated_at"] = self._clock().isoformat(timespec="seconds")
+        facts = {"updated_at": self._clock().isoformat(timespec="seconds"), **facts}
         if detector in self.entries:
             here = (_ENTRY.c.day == self.day.isoformat(), _ENTRY.c.detector == detector)
             connection.execute(sa.update(_ENTRY).where(*here).values(**facts))

@@ -46,12 +46,12 @@ class Outcomes:
         """How often a call is tried."""
         return 1 if self.degraded else TRIES
 
-    def of(self, connection: Connection, deed: str, call: Callable[[], T], *, failed: T) -> T:
+    def of(self, connection: Connection, deed: Callable[[], str], call: Callable[[], T], *, failed: T) -> T:
         """Make a call.
 
         Args:
             connection: What the call uses.
-            deed: What it does, for the log.
+            deed: Says what it does, for the log.
             call: The call.
             failed: The answer where it raises.
         """
@@ -67,12 +67,12 @@ class Outcomes:
             error = _as_ours(caught)
             told = f"{error} {error.hint}".strip()
             self._logger.error(  # noqa: TRY400 - it says enough
-                "%s failed after %d attempts: %s", deed, connection.attempts, told
+                "%s failed after %d attempts: %s", _said(deed), connection.attempts, told
             )
         except Exception as caught:  # the story's promise: a call ends in an answer, whatever happens
-            error = UsageError(f"{type(caught).__name__}: {caught}")
+            error = UsageError(f"{_said(deed)}: {type(caught).__name__}: {_said(caught.__str__)}")
             error.__cause__ = caught
-            self._logger.exception("%s failed", deed)
+            self._logger.exception("%s failed", _said(deed))
         if connection.attempts:  # else nothing was asked, and nothing is learnt of the server
             self._note(found_server=not isinstance(error, StoreUnavailable))
         self._here.error = error
@@ -81,6 +81,14 @@ class Outcomes:
     def _note(self, *, found_server: bool) -> None:
         with self._lock:
             self._failures = 0 if found_server else self._failures + 1
+
+
+def _said(words: Callable[[], str]) -> str:
+    """Words made of arguments, which may be anything, also what cannot be shown."""
+    try:
+        return words()
+    except Exception as caught:  # noqa: BLE001 - the promise holds for them, too
+        return f"something that cannot be shown ({type(caught).__name__})"
 
 
 def _as_ours(error: PatternAggregatesError | ValidationError) -> PatternAggregatesError:

@@ -16,21 +16,23 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
 from storage.backends.influxdb import ERRORS, InfluxStore
 from storage.columns import Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
+from storage.drivers import foreign_points
 from storage.drivers import influxdb_rows as rows_of
+from storage.drivers.foreign_points import Point
 from storage.drivers.influxdb import Connection
 from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_server import Server
-from storage.drivers.line_protocol import dated, line, split
+from storage.drivers.line_protocol import line
 from storage.errors import PatternAggregatesError, StoreError, UsageError
 from storage.models import (
     AGGREGATES,
@@ -55,13 +57,6 @@ Row = dict[str, Any]
 
 _KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
 _MODELS: Final = {model.measurement: model for model in _KNOWN}
-
-
-class Point(Protocol):
-    """A point of influxdb-client, or anything else that can say itself as line protocol."""
-
-    def to_line_protocol(self, precision: Any = None) -> str:  # noqa: ANN401 - influxdb-client's own signature
-        """One line; empty where there is no field."""
 
 
 class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
@@ -144,7 +139,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             prove_organisation(self._connection, self.bucket)
             return True
 
-        return self._attempt(f"making bucket {self.bucket}", ensure, failed=False)
+        return self._attempt(lambda: f"making bucket {self.bucket}", ensure, failed=False)
 
     def write_time_based_daily(
         self,
@@ -285,27 +280,26 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             True if all of them were written; on False some may have been: 1.x takes all good lines of a request, 2.x
             none of one that holds a line it cannot read.
         """
+        several: list[Point | DailyAggregate | str] = []
 
         def write() -> bool:
-            several = (
-                list(points)
-                if isinstance(points, Iterable) and not isinstance(points, str | DailyAggregate)
-                else [points]
-            )
+            one = isinstance(points, str | DailyAggregate) or not isinstance(points, Iterable)
+            several.extend([points] if one else points)  # type: ignore[list-item, arg-type] # as the line above tells
             lines: dict[str, list[str]] = {}
-            for point in several:
-                for text, precision in _lines(point):
-                    lines.setdefault(precision, []).append(text)
-            self._send(lines)
             rows: dict[type[DailyAggregate], list[DailyAggregate]] = {}
             for point in several:
                 if isinstance(point, DailyAggregate):
+                    lines.setdefault("s", []).append(line(point))
                     rows.setdefault(type(point), []).append(point)
+                else:
+                    for text, precision in foreign_points.lines(point, _MODELS):
+                        lines.setdefault(precision, []).append(text)
+            self._send(lines)
             for alike in rows.values():
                 self._take_away_more(alike)
             return True
 
-        return self._attempt("writing a batch", write, failed=False)
+        return self._attempt(lambda: f"writing a batch of {len(several)}", write, failed=False)
 
     def query_time_based_daily(
         self, start_date: Day, end_date: Day | None = None, entity_id: Filter = None, domain: Filter = None
@@ -340,12 +334,12 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         return self.query_daily(AnomalyDaily, start_date, end_date, entity_id=entity_id, anomaly_type=anomaly_type)
 
     def query_daily(
-        self, model: type[DailyAggregate], start_date: Day, end_date: Day | None = None, **tags: Filter
+        self, model: type[DailyAggregate] | str, start_date: Day, end_date: Day | None = None, **tags: Filter
     ) -> list[Row]:
         """The rows of any aggregate, ordered by date and tags.
 
         Args:
-            model: Which aggregate.
+            model: Which aggregate, or its measurement.
             start_date: The first day; of a datetime the date as written, its time and zone are ignored.
             end_date: The last day, included; today by default.
             **tags: For any tag the value, or several of which it must have one; None does not narrow.
@@ -355,12 +349,12 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         """
 
         def query() -> list[Row]:
-            days, where = _question(start_date, end_date, tags)
-            check_question(model, where=where)
-            return _rows(model, rows_of.read(self._connection, self.bucket, model, days, where))
+            wanted, (days, where) = _model(model), _question(start_date, end_date, tags)
+            check_question(wanted, where=where)
+            return _rows(wanted, rows_of.read(self._connection, self.bucket, wanted, days, where))
 
-        return self._outcomes.of(
-            self._connection, _query_words(model.measurement, start_date, end_date, tags), query, failed=[]
+        return self._attempt(
+            lambda: _query_words(_model(model).measurement, start_date, end_date, tags), query, failed=[]
         )
 
     def sum(
@@ -410,10 +404,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         tags: Mapping[str, Filter],
     ) -> list[Row]:
         def summarize() -> list[Row]:
-            model = _MODELS.get(measurement)
-            if model is None:
-                raise UsageError(f"there is no measurement {measurement!r}", hint=closest(measurement, _MODELS))
-            days, where = _question(start_date, end_date, tags)
+            model, (days, where) = _model(measurement), _question(start_date, end_date, tags)
             return [
                 {
                     **{tag: str(value) for tag, value in group.by.items()},
@@ -423,8 +414,11 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
                 for group in self._store.summarize(model, days, {field: function}, by, where)
             ]
 
-        words = f"{function} of {field}, {_query_words(measurement, start_date, end_date, tags)}"
-        return self._attempt(words, summarize, failed=[])
+        return self._attempt(
+            lambda: f"{function} of {field}, {_query_words(measurement, start_date, end_date, tags)}",
+            summarize,
+            failed=[],
+        )
 
     def _write(self, model: type[DailyAggregate], date: Day, **values: object) -> bool:
         def write() -> bool:
@@ -434,9 +428,9 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             return True
 
         tags = {tag: values[tag] for tag in model.tags()}
-        return self._attempt(f"writing {model.measurement} {tags} of {date}", write, failed=False)
+        return self._attempt(lambda: f"writing {model.measurement} {tags} of {date}", write, failed=False)
 
-    def _attempt(self, deed: str, call: Callable[[], T], *, failed: T) -> T:
+    def _attempt(self, deed: Callable[[], str], call: Callable[[], T], *, failed: T) -> T:
         return self._outcomes.of(self._connection, deed, call, failed=failed)
 
     def _send(self, lines: Mapping[str, Sequence[str]]) -> None:
@@ -458,20 +452,16 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             self._send({"s": [line(row) for row in less]})
 
 
-def _lines(point: Point | DailyAggregate | str) -> Iterator[tuple[str, str]]:
-    """Lines and the precision of their times."""
-    if isinstance(point, DailyAggregate):
-        yield line(point), "s"
-        return
-    if isinstance(point, str):
-        yield from ((dated(text), "s") for text in split(point))
-        return
-    precision = getattr(point, "write_precision", None) or "s"
-    text = point.to_line_protocol(precision)
-    if not text:
-        raise UsageError("a point without any field: InfluxDB would not keep it")
-    moved = dated(text)
-    yield moved, precision if moved == text else "s"
+def _model(wanted: type[DailyAggregate] | str) -> type[DailyAggregate]:
+    """The model of a measurement.
+
+    Raises:
+        UsageError: There is none.
+    """
+    model = _MODELS.get(wanted) if isinstance(wanted, str) else wanted
+    if not (isinstance(model, type) and issubclass(model, DailyAggregate)):
+        raise UsageError(f"there is no measurement {wanted!r}", hint=closest(str(wanted), _MODELS))
+    return model
 
 
 def _question(start: Day, end: Day | None, tags: Mapping[str, Filter]) -> tuple[DateRange, Where]:

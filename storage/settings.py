@@ -14,8 +14,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
+from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, SecretStr, Tag, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SecretStr,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from storage.columns import closest
 from storage.errors import SettingsError
@@ -23,6 +34,7 @@ from storage.errors import SettingsError
 CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
 PREFIX: Final = "PATTERN_AGGREGATES__"
 DEFAULT_FILE: Final = Path("config/default.toml")
+FEWEST_DAYS: Final = 3  # with fewer InfluxDB refuses yesterday in some zones
 SECRETS: Final = Path("/run/secrets")
 
 M = TypeVar("M", bound=BaseModel)
@@ -74,6 +86,16 @@ class InfluxStoreSettings(InfluxServerSettings):
     kind: Literal["influxdb"] = "influxdb"
     bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
     retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
+
+    @field_validator("retention_days")
+    @classmethod
+    def _holds_yesterday(cls, days: int) -> int:
+        if 0 < days < FEWEST_DAYS:
+            raise ValueError(
+                f"must be 0 (for ever) or at least {FEWEST_DAYS}: a day is kept under its 00:00 UTC, which may be "
+                "60 hours past when its night comes"
+            )
+        return days
 
 
 def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or settings
@@ -219,12 +241,16 @@ def based(base: Path, path: str) -> Path:
 
 
 def based_url(base: Path, url: str) -> str:
-    """A database URL from the settings; an SQLite file's relative path starts from the configuration file's folder."""
+    """A database URL from the settings; an SQLite file's relative path starts from the configuration file's folder.
+
+    >>> based_url(Path("/home/why?"), "sqlite:///aggregates.db")
+    'sqlite:////home/why%3F/aggregates.db'
+    """
     scheme, separator, rest = url.partition(":///")
     file, question, query = rest.partition("?")
     if not scheme.startswith("sqlite") or not separator or not file or file == ":memory:":
         return url
-    return f"{scheme}:///{based(base, file)}{question}{query}"
+    return f"{scheme}:///{based(Path(quote(str(base))), file)}{question}{query}"
 
 
 class _StoreOnly(BaseModel):

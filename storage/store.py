@@ -133,7 +133,12 @@ def check_question(
     """
     kinds = {column.name: column.kind for column in columns(model)}
     values = [name for name in kinds if name != "date" and name not in model.tags()]
+    if isinstance(by, str):
+        raise UsageError(f"by={by!r} is one text", hint=f"Name tags in a list: by=[{by!r}].")
     check_names(model, where, model.tags(), "tag")
+    for tag, admitted in where.items():
+        if not _is_condition(admitted):
+            raise UsageError(f"{tag}={admitted!r} admits nothing", hint="Give one text, or several in a list.")
     check_names(model, by, ("date", *model.tags()), "tag")
     check_names(model, fields, values, "field")
     for field, function in fields.items():
@@ -141,6 +146,10 @@ def check_question(
             raise UsageError(f"{function!r} is no function", hint=f"There are {', '.join(get_args(Function))}.")
         if function != "count" and kinds[field] not in (Kind.INTEGER, Kind.FLOAT):
             raise UsageError(f"{field} is no number: it can be counted, not be given to {function}")
+
+
+def _is_condition(admitted: object) -> bool:
+    return isinstance(admitted, Collection) and all(isinstance(value, str) for value in admitted)
 
 
 def wanted(value: str | Collection[str]) -> list[str]:

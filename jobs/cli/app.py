@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import functools
 import json
 import logging
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec
 
@@ -138,3 +140,17 @@ def shown(text: str) -> Text:
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything JSON can hold
     """One JSON document on standard output."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def output_failed(error: OSError) -> int:
+    """Say that standard output or error takes nothing more, if there is anywhere to say it. Returns the exit code.
+
+    Whoever closes a pipe early, as ``head`` does, knows it and is not told.
+    """
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, sys.stdout.fileno())  # what is left in buffers is thrown away
+    if error.errno != errno.EPIPE:
+        with suppress(OSError):
+            say(f"error: the output cannot be written: {error.strerror}", style="bold red")
+    return 1

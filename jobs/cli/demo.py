@@ -68,6 +68,7 @@ def _write_config(config: Path, span: DateRange) -> None:
         config.parent.mkdir(parents=True, exist_ok=True)
         if config.exists() and not config.read_text(encoding="utf-8").startswith(MARK):
             raise UsageError(f"{config} is not from an earlier demo", hint="Name another folder with --dir.")
+        config.touch(0o600)
         config.write_text(
             f"""{MARK}
 
@@ -185,7 +186,7 @@ def _next_steps(config: Path, span: DateRange, report: nightly.RunReport) -> Non
     else:
         out.print("\nNothing was due: an earlier demo has computed these days.")
     command_line = f"{program()} --config {shlex.quote(str(config))}"
-    out.print(f"The aggregates lie in {config.parent / 'aggregates.db'}. To go on:")
+    out.print(f"The aggregates lie in {config.parent / 'aggregates.db'}. To go on:", markup=False, soft_wrap=True)
     for words in (
         "status",
         f"query time_based_daily {span.last} {span.last}",

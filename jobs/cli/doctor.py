@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pydantic
@@ -19,6 +19,7 @@ from rich.text import Text
 from jobs.cli.app import Json, command, home_of, out, print_json, shown
 from jobs.entities import Entity
 from jobs.events import DayLog
+from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.window import DayWindow
 from jobs.wiring import Home
 from storage.errors import PatternAggregatesError, StoreMissing
@@ -38,9 +39,18 @@ class Check:
 
 
 @command("pattern-aggregates doctor")
-def doctor(context: typer.Context, as_json: Json = False) -> int:
+def doctor(
+    context: typer.Context,
+    rebuild_ledger: Annotated[
+        bool,
+        typer.Option("--rebuild-ledger", help="Instead: enter in the ledger what the store says was computed."),
+    ] = False,
+    as_json: Json = False,
+) -> int:
     """Look at settings, zone, source, store, ledger and versions, and show how each entity is classed and why."""
     home = home_of(context)
+    if rebuild_ledger:
+        return _rebuild(home, as_json=as_json)
     checks = [*_settings(home), *_store(home), *_ledger(home)]
     source_checks, log = _source(home)
     checks += source_checks
@@ -50,6 +60,21 @@ def doctor(context: typer.Context, as_json: Json = False) -> int:
     else:
         _show(checks, entities)
     return int(any(check.verdict == "problem" for check in checks))
+
+
+def _rebuild(home: Home, *, as_json: bool) -> int:
+    store = home.open_store(read_only=True)
+    try:
+        with home.open_ledger() as ledger:
+            detectors = [one.detector for one in home.registered]
+            rebuilt = rebuild_ledger_from(store, ledger, detectors, yesterday=home.yesterday())
+    finally:
+        store.close()
+    if as_json:
+        print_json({"rebuilt": asdict(rebuilt)})
+    else:
+        out.print(f"{home.ledger_path}: {rebuilt}", markup=False, soft_wrap=True)
+    return 0
 
 
 def _settings(home: Home) -> Iterator[Check]:
@@ -76,13 +101,13 @@ def _store(home: Home) -> Iterator[Check]:
         finally:
             store.close()
     except StoreMissing:
-        yield _writable("store", Path(home.store_url.partition(":///")[2]))
+        yield _writable("store", home.store_file or home.base)
     except PatternAggregatesError as error:
         yield Check("store", "problem", str(error), error.hint)
     else:
         for problem in problems:
             yield Check("store", "problem", problem)
-        file = _file_of(home.store_url)
+        file = home.store_file
         if file is not None and not _can_write(file):
             yield Check("store", "problem", f"{file} cannot be written", "Give it to the user this runs as.")
         if not problems:
@@ -93,7 +118,7 @@ def _store(home: Home) -> Iterator[Check]:
 
 def _ledger(home: Home) -> Iterator[Check]:
     if not home.ledger_path.exists():
-        yield _writable("ledger", home.ledger_path)
+        yield _writable("ledger", home.ledger_path, "; if there was one and it is lost: doctor --rebuild-ledger")
         return
     try:
         with home.open_ledger(read_only=True) as ledger:
@@ -110,21 +135,16 @@ def _ledger(home: Home) -> Iterator[Check]:
             yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
 
 
-def _file_of(url: str) -> Path | None:
-    scheme, _, path = url.partition(":///")
-    return Path(path.partition("?")[0]) if scheme.startswith("sqlite") else None
-
-
 def _can_write(file: Path) -> bool:
     """Whether SQLite can write to a file: it makes others beside it."""
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
 
 
-def _writable(about: str, file: Path) -> Check:
+def _writable(about: str, file: Path, else_hint: str = "") -> Check:
     """A file that is to be made at the first run: can it be?"""
     folder = next(parent for parent in file.absolute().parents if parent.exists())
     if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-        return Check(about, "note", f"{file} is not there yet", "The first run makes it.")
+        return Check(about, "note", f"{file} is not there yet", f"The first run makes it{else_hint}.")
     return Check(about, "problem", f"{file} cannot be made", f"Give {folder} to the user this runs as.")
 
 

@@ -129,6 +129,7 @@ def _print(records: list[dict[str, Any]], output: Format) -> None:
             writer = csv.writer(sys.stdout)
             writer.writerow(records[0])
             writer.writerows([_plain(value) for value in record.values()] for record in records)
+            sys.stdout.flush()
     elif not records:
         out.print("no rows")
     elif out.width < NARROW and len(records[0]) > 4:  # noqa: PLR2004 - columns that a narrow terminal holds

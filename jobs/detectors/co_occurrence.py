@@ -3,7 +3,7 @@
 What is matched are starts of bouts (runs of an entity's events at most 300 s apart), so bursts do not multiply.
 
 * **Found** is a pair by how close it is given *when* both are active: of the bouts of the rarer that have the other
-  around (± 600 s), more than chance allows have it within 10, 30 or 60 s (``jobs.matching.find_links``: binomial tail,
+  around (± 600 s), more than chance allows have it within 10, 30 or 60 s (``jobs.links.find_links``: binomial tail,
   smallest of three times three, Benjamini and Hochberg at 5 % over the pairs that could reach it), at least thrice.
 * **Counted** are then matches within the window, one to one in time order: ``co_occurrence_count``. ``confidence`` is
   the Wilson 95 % lower bound of their share of the rarer entity's bouts, ``expected_count`` what chance gives within
@@ -44,15 +44,14 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from jobs.events import AUTOMATION, DayLog, Events, Flags
+from jobs.links import Links, find_links
 from jobs.matching import (
     IN_STEP,
     LEAST_HITS,
-    Links,
     Points,
     Scale,
     device_codes,
     expected_matches,
-    find_links,
     match_one_to_one,
     tie,
 )

@@ -4,7 +4,7 @@
   a if it is the first b after a and comes before the next a, within 120 s; what other entities do in between does not
   matter (contiguous n-grams miss chains that a second person interleaves).
 * **Links** a → b are kept if b lies within 10, 30 or 120 s after a more often than what is around (± 600, 600, 900 s)
-  explains (``jobs.matching.find_links``), at least three times; at most 400, those with the smallest p.
+  explains (``jobs.links.find_links``), at least three times; at most 400, those with the smallest p.
 * **Chains** grow over kept links only, no entity twice, if the last step follows the ones before it more often than its
   points around explain (binomial tail, Benjamini and Hochberg over the chains of a length), at least three times.
 * **Kept** are chains that no longer one with as many occurrences contains, at most 50, those with the most evidence
@@ -44,7 +44,8 @@ import numpy as np
 from pydantic import Field
 
 from jobs.events import AUTOMATION, NEVER, DayLog, Events, Flags
-from jobs.matching import IN_STEP, LEAST_HITS, ByGroup, Links, Points, Scale, device_codes, find_links, tie
+from jobs.links import Links, find_links
+from jobs.matching import IN_STEP, LEAST_HITS, ByGroup, Points, Scale, device_codes, tie
 from jobs.registry import Finding, detector, left_out
 from jobs.statistics import (
     CLUSTER_GAP,

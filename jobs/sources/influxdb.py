@@ -38,7 +38,7 @@ from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import Connection, Errors
 from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_server import Server
-from storage.drivers.influxql import Question, Series, quoted
+from storage.drivers.influxql import Question, Series, field_named, quoted
 from storage.errors import SourceError, SourceForeign, SourceUnavailable
 
 NEWEST: Final = 64  # samples of one entity before a day that are read at once
@@ -163,7 +163,7 @@ class InfluxSource:
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: points by measurement within the day, and the samples around its ends."""
-        counts = ", ".join(f"COUNT({quoted(name)})" for name in self._layout.fields)
+        counts = ", ".join(f"COUNT({field_named(name)})" for name in self._layout.fields)
         question = self._question(counts, window.start, window.end)
         found = self._connection.ask(question, lambda parts: sorted((part.name, part.values[0][1:]) for part in parts))
         edges = [
@@ -211,11 +211,11 @@ class InfluxSource:
         about: Description | None = None,
         state: tuple[Literal["=", "!="], str] | None = None,
     ) -> _Rows:
-        question = self._question(", ".join(map(quoted, self._layout.fields)), start, end)
+        question = self._question(", ".join(map(field_named, self._layout.fields)), start, end)
         if about is not None:
             question.text += f" AND {self._is(question, about.entity_id)}"
         if state is not None:
-            question.text += f" AND {quoted(self._layout.fields[0])} {state[0]} {question.bind(state[1])}"
+            question.text += f" AND {field_named(self._layout.fields[0])} {state[0]} {question.bind(state[1])}"
         question.text += f" GROUP BY {', '.join(map(quoted, self._entity_tags()))} {suffix}"
         return self._connection.ask(question, lambda parts: _Rows.of(parts, self._layout))
 
@@ -239,7 +239,7 @@ class InfluxSource:
 
     def _pulses(self, start: int, end: int) -> Instants:
         """Both ends of every stretch of ten minutes in which anything was recorded."""
-        counts = ", ".join(f"COUNT({quoted(name)})" for name in self._layout.fields)
+        counts = ", ".join(f"COUNT({field_named(name)})" for name in self._layout.fields)
         question = self._question(counts, start, end)
         question.text += f" GROUP BY time({PULSE // MINUTE}m) FILL(none)"
         times = self._connection.ask(question, _times)
@@ -253,8 +253,11 @@ class InfluxSource:
         return np.concatenate((alive[apart], last))
 
     def _edge(self, start: int, end: int | None, order: str = "ASC") -> Instants:
-        """The first instant of each measurement within a span, ascending; with DESC the last, descending."""
-        question = self._question(", ".join(map(quoted, self._layout.fields)), start, end)
+        """The first instant of each measurement within a span, ascending; with DESC the last, descending.
+
+        Without an end the span ends now, by the server's clock: a point from the future tells nothing of what is held.
+        """
+        question = self._question(", ".join(map(field_named, self._layout.fields)), start, end)
         question.text += f" ORDER BY time {order} LIMIT 1"
         times = np.sort(self._connection.ask(question, _times))
         return times if order == "ASC" else times[::-1]
@@ -263,7 +266,7 @@ class InfluxSource:
         """What is known of each entity: from the registries, else from its points."""
         told: dict[str, dict[str, object]] = {}
         if self._layout.attributes:
-            names = ", ".join(f"LAST({quoted(field)}) AS {quoted(name)}" for field, name in _ATTRIBUTES.items())
+            names = ", ".join(f"LAST({field_named(field)}) AS {quoted(name)}" for field, name in _ATTRIBUTES.items())
             question = self._question(names, start, end)
             question.text += f" GROUP BY {', '.join(map(quoted, self._entity_tags()))}"
             told = self._connection.ask(question, self._attributes)
@@ -302,8 +305,7 @@ class InfluxSource:
         source = quoted(self._layout.measurement) if self._layout.measurement else "/.*/"
         text = f"SELECT {selected} FROM {source} WHERE time >= {start}u"  # noqa: S608 - quoted names and integers
         question = Question(self._bucket, text, precision="u")
-        if end is not None:
-            question.text += f" AND time < {end}u"
+        question.text += f" AND time < {end}u" if end is not None else " AND time <= now()"
         if self._layout.event_tag and self._layout.event:
             question.text += f" AND {question.among(self._layout.event_tag, [self._layout.event, ''])}"
         return question

@@ -23,7 +23,7 @@ from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_rows import Key, Record
 from storage.drivers.influxdb_server import Server
 from storage.drivers.line_protocol import SECONDS_A_DAY, line
-from storage.errors import PatternAggregatesError, StoreError, StoreMissing, StoreUnavailable
+from storage.errors import PatternAggregatesError, SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.models import DailyAggregate, DetectorRunDaily, Tag
 from storage.store import EVERYTHING, Function, Summary, Where, check_question
 
@@ -60,7 +60,7 @@ class InfluxStore:
         proven: Whether the token is known to belong to the organisation that is named, so that nobody need look.
 
     Raises:
-        SettingsError: The certificate authority cannot be read.
+        SettingsError: The certificate authority cannot be read, or rows cannot be kept in a bucket of that name.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class InfluxStore:
     ) -> None:
         self._name = f"store {bucket!r}"
         self._connection = server if isinstance(server, Connection) else Connection(server, ERRORS, self._name)
-        self.bucket = bucket
+        self.bucket = _checked(bucket, is_v2=self._connection.server.is_v2)
         self._retention_days = retention_days
         self._read_only = read_only
         self._proven = proven
@@ -182,10 +182,10 @@ class InfluxStore:
         if lost:
             shown = ", ".join("/".join(key) for key in lost[:_SHOWN])
             more = f" and {len(lost) - _SHOWN} more" if len(lost) > _SHOWN else ""
-            why = "; ".join(dict.fromkeys(refused)) or "the server took them but does not give them back"
+            why = "; ".join(dict.fromkeys(refused))
+            deed = f"were refused ({shown}{more}): {why}" if why else f"were taken but are not there ({shown}{more})"
             raise StoreError(
-                f"{self._name}: {len(lost)} of {len(rows)} rows of {model.measurement} on {day} were refused "
-                f"({shown}{more}): {why}",
+                f"{self._name}: {len(lost)} of {len(rows)} rows of {model.measurement} on {day} {deed}",
                 hint=_refusal_hint(why),
             )
         return stored
@@ -221,6 +221,9 @@ class InfluxStore:
         rows_of.write(self._connection, self.bucket, [line(probe)])
         there = rows_of.read(self._connection, self.bucket, ProbeDaily, DateRange(today, today), {"probe": probe.probe})
         if not there:
+            found = buckets.look_up(self._connection, self.bucket)
+            if told := buckets.elsewhere(self._connection, self.bucket, found):
+                raise self._connection.fault(told, hint=buckets.MAPPING_HINT)
             raise StoreError(
                 f"{self._name}: what is written to organisation {self._connection.server.org!r} is not read back",
                 hint="The token belongs to another organisation; set one of this organisation's, or correct org.",
@@ -258,6 +261,8 @@ class InfluxStore:
                 f"bucket {self.bucket} keeps {_days(bucket.retention_seconds / SECONDS_A_DAY)}, "
                 f"the settings say {_days(self._retention_days)}"
             )
+        if told := buckets.elsewhere(self._connection, self.bucket, bucket):
+            return [*found, f"{told}. {buckets.MAPPING_HINT}"]
         for deed, attempt in (("read", self._try_to_read), ("written to", self._try_to_write)):
             try:
                 attempt()
@@ -274,6 +279,21 @@ class InfluxStore:
 
     def _try_to_write(self) -> None:
         self._connection.write(self.bucket, "")  # no point, but the server looks at the token first
+
+
+def _checked(bucket: str, *, is_v2: bool) -> str:
+    """A bucket's name; InfluxQL takes what stands behind a slash for a retention policy.
+
+    Raises:
+        SettingsError: Rows cannot be deleted from, or read back from, a bucket of that name.
+    """
+    parts = bucket.split("/")
+    if "" in parts or len(parts) > (1 if is_v2 else 2):
+        raise SettingsError(
+            f"aggregates cannot be kept in a bucket named {bucket!r}",
+            hint="Name one without a slash." if is_v2 else "Name it as database or database/policy.",
+        )
+    return bucket
 
 
 def _number(value: float | None, function: Function, kind: Kind) -> int | float | None:
@@ -306,4 +326,6 @@ def _refusal_hint(why: str) -> str:
         return "The day is older than the bucket keeps; init can change its retention."
     if "field type conflict" in why:
         return "Another program writes this measurement with other types: give the aggregates a bucket of their own."
+    if not why:
+        return "If something else writes this day at the same time, run again when it is done."
     return ""

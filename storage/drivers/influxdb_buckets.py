@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -11,6 +12,7 @@ from storage.drivers.line_protocol import SECONDS_A_DAY
 from storage.errors import PatternAggregatesError
 
 SHARD_DAYS: Final = 7  # fewer shards than the default makes: half the time for a range, two thirds for a write
+MAPPING_HINT: Final = "Delete the mapping (influx v1 dbrp list), or name the bucket that it means."
 SHORT_SHARD_DAYS: Final = 1  # where less than a week is kept: a shard group must not be longer than that
 
 _CREATED = 201
@@ -111,6 +113,29 @@ def mend(connection: Connection, name: str, bucket: Bucket, days: int) -> None:
         raise _lacking(connection, reply, f"change bucket {name!r}", "write:buckets")
 
 
+def other_policies(connection: Connection, name: str) -> list[str]:
+    """The other retention policies of a bucket's database on 1.x, each as ``database/policy``; none on 2.x."""
+    if connection.server.is_v2:
+        return []
+    database, _, wanted = name.partition("/")
+    policies = _execute(connection, f"SHOW RETENTION POLICIES ON {quoted(database)}")
+    return [f"{database}/{row['name']}" for row in policies if not _is_meant(row, wanted)]
+
+
+def elsewhere(connection: Connection, name: str, bucket: Bucket | None) -> str:
+    """What is wrong with the mapping by which 2.x finds a bucket for InfluxQL; empty where nothing is.
+
+    Without a mapping made by hand the bucket of that name is found.
+    """
+    if bucket is None or not connection.server.is_v2:
+        return ""
+    reply = connection.request("GET", "/api/v2/dbrps?" + urlencode({"org": connection.server.org, "db": name}))
+    for mapping in reply.json().get("content") or ():  # nothing where the token may not see mappings
+        if mapping.get("default") and mapping.get("bucketID") != bucket.id:
+            return f"a DBRP mapping has database {name!r} stand for another bucket, with the id {mapping['bucketID']}"
+    return ""
+
+
 def _rule(days: int) -> dict[str, str | int]:
     return {
         "type": "expire",
@@ -139,10 +164,15 @@ def _look_up_database(connection: Connection, name: str) -> Bucket | None:
     if database not in {row["name"] for row in _execute(connection, "SHOW DATABASES")}:
         return None
     for policy in _execute(connection, f"SHOW RETENTION POLICIES ON {quoted(database)}"):
-        if policy["name"] == wanted if wanted else policy["default"]:
+        if _is_meant(policy, wanted):
             duration, shard = str(policy["duration"]), str(policy["shardGroupDuration"])
             return Bucket("", _seconds(duration), _seconds(shard), str(policy["name"]))
     return None if wanted else Bucket("", 0, 0)
+
+
+def _is_meant(policy: Mapping[str, object], wanted: str) -> bool:
+    """Whether a retention policy is the one that is named, or without a name the default one."""
+    return policy["name"] == wanted if wanted else bool(policy["default"])
 
 
 def _seconds(duration: str) -> int:

@@ -13,7 +13,7 @@ from typing import Final
 from urllib.parse import urlencode
 
 from storage.drivers.influxdb import Connection, Reply
-from storage.drivers.influxdb_buckets import look_up
+from storage.drivers.influxdb_buckets import MAPPING_HINT, elsewhere, look_up
 from storage.drivers.influxql import Question, Series, quoted
 
 _TRIES: Final = 3  # the newest point may be replaced between the two questions
@@ -46,6 +46,8 @@ def prove_organisation(connection: Connection, bucket: str, measurement: str = "
         if look_up(connection, bucket) is None:
             raise
         cause = error
+    if told := elsewhere(connection, bucket, look_up(connection, bucket)):
+        raise connection.fault(told, hint=MAPPING_HINT)
     raise connection.fault(
         f"the token belongs to another organisation than {connection.server.org!r}: what it reads is not of that one",
         hint="Set a token of this organisation, or correct org.",

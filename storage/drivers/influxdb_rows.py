@@ -7,21 +7,28 @@ UTC; other writers take noon, or midnight in their own zone, so points are sough
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
-from storage.columns import columns
+from storage.columns import Column, Kind, columns, decode, encode
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import Connection
-from storage.drivers.influxql import Question, Series, quoted
+from storage.drivers.influxdb_buckets import other_policies
+from storage.drivers.influxql import Question, Series, field_named, quoted, tag_named
 from storage.drivers.line_protocol import FIRST_DAY, LAST_DAY, SECONDS_A_DAY, always_there, chunks, midnight_seconds
+from storage.errors import UsageError
 from storage.models import DailyAggregate, tag_fault
 from storage.store import EVERYTHING, Function, Where, wanted
 
 CHUNK_LINES: Final = 5_000
 DELETED_AT_ONCE: Final = 500  # keys in one DELETE
+ASKED_AT_ONCE: Final = 5_000  # values that one question binds; of many more servers say nothing at all
 
 _FEW_DAYS: Final = 7  # up to so many the server sorts out other dates; of more that takes it longer than it saves
+_MANY_DAYS: Final = 400  # from so many on it is worth asking first which days there are
+_SETTLING_SECONDS: Final = 0.05
+_LOOKS: Final = 5
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -74,19 +81,12 @@ def find(
     connection: Connection, bucket: str, model: type[DailyAggregate], days: DateRange, where: Where = EVERYTHING
 ) -> Found:
     """As ``read``, with the points that lie beside their date's 00:00 UTC told apart."""
-    always = always_there(model)
-    names = [column.name for column in columns(model)]
-    selected = ", ".join(map(quoted, names if always in names else [*names, always]))
     within = days & _REACH
-    question = _question(bucket, model, selected, within, where)
-    if question is None or within is None:
+    if within is None:
         return Found([], [])
-    if len(within) <= _FEW_DAYS:
-        question.text += f" AND {_of_dates(question, within)}"
-    records = connection.ask(question, lambda found: list(_records(found, always, names)))
     midnights = {day.isoformat(): midnight_seconds(day) for day in within}
     found = Found([], [])
-    for record in records:
+    for record in _settled(connection, bucket, model, within, where):
         if (midnight := midnights.get(record["date"])) is not None:
             (found.rows if record["time"] == midnight else found.strays).append(record)
     return found
@@ -104,15 +104,27 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
     """Functions over fields, computed by the server: for each group its tags, its values and how many rows it has.
 
     Two points with the same date and tags, of which one lies beside its date's 00:00 UTC, count twice here.
+
+    Raises:
+        UsageError: It is about more days and values than a server can be asked for.
+        PatternAggregatesError: As the connection's errors say.
     """
-    calls = [f"{function.upper()}({quoted(field)})" for field, function in fields.items()]
-    calls.append(f"COUNT({quoted(always_there(model))})")
+    calls = [f"{function.upper()}({field_named(field)})" for field, function in fields.items()]
+    calls.append(f"COUNT({field_named(always_there(model))})")
     selected = ", ".join(f"{call} AS {quoted(f'a{place}')}" for place, call in enumerate(calls))
     within = days & _REACH
-    question = _question(bucket, model, selected, within, where)
-    if question is None or within is None:
+    if within is not None and len(within) > _MANY_DAYS:
+        within = _held(connection, bucket, model, within)
+    questions = [] if within is None else _questions(bucket, model, selected, within, where)
+    if within is None or not questions:
         return []
+    question = questions[0]
     question.text += f" AND {_of_dates(question, within)}"
+    if len(questions) > 1 or len(question.values) > ASKED_AT_ONCE:
+        raise UsageError(
+            f"{model.measurement}: a summary over more than {ASKED_AT_ONCE:,} days and values at once",
+            hint="Ask for some of them at a time.",
+        )
     if by:
         question.text += " GROUP BY " + ", ".join(map(quoted, by))
     return connection.ask(question, lambda found: [group for group in _groups(found) if group[2]])
@@ -121,45 +133,53 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
 def rows_with_less(connection: Connection, bucket: str, rows: Sequence[A]) -> list[A]:
     """Those of some rows of one model whose points hold a value where the row says None, in so many words.
 
-    A value that a row no longer has stays in its point until the point is taken away.
+    A value that a row no longer has stays in its point until the point is taken away. What the row does not speak of
+    shall stay, so it comes with the rows, as the points have it.
+
+    Raises:
+        StoreCorrupt: A point holds what its model does not allow.
     """
     model = type(rows[0])
-    names = [column.name for column in columns(model) if column.optional]
-    lacking = {(str(row.date), *row.key()): row for row in rows if any(_says_none(row, name) for name in names)}
+    optional = [column.name for column in columns(model) if column.optional]
+    lacking = {(str(row.date), *row.key()): row for row in rows if any(_says_none(row, name) for name in optional)}
     if not lacking:
         return []
     dates = {row.date for row in lacking.values()}
-    where: dict[str, str | set[str]] = {"date": {str(date) for date in dates}}
-    if len(rows) == 1:
-        where |= zip(model.tags(), rows[0].key(), strict=True)
-    selected = ", ".join(map(quoted, ["date", *model.tags(), *names]))
-    question = _question(bucket, model, selected, DateRange(min(dates), max(dates)) & _REACH, where)
-    if question is None:
-        return []
-    identifying = 1 + len(model.tags())
-
-    def held(parts: Iterable[Series]) -> list[A]:
-        found = []
-        for _, *told in (values for part in parts for values in part.values):
-            row = lacking.get(tuple(told[:identifying]))
-            pairs = zip(names, told[identifying:], strict=True)
-            if row is not None and any(value is not None and _says_none(row, name) for name, value in pairs):
-                found.append(row)
-        return found
-
-    return connection.ask(question, held)
+    where: dict[str, str | set[str]] = {}
+    if len(lacking) == 1:
+        ((_, *key),) = lacking
+        where = dict(zip(model.tags(), key, strict=True))
+    found = []
+    for stored in find(connection, bucket, model, DateRange(min(dates), max(dates)), where).rows:
+        row = lacking.get(_identity(model, stored))
+        if row is not None and any(stored[name] is not None and _says_none(row, name) for name in optional):
+            spoken = encode(row)
+            found.append({name: spoken[name] if name in row.model_fields_set else stored[name] for name in spoken})
+    return decode(model, found)
 
 
 def delete(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
-    """Take away the rows of some keys of one day. Its cost grows with the keys, so a whole day is not for this."""
-    for some in chunks(sorted(keys), DELETED_AT_ONCE):
+    """Take away the rows of some keys of one day. Its cost grows with the keys, so a whole day is not for this.
+
+    Raises:
+        PatternAggregatesError: 1.x would take away another retention policy's rows, too; nothing is.
+    """
+    keys = sorted(keys)
+    if keys:
+        _prove_alone(connection, bucket, model, day)
+    for some in chunks(keys, DELETED_AT_ONCE):
         question = _deletion(bucket, model, day)
         question.text += f" AND {question.matching(model.tags(), some)}"
         connection.ask(question, list)
 
 
 def delete_strays(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date) -> None:
-    """Take away the points of one date that lie beside its 00:00 UTC, where no row of ours is."""
+    """Take away the points of one date that lie beside its 00:00 UTC, where no row of ours is.
+
+    Raises:
+        PatternAggregatesError: As ``delete``.
+    """
+    _prove_alone(connection, bucket, model, day)
     midnight = midnight_seconds(day)
     for condition in (f"time < {midnight}s", f"time > {midnight}s"):
         question = _deletion(bucket, model, day)
@@ -167,17 +187,101 @@ def delete_strays(connection: Connection, bucket: str, model: type[DailyAggregat
         connection.ask(question, list)
 
 
-def _question(
-    bucket: str, model: type[DailyAggregate], selected: str, days: DateRange | None, where: Where
-) -> Question | None:
-    """What is selected of the rows that match; None where nothing can match."""
-    admitted = {tag: [value for value in wanted(values) if not tag_fault(value)] for tag, values in where.items()}
-    if days is None or not all(admitted.values()):
+def _prove_alone(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date) -> None:
+    """See that nobody else's rows would go: a DELETE of 1.x reaches into every retention policy of its database."""
+    for other in other_policies(connection, bucket):
+        days = DateRange(day, day)
+        question = _on(other, model, f"SELECT {field_named(always_there(model))}", days)
+        question.text += f" AND {_of_dates(question, days)} LIMIT 1"
+        if connection.ask(question, lambda found: any(part.values for part in found)):
+            raise connection.fault(
+                f"{other} holds rows of {model.measurement} on {day} too, and InfluxDB 1.x deletes in all retention "
+                "policies of a database at once",
+                hint="Give the aggregates a database of their own.",
+            )
+
+
+def _settled(
+    connection: Connection, bucket: str, model: type[DailyAggregate], days: DateRange, where: Where
+) -> list[Record]:
+    """The points of some days, asked for again while some of them come with half of their fields.
+
+    InfluxDB shows a point to readers field by field while it is being written. One that stays as it is lacks them.
+    """
+    always = always_there(model)
+    names = [column.name for column in columns(model)]
+    selected = ", ".join(_named(column) for column in columns(model))
+    if always not in names:
+        selected += f", {field_named(always)}"
+    questions = _questions(bucket, model, selected, days, where)
+    if len(days) <= _FEW_DAYS:
+        for question in questions:
+            question.text += f" AND {_of_dates(question, days)}"
+    mandatory = [column.name for column in columns(model) if not column.optional]
+
+    def ask() -> tuple[list[Record], list[Key]]:
+        records = [
+            record
+            for question in questions
+            for record in connection.ask(question, lambda found: list(_records(found, always, names)))
+        ]
+        halved = [record for record in records if None in record.values()]
+        return records, sorted(
+            _identity(model, record) for record in halved if any(record[name] is None for name in mandatory)
+        )
+
+    records, torn = ask()
+    for _ in range(_LOOKS if torn else 0):
+        time.sleep(_SETTLING_SECONDS)
+        before = torn
+        records, torn = ask()
+        if torn in ([], before):
+            break
+    return records
+
+
+def _held(connection: Connection, bucket: str, model: type[DailyAggregate], days: DateRange) -> DateRange | None:
+    """Those of very many days between the first and the last point of a model; None if there is none."""
+    ends = []
+    for order in ("ASC", "DESC"):
+        question = _on(bucket, model, f"SELECT {field_named(always_there(model))}", days)
+        question.text += f" ORDER BY time {order} LIMIT 1"
+        ends += connection.ask(question, lambda found: [values[0] for part in found for values in part.values])
+    if not ends:
         return None
-    question = _on(bucket, model, f"SELECT {selected}", days)
-    for tag, values in admitted.items():
-        question.text += f" AND {question.among(tag, values)}"
-    return question
+    first, last = (dt.datetime.fromtimestamp(end, dt.UTC).date() for end in (min(ends), max(ends)))
+    return DateRange(max(first - ONE_DAY, FIRST_DAY), min(last + ONE_DAY, LAST_DAY)) & days
+
+
+def _questions(
+    bucket: str, model: type[DailyAggregate], selected: str, days: DateRange, where: Where
+) -> list[Question]:
+    """What is selected of the rows that match, in as many questions as it takes; none where nothing can match."""
+    admitted = {tag: [value for value in wanted(values) if not tag_fault(value)] for tag, values in where.items()}
+    questions = []
+    for some in _asked_at_once(admitted):
+        question = _on(bucket, model, f"SELECT {selected}", days)
+        for tag, values in some.items():
+            question.text += f" AND {question.among(tag, values)}"
+        questions.append(question)
+    return questions
+
+
+def _asked_at_once(admitted: Mapping[str, Sequence[str]]) -> Iterator[Mapping[str, Sequence[str]]]:
+    """Conditions with not too many values each, which admit together, each once, what these admit."""
+    if not all(admitted.values()):
+        return
+    if sum(map(len, admitted.values())) <= ASKED_AT_ONCE:
+        yield admitted
+        return
+    longest = max(admitted, key=lambda tag: len(admitted[tag]))
+    values = admitted[longest]
+    for half in (values[: len(values) // 2], values[len(values) // 2 :]):
+        yield from _asked_at_once({**admitted, longest: half})
+
+
+def _named(column: Column) -> str:
+    return tag_named(column.name) if column.kind in (Kind.DATE, Kind.TAG) else field_named(column.name)
 
 
 def _of_dates(question: Question, days: DateRange) -> str:

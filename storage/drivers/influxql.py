@@ -67,7 +67,7 @@ class Question:
 
     def among(self, tag: str, values: Iterable[str]) -> str:
         """The condition that a tag has one of some values."""
-        return _any_of([f"{quoted(tag)} = {self.bind(value)}" for value in values])
+        return _any_of([f"{tag_named(tag)} = {self.bind(value)}" for value in values])
 
     def matching(self, tags: Sequence[str], keys: Iterable[Sequence[str]]) -> str:
         """The condition that some tags together have one of some combinations of values."""
@@ -88,6 +88,16 @@ def quoted(name: str) -> str:
     """The name of a measurement, tag, field or database, as InfluxQL wants it."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def tag_named(name: str) -> str:
+    """A tag, also where another writer has made a field of the same name: a bare name would then be the field."""
+    return f"{quoted(name)}::tag"
+
+
+def field_named(name: str) -> str:
+    """A field, whatever tags there are."""
+    return f"{quoted(name)}::field"
 
 
 def answers(pieces: Iterable[bytes]) -> Iterator[Series]:

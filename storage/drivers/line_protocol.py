@@ -26,18 +26,6 @@ PRESENCE: Final = "present_"  # written where a model has no value that is alway
 _EPOCH = dt.date(1970, 1, 1).toordinal()
 _TAG_SPECIALS = re.compile(r"([,= ])")  # a backslash is plain unless one of these follows, which the escape then mends
 _TEXT_SPECIALS = re.compile(r'(["\\])')
-_HEAD = re.compile(r".+?(?<!\\)(?= )", re.DOTALL)  # up to the first blank that is not escaped
-_DATE_TAG = re.compile(r"(?<!\\),date=(\d{4}-\d{2}-\d{2})(?=,|$)")
-_STAMP = re.compile(r" (-?\d+)$")
-_LINE = re.compile(
-    r"""
-    [ \t\r]*
-    (?: \#[^\n]*                                                # a comment
-      | (?:[^ \n\\]|\\.)+[ ](?:"(?:[^"\\]|\\.)*"|[^"\n])*    # measurement and tags; fields and time
-      | [^\n]+ )                                               # something else, which the server shall refuse
-    """,
-    re.DOTALL | re.VERBOSE,
-)
 
 T = TypeVar("T")
 
@@ -107,23 +95,6 @@ def line(row: DailyAggregate) -> str:
     if layout.always == PRESENCE:
         fields.append(f"{PRESENCE}=1i")
     return f"{row.measurement},{tags} {','.join(fields)} {midnight_seconds(row.date)}"
-
-
-def split(text: str) -> Iterator[str]:
-    """The lines of somebody else's text, without comments; a line break within a quoted field ends none."""
-    for found in _LINE.finditer(text):
-        line_ = found[0].strip()
-        if line_ and not line_.startswith("#"):
-            yield line_
-
-
-def dated(text: str) -> str:
-    """A line of somebody else's with the time that its ``date`` tag asks for; unchanged where it has none."""
-    head = _HEAD.match(text)
-    date = _DATE_TAG.search(head[0]) if head else None
-    if date is None:
-        return text
-    return f"{_STAMP.sub('', text)} {midnight_seconds(dt.date.fromisoformat(date[1]))}"
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -31,6 +31,7 @@ class Errors(NamedTuple):
     unavailable: type[PatternAggregatesError]
     corrupt: type[PatternAggregatesError]
     other: type[PatternAggregatesError]
+    when_damaged: str = "Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved."
 
 
 def parse_url(url: str, setting: str) -> sa.URL:
@@ -160,10 +161,7 @@ def translated(errors: Errors, what: str) -> Iterator[None]:
         told = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         lower = told.lower()
         if any(words in lower for words in _DAMAGED):
-            raise errors.corrupt(
-                f"{what} is damaged: {told}",
-                hint="Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved.",
-            ) from error
+            raise errors.corrupt(f"{what} is damaged: {told}", hint=errors.when_damaged) from error
         if any(words in lower for words in _FULL):
             raise errors.unavailable(f"{what}: {told}", hint="Free some disk space and run again.") from error
         if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | sqlite3.OperationalError):

@@ -15,11 +15,12 @@ from pytest_httpserver import HTTPServer
 from storage.backends.influxdb import InfluxStore
 from storage.dates import DateRange
 from storage.drivers.influxdb_server import Server
-from storage.errors import StoreError, StoreMissing
+from storage.drivers.line_protocol import midnight_seconds
+from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing
 from storage.models import TimeBasedDaily
 from tests.support.influxdb import LiveServer, free_port, influxdb_2
 from tests.support.raw_server import Answer, raw_server, reply
-from tests.support.rows import time_based, time_based_batch
+from tests.support.rows import DAY, time_based, time_based_batch
 
 __all__ = ["influxdb_2"]
 
@@ -39,6 +40,7 @@ def healthy(httpserver: HTTPServer, version: str = "v2.9.1") -> None:
     headers = {"X-Influxdb-Version": version} if version else {}
     httpserver.expect_request("/ping").respond_with_data(status=204, headers=headers)
     httpserver.expect_request("/api/v2/buckets", method="GET").respond_with_json({"buckets": [BUCKET]})
+    httpserver.expect_request("/api/v2/dbrps").respond_with_json({"content": []})
 
 
 def test_a_store_in_order_has_nothing_in_the_way(httpserver: HTTPServer, store: InfluxStore) -> None:
@@ -78,7 +80,9 @@ def test_a_clock_that_goes_wrong_is_told(offset_seconds: int | None, told: str) 
         now = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=offset_seconds + 0.5)
         date = format_datetime(now, usegmt=True)
     ping = f"HTTP/1.1 204 No Content\r\nX-Influxdb-Version: v2.9.1\r\nDate: {date}\r\nConnection: close\r\n\r\n"
-    answers = (ping.encode(), reply(json.dumps({"buckets": [BUCKET]}).encode()), *2 * [reply(NOTHING)], WRITTEN)
+    bucket = reply(json.dumps({"buckets": [BUCKET]}).encode())
+    mappings = reply(json.dumps({"content": []}).encode())
+    answers = (ping.encode(), bucket, mappings, *2 * [reply(NOTHING)], WRITTEN)
     with raw_server(*(Answer([answer]) for answer in answers)) as server:
         store = InfluxStore(Server(server.url, "home", timeout_seconds=2), "days")
         problems = " ".join(store.check())
@@ -145,6 +149,7 @@ def test_a_retention_that_may_not_be_changed_is_told(httpserver: HTTPServer) -> 
 def test_rows_that_a_server_takes_but_does_not_give_back_are_not_called_written(
     httpserver: HTTPServer, store: InfluxStore
 ) -> None:
+    healthy(httpserver)
     httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
     httpserver.expect_request("/query").respond_with_data(NOTHING)
     with pytest.raises(StoreError, match="is not read back"):
@@ -177,3 +182,38 @@ def test_a_token_for_one_bucket_suffices_for_all_that_the_job_does(influxdb_2: L
         other.prepare()
     for opened in (store, other):
         opened.close()
+
+
+COLUMNS = [*TimeBasedDaily.model_fields]
+ROW = json.loads(time_based().model_dump_json())
+WHOLE = [json.dumps(ROW[name]) if isinstance(ROW[name], list) else ROW[name] for name in COLUMNS]
+HALF = [None if name == "confidence" else value for name, value in zip(COLUMNS, WHOLE, strict=True)]
+
+
+def answer(*rows: list[object]) -> Answer:
+    at = midnight_seconds(DAY)
+    series = {"name": "time_based_daily", "columns": ["time", *COLUMNS], "values": [[at, *row] for row in rows]}
+    return Answer([reply(json.dumps({"results": [{"statement_id": 0, "series": [series]}]}).encode() + b"\n")])
+
+
+def test_a_row_of_which_half_is_written_yet_is_read_again() -> None:
+    with raw_server(answer(HALF), answer(WHOLE)) as server:
+        store = InfluxStore(Server(server.url, timeout_seconds=2), "days")
+        assert store.read(TimeBasedDaily, DateRange(DAY, DAY)) == [time_based()]
+        store.close()
+    assert len(server.requests) == 2
+
+
+def test_a_row_that_lacks_a_value_for_good_is_told_as_such() -> None:
+    with raw_server(answer(HALF)) as server:
+        store = InfluxStore(Server(server.url, timeout_seconds=2), "days")
+        with pytest.raises(StoreCorrupt, match=r"time_based_daily .*light\.kitchen.*confidence"):
+            store.read(TimeBasedDaily, DateRange(DAY, DAY))
+        store.close()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(("org", "bucket"), [("home", "a/b"), ("home", "a/"), ("", "/a"), ("", "a/"), ("", "a/b/c")])
+def test_a_bucket_that_influxql_would_take_for_another_one_is_refused(org: str, bucket: str) -> None:
+    with pytest.raises(SettingsError, match="aggregates cannot be kept in a bucket named"):
+        InfluxStore(Server("http://127.0.0.1:1", org), bucket)

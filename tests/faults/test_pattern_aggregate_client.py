@@ -110,6 +110,53 @@ def test_queries_that_cannot_be_meant_are_told_apart_from_nothing(httpserver: HT
     assert httpserver.log == []
 
 
+class Unshowable:
+    def __str__(self) -> str:
+        raise RuntimeError("not to be shown")
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda client: client.query_daily("no_such_daily", DAY), "there is no measurement 'no_such_daily'"),
+        (lambda client: client.query_daily(None, DAY), "there is no measurement None"),
+        (lambda client: client.query_time_based_daily(None), "None is no day"),
+        (lambda client: client.query_time_based_daily(DAY, DAY, entity_id=5), "entity_id=5 admits nothing"),
+        (lambda client: client.query_time_based_daily(DAY, DAY, entity_id=[None]), "admits nothing"),
+        (lambda client: client.sum("time_based_daily", "occurrences", DAY, DAY, by="date"), "by='date' is one text"),
+        (lambda client: client.query_time_based_daily(Unshowable()), "cannot be shown"),
+        (lambda client: client.write_time_based_daily(**{**LIGHT, "date": Unshowable()}), "cannot be shown"),
+        (lambda client: client.write_time_based_daily(**{**LIGHT, "domain": Unshowable()}), "domain"),
+        (lambda client: client.write_batch("time_based_daily,date=2026-02-31 f=1"), "'2026-02-31' is no day"),
+        (lambda client: client.write_batch(None), "NoneType"),
+    ],
+)
+def test_no_argument_makes_a_call_raise(httpserver: HTTPServer, call: Any, told: str) -> None:
+    with client_of(httpserver.url_for("")) as client:
+        assert not call(client)
+        assert told in str(client.last_error)
+    assert httpserver.log == []
+
+
+def test_a_measurement_may_be_named(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/query").respond_with_data(NOTHING)
+    with client_of(httpserver.url_for("")) as client:
+        assert client.query_daily("anomaly_daily", DAY, DAY) == []
+        assert client.last_error is None
+    assert "anomaly_daily" in httpserver.log[0][0].form["q"]
+
+
+def test_a_point_without_a_date_is_written_with_a_warning(
+    httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
+    with client_of(httpserver.url_for("")) as client:
+        assert client.write_batch("time_based_daily,entity_id=light.x occurrences=1i 5")
+    assert "a point without a date is written, but no query returns it" in caplog.text
+
+
 def test_a_failure_is_logged_with_its_context_and_kept_until_the_next_call(
     httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:

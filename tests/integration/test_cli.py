@@ -376,6 +376,24 @@ def test_doctor_tells_every_problem_with_a_hint(tmp_path: Path) -> None:
     assert all(check["hint"] for check in problems.values())
 
 
+def test_doctor_rebuilds_a_lost_ledger_so_that_nothing_is_due(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    for file in home.folder.glob("ledger.db*"):
+        file.unlink()
+    assert home.json("doctor", "--rebuild-ledger", "--json") == {
+        "rebuilt": {"restored": 18, "completed": 0, "kept": 0, "first": "2026-03-01", "last": "2026-03-03"}
+    }
+    assert home.json("backfill", "2026-03-01", "2026-03-03", "--json")["plan"] == []
+    again = home.call("doctor", "--rebuild-ledger")
+    assert again.stdout.endswith("0 detector days of 2026-03-01 to 2026-03-03 restored, 18 were known\n")
+    assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
+
+
+def test_a_ledger_cannot_be_rebuilt_from_a_store_that_is_not_there(home: Home) -> None:
+    assert "error" in home.json("doctor", "--rebuild-ledger", "--json", exit_code=1)
+    assert not (home.folder / "ledger.db").exists()
+
+
 def test_bad_rows_are_counted_and_said_and_cost_nothing_else(tmp_path: Path) -> None:
     bad = "2026-03-02T12:00:00,light.kitchen\nwhen,light.kitchen,on\n2026-03-02T12:00:00," + "x" * 300 + ",on\n"
     home = Home(tmp_path, events=EVENTS.replace("2026-03-02T19:00:00", bad + "2026-03-02T19:00:00"))

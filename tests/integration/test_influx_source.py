@@ -287,6 +287,13 @@ def test_the_span_holds_whole_days_only(influxdb: LiveServer) -> None:
         source.close()
 
 
+def test_a_point_from_the_future_tells_nothing_of_what_is_held(influxdb: LiveServer) -> None:
+    future = round((dt.datetime.now(dt.UTC) + 40 * ONE_DAY).timestamp()) * SECOND
+    source = source_of(influxdb, fill(influxdb, [*alive(START, WINDOW.end + 30 * HOUR), light("on", future)]))
+    assert source.span() == DateRange(DAY, DAY + ONE_DAY)
+    source.close()
+
+
 def test_a_bucket_that_is_not_there_and_a_server_that_is_not_are_told_apart(influxdb: LiveServer) -> None:
     missing = source_of(influxdb, "nowhere")
     for ask in (missing.span, lambda: missing.read(WINDOW), lambda: missing.fingerprint(WINDOW)):

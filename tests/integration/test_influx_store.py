@@ -6,6 +6,7 @@ import datetime as dt
 import signal
 import uuid
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,11 +16,12 @@ import pytest
 from storage.backends.influxdb import ERRORS, InfluxStore
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
+from storage.drivers import influxdb_buckets
 from storage.drivers.influxdb import Connection
 from storage.drivers.influxdb_rows import CHUNK_LINES
 from storage.drivers.influxql import Question
-from storage.drivers.line_protocol import line
-from storage.errors import StoreError, StoreMissing, StoreUnavailable
+from storage.drivers.line_protocol import line, midnight_seconds
+from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
 from tests.support.influxdb import Influxd, LiveServer, find_binary
 from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
@@ -357,3 +359,65 @@ def ask(server: LiveServer, text: str) -> list[list[Any]]:
     )
     connection.close()
     return found
+
+
+def test_a_field_that_another_writer_named_like_a_tag_hides_no_row(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        store.replace_day(time_based_batch(time_based(), time_based("light.hall")))
+        with closing(influxdb.connection()) as connection:
+            foreign = f'{line(time_based("light.hall")).rpartition(" ")[0]},entity_id="x",date="y" '
+            assert connection.write(store.bucket, f"{foreign}{midnight_seconds(DAY)}") == ""
+        assert store.read(TimeBasedDaily, TODAY) == [time_based("light.hall"), time_based()]
+        assert store.read(TimeBasedDaily, TODAY, {"entity_id": "light.hall"}) == [time_based("light.hall")]
+        (summary,) = store.summarize(TimeBasedDaily, TODAY, {"occurrences": "sum"})
+        assert summary["occurrences"] == 24
+        store.replace_day(time_based_batch(time_based()))
+        assert store.read(TimeBasedDaily, TODAY) == [time_based()]
+
+
+def test_no_number_of_values_or_days_is_too_large_to_read(influxdb: LiveServer) -> None:
+    ever = DateRange(dt.date.min, dt.date.max)
+    names = [f"light.{number}" for number in range(12_000)]
+    with influxdb.new_store() as store:
+        store.replace_day(time_based_batch(time_based("light.3"), time_based("light.9000"), time_based("light.x")))
+        found = store.read(TimeBasedDaily, ever, {"entity_id": names, "domain": [*names, "light"]})
+        assert [row.entity_id for row in found] == ["light.3", "light.9000"]
+        (summary,) = store.summarize(TimeBasedDaily, ever, {"occurrences": "sum"})
+        assert (summary["occurrences"], summary.rows) == (36, 3)
+        assert store.summarize(DurationDaily, ever, {"episodes": "sum"}) == []
+        with pytest.raises(UsageError, match="5,000 days and values at once"):
+            store.summarize(TimeBasedDaily, ever, {"occurrences": "sum"}, where={"entity_id": names})
+
+
+def test_rows_in_another_policy_of_the_database_are_not_deleted_with_ours(influxdb_1: LiveServer) -> None:
+    database = influxdb_1.new_bucket()
+    with closing(influxdb_1.connection()) as connection:
+        influxdb_buckets.create(connection, f"{database}/other", 0)
+    ours, theirs = (InfluxStore(influxdb_1.server(), bucket) for bucket in (database, f"{database}/other"))
+    with closing(ours), closing(theirs):
+        ours.replace_day(time_based_batch(time_based(), time_based("light.hall")))
+        theirs.replace_day(time_based_batch(time_based("light.hall", ONE_DAY + DAY), day=ONE_DAY + DAY))
+        ours.replace_day(time_based_batch(time_based()))
+        assert ours.read(TimeBasedDaily, TODAY) == [time_based()]
+        theirs.replace_day(time_based_batch(time_based(), time_based("light.hall")))
+        with pytest.raises(StoreError, match=r"/other holds rows of time_based_daily on 2026-03-02 too") as told:
+            ours.replace_day(time_based_batch())
+        assert "database of their own" in told.value.hint
+        assert len(theirs.read(TimeBasedDaily, TODAY)) == 2
+
+
+def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServer) -> None:
+    name, other = influxdb_2.new_bucket(), influxdb_2.new_bucket()
+    with closing(influxdb_2.connection()) as connection:
+        found = influxdb_buckets.look_up(connection, other)
+        assert found
+        mapping = {"org": influxdb_2.org, "bucketID": found.id, "database": name, "retention_policy": "x"}
+        made = connection.send_json("POST", "/api/v2/dbrps", {**mapping, "default": True})
+        assert made.status == 201, made.words()
+    store = InfluxStore(influxdb_2.server(), name, retention_days=0)
+    with closing(store):
+        with pytest.raises(StoreError, match="a DBRP mapping has database") as told:
+            store.replace_day(time_based_batch(time_based()))
+        assert found.id in str(told.value)
+        assert "Delete the mapping" in told.value.hint
+        assert "a DBRP mapping has database" in store.check()[0]

@@ -191,6 +191,23 @@ def test_a_row_of_the_storys_shape_keeps_what_its_call_cannot_name(client: Patte
     assert (row["bouts"], row["occurrences"]) == (5, 10)
 
 
+def test_a_value_that_goes_takes_none_with_it_that_its_call_cannot_name(client: PatternAggregateClient) -> None:
+    assert client.write_batch([duration(efficiency_score=0.5, episodes=3)])
+    assert client.write_duration_daily(AT, "light.kitchen", 61.0, 30.0, 90.0, 900.0, None)
+    (row,) = client.query_duration_daily(AT, AT)
+    assert (row["efficiency_score"], row["episodes"], row["avg_duration_seconds"]) == (None, 3, 61.0)
+
+
+def test_numbers_of_points_have_the_types_that_rows_have(client: PatternAggregateClient) -> None:
+    point: Any = Point("duration_daily")  # type: ignore[no-untyped-call] # influxdb-client's constructor has no types
+    point.tag("date", "2026-03-02").tag("entity_id", "light.kitchen")
+    for name in ("avg_duration_seconds", "min_duration_seconds", "max_duration_seconds", "duration_variance"):
+        point.field(name, 60)
+    assert client.write_batch(point.field("episodes", 2.0))
+    assert client.write_batch(duration("light.hall", avg_duration_seconds=60.5))
+    assert [row["avg_duration_seconds"] for row in client.query_duration_daily(AT, AT)] == [60.5, 60.0]
+
+
 def test_a_row_written_again_is_still_one_row(client: PatternAggregateClient) -> None:
     for occurrences in (10, 11):
         assert write_light(client, occurrences=occurrences)

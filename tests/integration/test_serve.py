@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import signal
-import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -19,67 +15,30 @@ from filelock import FileLock
 
 from jobs.endpoint import Page, serving
 from storage.errors import SettingsError
+from tests.support.daemon import CONFIG, get, serve, wait_for
 from tests.support.home import Home
-
-CONFIG = """
-[home]
-time_zone = "Europe/Berlin"
-[source]
-kind = "simulated_home"
-events_per_day = 500
-first_day = {first}
-[store]
-url = "sqlite:///aggregates.db"
-[ledger]
-path = "ledger.db"
-[health]
-port = {port}
-"""
+from tests.support.influxdb import free_port
 
 Start = Callable[[int], "subprocess.Popen[str]"]
 
 
-def get(port: int, path: str) -> tuple[int, str]:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
-            return answer.status, answer.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except urllib.error.URLError:
-        return 0, ""
-
-
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
 def start(tmp_path: Path, port: int) -> Iterator[Start]:
     started = []
 
-    def serve(days: int) -> subprocess.Popen[str]:
-        first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
-        started.append(Home(tmp_path, CONFIG.format(first=first, port=port), None).process("serve"))
+    def serve_days(days: int) -> subprocess.Popen[str]:
+        started.append(serve(tmp_path, port, days))
         return started[-1]
 
-    yield serve
+    yield serve_days
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_for(port: int, path: str, holds: Callable[[int, str], bool]) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        status, body = get(port, path)
-        if holds(status, body):
-            return body
-        time.sleep(0.05)
-    raise AssertionError(f"{path} says {status} {body}")
 
 
 def test_a_daemon_catches_up_says_how_it_is_and_leaves_on_sigterm(start: Start, port: int, tmp_path: Path) -> None:
@@ -119,7 +78,7 @@ def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
         time.sleep(1)  # two signals at once would be one
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=8)
-    assert process.returncode == -signal.SIGTERM
+    assert process.returncode == 130
 
 
 def test_a_port_that_is_taken_is_a_mistake_in_the_settings(start: Start, port: int) -> None:

@@ -13,20 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 import storage.settings
 from jobs.registry import load
 from jobs.settings import HomeAssistantDatabaseSettings, Settings, SimulatedHomeSettings
 from storage.settings import CONFIG_VARIABLE, PREFIX, SECRETS, SqlStoreSettings, check, load_document
+from tests.support.compose import CONFIG, Service, mounts, read_compose, settings_of
+from tests.support.home import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
-CONFIG = ROOT / "config" / "container.toml"
 IMAGE_VARIABLE = "PATTERN_AGGREGATES_IMAGE"
 SECRET_NAME = re.compile(r"PASSWORD|TOKEN|SECRET|(?<!_)KEY", re.IGNORECASE)
 JOBS = ("init", "daemon")
-
-Service = dict[str, Any]
 
 
 def dockerfile() -> list[tuple[str, str]]:
@@ -66,8 +63,7 @@ def extras_of_image() -> set[str]:
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
-    return document
+    return read_compose()
 
 
 @pytest.fixture
@@ -76,24 +72,11 @@ def services(compose: dict[str, Any]) -> dict[str, Service]:
     return found
 
 
-def mounts(service: Service) -> dict[str, tuple[str, bool]]:
-    """What is mounted where, and whether it can be written to."""
-    found = {}
-    for volume in service["volumes"]:
-        (source, target, mode) = re.fullmatch(r"(\$\{[^}]*\}|[^:]*):([^:]*)(:ro)?", volume).groups()  # type: ignore[union-attr]
-        found[target] = (source, mode is None)
-    return found
-
-
 def example() -> dict[str, str]:
     """The lines of config/example.env that are in force, unquoted as compose does."""
     lines = (ROOT / "config" / "example.env").read_text(encoding="utf-8").splitlines()
     pairs = (line.split("=", 1) for line in lines if line and not line.startswith("#"))
     return {name: value.strip("'") for name, value in pairs}
-
-
-def settings_of(environ: dict[str, str], secrets: Path = Path("/nowhere")) -> Settings:
-    return check(Settings, load_document(CONFIG, environ=environ, secrets=secrets))
 
 
 # The image
@@ -238,7 +221,7 @@ def test_the_commented_lines_of_the_example_work_too() -> None:
 
 def test_every_image_is_pinned_and_named_without_a_registry(services: dict[str, Service]) -> None:
     for service in services.values():
-        assert re.fullmatch(r"[a-z-]+:\d+\.\d+\.\d+", service["image"])
+        assert re.fullmatch(r"([a-z-]+/)?[a-z-]+:v?\d+\.\d+\.\d+", service["image"])
 
 
 def test_every_service_has_few_rights_and_bounded_needs(services: dict[str, Service]) -> None:
@@ -273,8 +256,13 @@ def test_the_start_is_ordered_by_health(services: dict[str, Service]) -> None:
         "influxdb": {"secrets": "service_completed_successfully"},
         "init": {"influxdb": "service_healthy"},
         "daemon": {"influxdb": "service_healthy", "init": "service_completed_successfully"},
+        "prometheus": {},
+        "grafana-token": {"init": "service_completed_successfully"},
+        "grafana": {"grafana-token": "service_completed_successfully", "prometheus": "service_healthy"},
     }
-    assert services["influxdb"]["healthcheck"]["test"]
+    for name in ("influxdb", "prometheus", "grafana"):
+        assert services[name]["healthcheck"]["test"][0] == "CMD"
+        assert services[name]["restart"] == "unless-stopped"
     assert services["init"]["command"] == ["init"]
     assert services["init"]["restart"] == "no"
     assert services["daemon"]["command"] == json.loads(final("CMD")[0])
@@ -329,7 +317,7 @@ def test_the_secrets_are_made_once_are_long_and_only_their_readers(
     assert run_secrets(services["secrets"], tmp_path) == made
     values = [value for files in made.values() for value in files.values()]
     assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in values)
-    assert len(set(values)) == 2, "password and token differ; both readers have the same token"
+    assert len(set(values)) == 3, "two passwords and a token, which both its readers have"
     assert {file.stat().st_mode & 0o777 for file in tmp_path.rglob("*") if file.is_file()} == {0o600}
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
 from jobs.daemon import Daemon
 from jobs.pipeline import Pipeline
 from jobs.registry import Registered
-from jobs.settings import Settings
+from jobs.settings import HomeSettings, Settings
 from jobs.window import DayWindow, from_instant
 from jobs.wiring import Home, system_clock
 from storage.dates import ONE_DAY, DateRange
@@ -24,6 +26,7 @@ from tests.support.detectors import Counter, FlakyStore
 from tests.support.memory_source import MemorySource, Row
 
 DAY_SECONDS = 86_400.0
+THIRTY_DAYS = DateRange(dt.date(2026, 3, 2), dt.date(2026, 3, 31))
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Nights:
         schedule: ``[schedule]``.
 
     Attributes:
-        wakes: When the nightly job was begun, in local time.
+        instants: When the nightly job was begun.
         sleeps: How long the daemon meant to sleep each time.
         refusal: What opening source, store and ledger raises, where a test sets it.
         meanwhile: Called in each sleep, when the clock has been set forward.
@@ -73,7 +76,7 @@ class Nights:
         self.source.held = days
         self.store = FlakyStore()
         self.counter = Counter()
-        self.wakes: list[dt.datetime] = []
+        self.instants: list[dt.datetime] = []
         self.sleeps: list[float] = []
         self.refusal: Exception | None = None
         self.meanwhile: Callable[[], object] = lambda: None
@@ -91,14 +94,30 @@ class Nights:
         self.ledger = Ledger(self.home.ledger_path, clock=system_clock)
         self.sleep_until(days.first + ONE_DAY)
 
+    @property
+    def wakes(self) -> list[dt.datetime]:
+        """When the nightly job was begun, as a clock on the wall shows it."""
+        return [instant.astimezone(self.zone) for instant in self.instants]
+
     def sleep_until(self, day: dt.date, hour: int = 0) -> None:
         """Let time pass, with no daemon, until so many hours after a local day began."""
         self.frozen.move_to(from_instant(DayWindow(day, self.zone).start) + dt.timedelta(hours=hour))
 
-    def serve(self, until: dt.date, hour: int = 12) -> Daemon:
+    def move(self, zone: str) -> None:
+        """Let the settings name another zone, and the same recorder go on in it."""
+        self.zone = ZoneInfo(zone)
+        settings = self.home.settings.model_copy(update={"home": HomeSettings(time_zone=zone)})
+        self.home = replace(self.home, settings=settings)
+        held, rows = self.source.held, self.source.rows
+        assert held is not None
+        start, end = DayWindow(held.first, self.zone).start, DayWindow(held.last, self.zone).end
+        self.source = MemorySource(self.zone, rows, runs=[(start, end)])
+        self.source.held = held
+
+    def serve(self, until: dt.date, hour: int = 12, look_seconds: float = DAY_SECONDS) -> Daemon:
         """Let a daemon work from now until so many hours after a local day began."""
         end = from_instant(DayWindow(until, self.zone).start) + dt.timedelta(hours=hour)
-        daemon = self.daemon(until=end)
+        daemon = self.daemon(until=end, look_seconds=look_seconds)
         daemon.serve()
         return daemon
 
@@ -119,7 +138,32 @@ class Nights:
 
     @contextmanager
     def _pipeline(self) -> Iterator[Pipeline]:
-        self.wakes.append(system_clock().astimezone(self.zone))
+        self.instants.append(system_clock())
         if self.refusal is not None:
             raise self.refusal
         yield Pipeline([self.counter], self.source, self.store, self.ledger, self.zone, system_clock)
+
+
+Make = Callable[..., Nights]
+
+
+@pytest.fixture
+def frozen() -> Iterator[FrozenDateTimeFactory]:
+    """A clock that stands until it is set forward."""
+    with freeze_time("2000-01-01", ignore=["_pytest", "xdist", "execnet"]) as clock:
+        assert isinstance(clock, FrozenDateTimeFactory)
+        yield clock
+
+
+@pytest.fixture
+def nights(tmp_path: Path, frozen: FrozenDateTimeFactory) -> Iterator[Make]:
+    """Makes homes, of 30 days by default."""
+    made = []
+
+    def make(days: DateRange = THIRTY_DAYS, **options: Any) -> Nights:
+        made.append(Nights(tmp_path, frozen, days, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.ledger.close()

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from freezegun import freeze_time
-from freezegun.api import FrozenDateTimeFactory
 
 from jobs.daemon import LOOK_SECONDS, Daemon
 from jobs.window import DayWindow
@@ -20,32 +15,10 @@ from storage.dates import ONE_DAY, DateRange
 from storage.errors import LedgerUnavailable, SourceUnavailable
 from storage.ledger import Status
 from tests.support.detectors import FlakyStore
-from tests.support.nights import Nights
+from tests.support.nights import Make
 
 FIRST = dt.date(2026, 3, 2)
 DAYS = DateRange(FIRST, FIRST + 29 * ONE_DAY)
-
-Make = Callable[..., Nights]
-
-
-@pytest.fixture
-def frozen() -> Iterator[FrozenDateTimeFactory]:
-    with freeze_time("2000-01-01", ignore=["_pytest", "xdist", "execnet"]) as clock:
-        assert isinstance(clock, FrozenDateTimeFactory)
-        yield clock
-
-
-@pytest.fixture
-def nights(tmp_path: Path, frozen: FrozenDateTimeFactory) -> Iterator[Make]:
-    made = []
-
-    def make(days: DateRange = DAYS, **options: Any) -> Nights:
-        made.append(Nights(tmp_path, frozen, days, **options))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.ledger.close()
 
 
 @pytest.mark.parametrize(
@@ -56,20 +29,22 @@ def nights(tmp_path: Path, frozen: FrozenDateTimeFactory) -> Iterator[Make]:
         ("America/New_York", "2026-10-29", "01:30"),  # repeated on 1 November
         ("Asia/Kolkata", "2026-03-26", "03:30"),
         ("Australia/Lord_Howe", "2026-10-01", "02:15"),  # half an hour, skipped on 4 October
+        ("Australia/Lord_Howe", "2026-04-02", "01:45"),  # half an hour, repeated on 5 April
         ("Africa/Cairo", "2026-04-21", "00:30"),  # midnight is skipped on 24 April
+        ("Africa/Cairo", "2026-10-25", "23:30"),  # repeated on 29 October
         ("Pacific/Apia", "2011-12-27", "03:30"),  # 30 December never was
     ],
 )
 def test_over_a_clock_change_each_local_day_is_computed_once(nights: Make, zone: str, first: str, at: str) -> None:
     days = DateRange.ending(dt.date.fromisoformat(first) + 6 * ONE_DAY, 7)
     home = nights(days, zone=zone, at=at, retention_days=5)
-    home.serve(until=days.last + ONE_DAY)
+    home.serve(until=days.last + ONE_DAY, hour=24)
     assert home.counter.calls == list(days)
     assert home.store.writes == list(days)
     nightly = Counter(wake.date() for wake in home.wakes[1:])  # the first is the one at start
     existing = [day for day in days if DayWindow(day, home.zone).seconds][1:]
     assert set(nightly) == {*existing, days.last + ONE_DAY}
-    assert sum(nightly.values()) - len(nightly) <= 1  # an hour that comes twice may wake twice
+    assert set(nightly.values()) == {1}
 
 
 def test_ten_days_down_are_caught_up_oldest_first_and_none_twice(nights: Make) -> None:
@@ -213,6 +188,26 @@ def test_no_sleep_is_so_long_that_a_clock_set_forward_goes_unnoticed(nights: Mak
     assert max(home.sleeps) <= LOOK_SECONDS
     assert home.counter.calls == list(DAYS)[:9]
     assert len(home.wakes) == 2  # eight nights at once are one run
+
+
+def test_it_says_when_it_started_and_for_how_long_it_is_at_work(nights: Make) -> None:
+    home = nights()
+    started_at = system_clock()
+    during: list[str] = []
+
+    class Watching(FlakyStore):
+        def replace_day(self, batch: DayBatch) -> None:
+            during.append(daemon.metrics.text())
+            super().replace_day(batch)
+
+    home.store = Watching()
+    daemon = home.daemon(until=started_at + ONE_DAY)
+    daemon.serve()
+    assert "pattern_aggregates_running 1.0" in during[0]
+    after = daemon.metrics.text()
+    assert "pattern_aggregates_running 0.0" in after
+    assert f"pattern_aggregates_start_timestamp_seconds {started_at.timestamp()}" in after
+    assert 'pattern_aggregates_detector_errors_total{detector="count"} 0.0' in after
 
 
 def test_a_daemon_begins_with_what_the_ledger_knows(nights: Make) -> None:

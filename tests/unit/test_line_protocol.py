@@ -1,4 +1,4 @@
-"""Rows as line protocol, and lines of others put at their day's midnight."""
+"""Rows as line protocol."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from storage.drivers.line_protocol import dated, line, midnight_seconds, split
+from storage.drivers.line_protocol import line
 from storage.errors import StoreError
 from storage.models import DailyAggregate, Tag
 from tests.support.rows import DAY, duration, time_based
@@ -39,46 +39,3 @@ def test_a_model_with_a_name_that_influxdb_keeps_for_itself_is_refused() -> None
 
     with pytest.raises(StoreError, match="named time"):
         line(TimedDaily(date=DAY, thing="a", time=1))
-
-
-@pytest.mark.parametrize("stamp", ["", " 1", " -1", " 1772452800"])
-@pytest.mark.parametrize(
-    "text",
-    [
-        "m,date=2026-03-02 f=1i",
-        'm,date=2026-03-02,e=x f="ends in a number 12"',
-        'm,a=in\\\\ ner,date=2026-03-02,e=x f="a,date=1999-01-01 b"',
-        "m,e=x\\ y,date=2026-03-02 f=1",
-    ],
-)
-def test_a_line_with_a_date_lies_at_its_midnight(text: str, stamp: str) -> None:
-    assert dated(text + stamp) == f"{text} {midnight_seconds(DAY)}"
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["m,e=x f=1i 12", 'm f="x,date=2026-03-02" 12', "m,update=2026-03-02 f=1", "m,e=a\\,date=2026-03-02 f=1 5", "m"],
-)
-def test_a_line_without_a_date_stays_as_it_is(text: str) -> None:
-    assert dated(text) == text
-
-
-def test_a_date_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match="day"):
-        dated("m,date=2026-02-31 f=1")
-
-
-@pytest.mark.parametrize(
-    ("text", "lines"),
-    [
-        ("", []),
-        ("\n \r\n\t\n", []),
-        ("m f=1i\r\nm f=2i 5 \n", ["m f=1i", "m f=2i 5"]),
-        ('# it\'s a "comment\nm f="x" 1\n  # another\n', ['m f="x" 1']),
-        ('  m,t=a"b f="two\nlines \\" quoted" 1\nm f=1i', ['m,t=a"b f="two\nlines \\" quoted" 1', "m f=1i"]),
-        ("m,t=a\\ b f=1i\nno fields\nno-blank", ["m,t=a\\ b f=1i", "no fields", "no-blank"]),
-        ('m f="never closed\nm f=1i', ["m f=", '"never closed', "m f=1i"]),
-    ],
-)
-def test_a_text_is_split_where_a_line_ends(text: str, lines: list[str]) -> None:
-    assert list(split(text)) == lines

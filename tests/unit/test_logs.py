@@ -83,3 +83,21 @@ def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
     assert passes("down") == ""
     now[0] *= 2
     assert passes("down") == "down (and 1 times since it was last said)"
+
+
+def test_ten_thousand_equal_warnings_in_a_night_are_a_few_lines_that_say_how_many_there_were() -> None:
+    seconds, stream = [0.0], io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.addFilter(logs.OnceInAWhile(lambda: seconds[0]))
+    log.addHandler(handler)
+    for number in range(10_000):
+        seconds[0] = number * 8 * 3600 / 10_000
+        log.warning("the store is %s", "down")
+    log.removeHandler(handler)
+    told = stream.getvalue().splitlines()
+    assert told[0] == "the store is down"
+    assert len(told) == 8
+    counted = [int(line.split("and ")[1].split()[0]) for line in told[1:]]
+    assert sum(counted) + len(told) + counted[-1] == pytest.approx(
+        10_000, abs=2
+    )  # the last hour's are still to be told

@@ -317,6 +317,7 @@ def test_a_source_that_fell_behind_is_stale(night: Night) -> None:
     report = night.run(yesterday=YESTERDAY + ONE_DAY)
     assert report.exit_code == 1
     assert "stale source" in report.notices[0]
+    assert report.span == DAYS
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 

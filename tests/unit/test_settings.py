@@ -313,6 +313,14 @@ def test_the_environment_reaches_the_detectors_tables(monkeypatch: pytest.Monkey
     assert not by_name["time_based"].enabled
 
 
+def test_a_home_knows_the_folders_in_which_it_keeps_files(write: Write, tmp_path: Path) -> None:
+    both = open_home(write("[store]\nurl = 'sqlite:///a/b.db?timeout=1'\n[ledger]\npath = '/c/d.db'\n"))
+    assert both.store_file == tmp_path / "a" / "b.db"
+    assert both.folders == {"ledger": Path("/c"), "store": tmp_path / "a"}
+    for server in ("kind = 'sql'\nurl = 'postgresql+psycopg://host/name'", "kind = 'influxdb'"):
+        assert list(open_home(write(f"[store]\n{server}\n")).folders) == ["ledger"]
+
+
 @pytest.mark.parametrize(
     ("table", "told"),
     [
@@ -333,3 +341,9 @@ def test_wrong_detectors_are_told_together_with_all_other_problems(write: Write,
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         checked({}).home.time_zone = "UTC"  # type: ignore[misc]  # that is the point
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_influxdb_cannot_keep_less_than_it_takes_to_write_yesterday(days: int) -> None:
+    told = problems({"store": {"kind": "influxdb", "retention_days": days}})
+    assert "store.retention_days: must be 0 (for ever) or at least 3" in told

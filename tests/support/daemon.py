@@ -1,0 +1,57 @@
+"""A daemon in a process of its own, and what it answers."""
+
+from __future__ import annotations
+
+import datetime as dt
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.home import Home
+
+CONFIG = """
+[home]
+time_zone = "Europe/Berlin"
+[source]
+kind = "simulated_home"
+events_per_day = 500
+first_day = {first}
+[store]
+url = "sqlite:///aggregates.db"
+[ledger]
+path = "ledger.db"
+[health]
+port = {port}
+"""
+
+
+def serve(folder: Path, port: int, days: int, config: str = CONFIG) -> subprocess.Popen[str]:
+    """Start a daemon over so many days of a simulated home."""
+    first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
+    return Home(folder, config.format(first=first, port=port), None).process("serve")
+
+
+def get(port: int, path: str) -> tuple[int, str]:
+    """Status and body of a page; 0 where nobody answers."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+    except urllib.error.URLError:
+        return 0, ""
+
+
+def wait_for(port: int, path: str, holds: Callable[[int, str], bool]) -> str:
+    """The body of a page, once it holds."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        status, body = get(port, path)
+        if holds(status, body):
+            return body
+        time.sleep(0.05)
+    raise AssertionError(f"{path} says {status} {body}")

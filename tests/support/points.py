@@ -1,0 +1,18 @@
+"""Points of groups written by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from jobs.matching import Points
+from jobs.window import SECOND
+
+
+def points(*seconds: Sequence[int]) -> Points:
+    """Points of as many groups as there are lists of seconds."""
+    at = np.concatenate([np.array(column, np.int64) for column in seconds]) * SECOND
+    group = np.repeat(np.arange(len(seconds)), [len(column) for column in seconds])
+    order = np.argsort(at, kind="stable")
+    return Points(at[order], group[order], len(seconds))

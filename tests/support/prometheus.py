@@ -1,0 +1,97 @@
+"""Prometheus' own programs, for tests that let them read what this project says and what it is watched with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import yaml
+
+from tests.support.compose import read_compose
+from tests.support.daemon import get
+from tests.support.home import ROOT
+from tests.support.influxdb import free_port
+
+CONFIG = ROOT / "config" / "prometheus"
+READY_SECONDS = 60
+
+
+def program(name: str) -> str:
+    """``prometheus`` or ``promtool``; skips the test where there is none."""
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"not here: {name} on PATH (Debian's package prometheus)")
+    return found
+
+
+def promtool(*arguments: object, said: str | None = None) -> subprocess.CompletedProcess[str]:
+    """What promtool makes of something."""
+    command = [program("promtool"), *map(str, arguments)]
+    return subprocess.run(command, input=said, capture_output=True, text=True, check=False, timeout=60)
+
+
+class Prometheus:
+    """A running server.
+
+    Args:
+        port: Where it answers, on loopback.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def ask(self, path: str, **parameters: str) -> Any:
+        """The data that an address of its API answers with."""
+        status, body = get(self._port, f"/api/v1/{path}?{urlencode(parameters)}")
+        assert status == 200, f"{parameters}: {body}"
+        return json.loads(body)["data"]
+
+    def query(self, expression: str) -> list[Any]:
+        """The samples of an instant vector."""
+        found: list[Any] = self.ask("query", query=expression)["result"]
+        return found
+
+    def wait_until(self, holds: Callable[[], object]) -> None:
+        """Wait for something that comes with time."""
+        deadline = time.monotonic() + READY_SECONDS
+        while not holds():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.2)
+
+
+@contextmanager
+def watching(target: int, folder: Path) -> Iterator[Prometheus]:
+    """A real server with the settings, rules and options of this project, but for the target and the pace.
+
+    Args:
+        target: The port of a daemon on loopback.
+        folder: Where its data goes.
+    """
+    settings = yaml.safe_load((CONFIG / "prometheus.yml").read_text(encoding="utf-8"))
+    settings["global"] = {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"}
+    settings["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{target}"]}]
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+    for name in settings["rule_files"]:
+        shutil.copy(CONFIG / name, folder)
+    port = free_port()
+    options = " ".join(read_compose()["services"]["prometheus"]["command"])
+    options = options.replace("=/etc/prometheus/", f"={folder}/").replace("=/prometheus", f"={folder}/data")
+    command = [program("prometheus"), *options.split(), f"--web.listen-address=127.0.0.1:{port}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+    try:
+        server = Prometheus(port)
+        server.wait_until(lambda: get(port, "/-/ready")[0] == 200 or process.poll() is not None)
+        assert process.poll() is None, (folder / "log").read_text(encoding="utf-8")
+        yield server
+    finally:
+        process.kill()
+        process.wait()
