@@ -1,4 +1,5 @@
-# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`, `make image`.
+# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`, `make quality`,
+# `make faults`, `make soak`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
