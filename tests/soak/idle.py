@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,9 +62,9 @@ def idle(folder: Path, *, seconds: float = MINUTE) -> Idle:
     command = [sys.executable, "-m", "jobs", "--config", str(config), "serve"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
-            _await(f"http://127.0.0.1:{port}/readyz", b"true")
+            _await(f"http://127.0.0.1:{port}/readyz", r"true")
             ready_seconds = time.monotonic() - began
-            _await(f"http://127.0.0.1:{port}/metrics", b"\npattern_aggregates_runs_total{")
+            _await(f"http://127.0.0.1:{port}/metrics", r"\npattern_aggregates_runs_total{.*} [1-9]")
             before = _cpu_seconds(process.pid)
             time.sleep(seconds)
             share = (_cpu_seconds(process.pid) - before) / seconds
@@ -73,11 +74,11 @@ def idle(folder: Path, *, seconds: float = MINUTE) -> Idle:
         return Idle(ready_seconds, memory_mb, share, process.wait(20))
 
 
-def _await(url: str, sign: bytes) -> None:
+def _await(url: str, sign: str) -> None:
     until = time.monotonic() + LATEST_SECONDS
     while time.monotonic() < until:
         try:
-            if sign in urllib3.request("GET", url, retries=False, timeout=5).data:
+            if re.search(sign, urllib3.request("GET", url, retries=False, timeout=5).data.decode()):
                 return
         except urllib3.exceptions.HTTPError:
             pass
