@@ -70,10 +70,11 @@ def troubled_ledger(bench: Bench) -> Iterator[Result]:
 def _half_done(bench: Bench, rng: random.Random, number: int) -> TriedHome:
     """A home in the middle of a backfill, or after it: each second try."""
     home = bench.home()
+    enough = rng.randrange(20, 120)  # days and detectors, of 180
     process = home.start(*BACKFILL)
     if number % 2:
         process.join()
-    while process.exitcode is None and len(home.held()) < rng.randrange(20, 120):
+    while process.exitcode is None and len(home.held()) < enough:
         process.join(0.02)
     process.kill()
     process.join()
