@@ -195,7 +195,7 @@ def _median(values: Floats, counted: Flags) -> Floats:
     return np.where(count > 0, (np.where(count > 0, low, 0) + np.where(count > 0, high, 0)) / 2, 0.0)
 
 
-def _log_gamma(x: Floats) -> Floats:
+def log_gamma(x: Floats) -> Floats:
     """Logarithm of Γ(x) for x > 0 by Stirling's series (Abramowitz and Stegun 6.1.41), which is exact from 10 on."""
     shift = np.zeros_like(x)
     low = x < _STIRLING_FROM
@@ -218,7 +218,7 @@ def _log_gamma(x: Floats) -> Floats:
 def _incomplete_gamma(a: Floats, x: Floats) -> Floats:
     """P(a, x) for a > 0: by its series below a + 1, by Lentz's continued fraction above (Numerical Recipes 6.2)."""
     with np.errstate(divide="ignore"):
-        front = np.exp(a * np.log(x) - x - _log_gamma(a))
+        front = np.exp(a * np.log(x) - x - log_gamma(a))
     low = x < a + 1
     result = np.empty_like(a)
     result[low] = front[low] * _gamma_series(a[low], x[low])
@@ -258,7 +258,7 @@ def _incomplete_beta(a: Floats, b: Floats, x: Floats) -> Floats:
     a, b, x = np.where(swap, b, a), np.where(swap, a, b), np.where(swap, 1 - x, x)
     with np.errstate(divide="ignore"):
         log_front = a * np.log(x) + b * np.log1p(-x)
-    log_front -= _log_gamma(a) + _log_gamma(b) - _log_gamma(a + b)
+    log_front -= log_gamma(a) + log_gamma(b) - log_gamma(a + b)
     c = np.ones_like(a)
     d = 1 / _away_from_zero(1 - (a + b) * x / (a + 1), _TINY)
     fraction = d.copy()

@@ -6,21 +6,23 @@ on a complete day without a row is one of 0 bouts. Days on which the home as a w
 entities that usually act) tell nothing of a single one: they are no baseline, and on them no ``count_low`` is sought.
 
 * ``count_high``: the day's bouts, against days of the same type (weekday, weekend) if there are at least 4, without
-  those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Mean (Σ + ½) / n of its type; variance mean · φ ·
-  (1 + 1/n) · f/(f - 2), that of a new observation, with φ the squares over the mean of both types of day by their f
-  degrees of freedom (8 weekend days alone tell little of the spread). Negative binomial upper tail, Poisson's if that
-  is not overdispersed.
+  those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Expected is the mean (Σ + ½) / n of its type, times how
+  busy the day is by the other entities. Negative binomial upper tail with the variance of a new observation,
+  (mean + mean² / size) · (1 + 1 / n), over the sizes that the entity's days of both types and the home's other
+  entities speak for (``jobs.dispersion``).
 * ``count_low``: for a day with bouts the lower tail, but no less than how rarely the baseline was as low,
-  (r + ½) / (n + 1) for r of n days. A silent day alone proves little; consecutive silent days multiply, each with its
-  (r + ½) / (n + 1), by type of day if the entity was ever silent, and from the second day on no less than how often the
-  baseline's silent days were followed by another. The baseline then ends before the run, so a silence
-  is reported for about two weeks and then is the new normal.
+  (r + ½) / (n + 1) for r of n days. For a run of silent days, how likely it is that all bouts fell on the other days
+  and none on these, by type of day, over the same sizes, and times s per day from the second day on if silent days
+  followed silent days s times as often as expected; plus what no size explains: (r + ½) / (n + 1) with r the silent
+  days beyond those expected, from the second day on no less than how often a silent day was followed by another. So
+  a single silent day proves nothing. The baseline then ends before the run: a silence is reported for about two weeks
+  and then is the new normal.
 * ``unusual_hour`` (off by default): hours with activity in which, and beside which, no baseline day had any; how many
   such hours, against how many each baseline day had compared with the others.
 * ``long_duration`` (off by default): the logarithm of the longest episode, against those before by Student's t.
 
 All tests of a day that could be rejected whatever it brought (not the silence of an entity that acted the day before)
-are kept at a false discovery rate of 1 % together (Benjamini and Hochberg). ``anomaly_score`` is
+are kept at a false discovery rate of 3 % together (Benjamini and Hochberg). ``anomaly_score`` is
 min(1, -log10(adjusted p) / 12), ``severity`` follows adjusted p (``Severity``), ``baseline_deviation`` counts standard
 deviations of a new observation from its expected value, ``occurrences`` the day's bouts (for ``long_duration``, its
 finished episodes). A day that cannot be judged is ``NotJudged``, with a reason: what is stored of it stays.
@@ -38,7 +40,7 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 ...         hourly_distribution=[2 * bouts] + [0] * 23, confidence=0, occurrences=2 * bouts, bouts=bouts))
 >>> (row,), reason = Anomaly().judge(last, MemoryStore(rows))
 >>> row.anomaly_type, row.occurrences, round(row.baseline_deviation, 1), str(row.severity), round(row.anomaly_score, 2)
-('count_high', 30, 7.8, 'high', 0.72)
+('count_high', 30, 7.4, 'high', 0.61)
 >>> Anomaly().judge(DateRange.ending(last, 20).first, MemoryStore(rows)).reason
 'the baseline has 9 of the 14 complete days that it needs'
 """
@@ -53,6 +55,7 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from jobs import dispersion
 from jobs.events import Flags
 from jobs.registry import Evidence, Finding, NotJudged, detector, left_out
 from jobs.statistics import (
@@ -74,6 +77,8 @@ _SATURDAY: Final = 5
 _OF_TYPE: Final = 4  # days of the same type from which on they are the baseline
 _QUIET_HOME: Final = 0.5  # of the entities that usually act
 _LEAST_SPREAD: Final = 0.3  # of the logarithm of a duration: a third longer or shorter is nothing
+_LEAST_WEIGHT: Final = 1e-300
+_UNITS: Final = {"count_high": "bouts", "count_low": "bouts", "long_duration": "s", "unusual_hour": "unusual hours"}
 _SCORE_DIGITS: Final = 12
 _SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
 
@@ -92,14 +97,14 @@ class Anomaly:
     """
 
     name: ClassVar = "anomaly"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = AnomalyDaily
 
     types: tuple[Kind, ...] = ("count_high", "count_low")
     baseline_days: Annotated[int, Field(ge=7, le=366)] = 28
     least_days: Annotated[int, Field(ge=5, le=366)] = 14
     complete: Annotated[float, Field(gt=0, le=1)] = 0.95
-    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.01
+    false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.03
 
     def judge(self, day: Day, history: AggregateReader) -> Finding:
         """See the module's docstring."""
@@ -117,7 +122,8 @@ class Anomaly:
             )
         rate = self.false_discovery_rate
         past = _Past(complete, history.read(TimeBasedDaily, days))
-        tests = list(self._tests(past, history.read(DurationDaily, days) if "long_duration" in self.types else []))
+        durations = history.read(DurationDaily, days) if "long_duration" in self.types else []
+        tests = list(self._tests(past, durations, self.types))
         p = np.concatenate([test.p for test in tests]) if tests else np.empty(0)
         possible = testable(np.concatenate([test.least for test in tests]), rate) if tests else np.empty(0, np.bool_)
         significance = np.ones(len(p))
@@ -141,30 +147,31 @@ class Anomaly:
         return Finding(rows, "; ".join(notes))
 
     def explain_by_history(self, row: AnomalyDaily, history: AggregateReader) -> Evidence:
-        """The entity's bouts on each day of its baseline, and which days were dropped."""
+        """The entity's bouts on each day of its baseline, which days were dropped, what was expected, and p."""
         days = DateRange.ending(row.date, self.baseline_days + 1)
         runs = history.read(DetectorRunDaily, days, {"detector": "time_based"})
         complete = [run.date for run in runs if run.known_seconds / max(run.day_seconds, 1.0) >= self.complete]
         past = _Past(complete, history.read(TimeBasedDaily, days))
         lines: list[tuple[str | int | float, ...]] = [
-            (f"{day:%a} {day}", *(past.used(day, row.entity_id) if day in complete else ("", "dropped: not complete")))
+            (f"{day:%a} {day}", *(past.used(day, row) if day in complete else ("", "dropped: not complete")))
             for day in days
             if day != row.date
         ]
-        note = (
-            f"{row.occurrences} on {row.date}, {row.baseline_deviation:+.1f} standard deviations from what is expected"
-        )
+        note = f"{row.occurrences} on {row.date}, {row.baseline_deviation:+.1f} standard deviations from the expected"
+        for test in self._tests(past, history.read(DurationDaily, days), (row.anomaly_type,)):
+            for index in np.flatnonzero(test.entity == past.code_of(row.entity_id)).tolist():
+                note += f" {test.expected[index]:.3g} {_UNITS[test.kind]}; p = {test.p[index]:.2g} before correction"
         return Evidence(("day", "bouts", ""), lines, (note,))
 
-    def _tests(self, past: _Past, durations: Sequence[DurationDaily]) -> Iterator[_Test]:
-        """The tests of each wanted type."""
-        if "count_high" in self.types:
+    def _tests(self, past: _Past, durations: Sequence[DurationDaily], types: Sequence[str]) -> Iterator[_Test]:
+        """The tests of some types."""
+        if "count_high" in types:
             yield past.count_high(self.least_days)
-        if "count_low" in self.types:
+        if "count_low" in types:
             yield past.count_low(self.least_days)
-        if "unusual_hour" in self.types:
+        if "unusual_hour" in types:
             yield past.unusual_hour(self.least_days)
-        if "long_duration" in self.types:
+        if "long_duration" in types:
             yield past.long_duration(self.least_days, durations)
 
 
@@ -176,7 +183,8 @@ class _Test(NamedTuple):
         entity: Which entities were tested, shape (n,).
         p: p-values, shape (n,).
         least: The smallest p that the judged day could have given, whatever happened on it, shape (n,).
-        deviation: Signed standard deviations from the expected value, shape (n,).
+        expected: The expected value, shape (n,).
+        deviation: Signed standard deviations from it, shape (n,).
         occurrences: Bouts or episodes of the judged day, shape (n,).
     """
 
@@ -184,23 +192,25 @@ class _Test(NamedTuple):
     entity: Integers
     p: Floats
     least: Floats
+    expected: Floats
     deviation: Floats
     occurrences: Integers
 
 
-class _Expected(NamedTuple):
-    """What a new day's count is expected to be, by column: mean and variance."""
+class _Usual(NamedTuple):
+    """What is usual, by column.
 
-    mean: Floats
-    variance: Floats
+    Attributes:
+        by_day: The mean of each day's type, shape (days, columns); the judged day's is the last.
+        used: Which days it is learnt from, and the judged one, shape (days, columns).
+        days: How many days the judged day's mean comes from.
+        weights: Of the sizes, shape (sizes, columns): see ``jobs.dispersion``.
+    """
 
-
-class _Moments(NamedTuple):
-    """Some days' counts, by column: how many days, mean (Σ + ½) / n, sum of squared distances from Σ / n."""
-
-    days: Integers
-    mean: Floats
-    squares: Floats
+    by_day: Floats
+    used: Flags
+    days: Floats
+    weights: Floats
 
 
 class _Past:
@@ -233,14 +243,20 @@ class _Past:
         self._counted = (ordinals[:, None] >= first[None, :]) & ~self.quiet[:, None]
         self._counted[-1] = False
 
-    def used(self, day: Day, entity_id: str) -> tuple[int, str]:
-        """An entity's bouts on a day, and whether ``count_high`` looks at them."""
-        place, code = self._days[day], self._code[entity_id]
+    def code_of(self, entity_id: str) -> int:
+        """The place of an entity; -1 of one without rows."""
+        return self._code.get(entity_id, -1)
+
+    def used(self, day: Day, row: AnomalyDaily) -> tuple[int, str]:
+        """An anomaly's entity's bouts on a day, and what they are to the test."""
+        place, code = self._days[day], self._code[row.entity_id]
         bouts = int(self._bouts[place, code])
         if self.quiet[place]:
             return bouts, "dropped: the whole home was quiet"
         if not self._counted[place, code]:
             return bouts, "dropped: before its first row"
+        if row.anomaly_type == "count_low" and not self._bouts[place:, code].any():
+            return bouts, "silent, as the judged day"
         if not self._same_type(self._counted)[place, code]:
             return bouts, "for the spread only: another type of day"
         if not within_reach(self._bouts, self._counted)[place, code]:
@@ -261,65 +277,63 @@ class _Past:
         same = counted & (self._weekend == self._weekend[-1])[:, None]
         return np.where(same.sum(axis=0) >= _OF_TYPE, same, counted)
 
-    def _expected(self, counted: Flags) -> _Expected:
-        """What the judged day's bouts should be: the mean of its type of day, with the spread of both types."""
-        basis = self._same_type(counted)
-        same = _moments(self._bouts, within_reach(self._bouts, basis))
-        other = _moments(self._bouts, within_reach(self._bouts, counted & ~basis))
-        freedom = np.maximum(same.days - 1, 0) + np.maximum(other.days - 1, 0)
-        dispersion = (same.squares / same.mean + other.squares / other.mean) / np.maximum(freedom, 1)
-        new = (1 + 1 / np.maximum(same.days, 1)) * freedom / np.maximum(freedom - 2, 1)
-        return _Expected(same.mean, dispersion * same.mean * new)
+    def _usual(self, counted: Flags, entity: Integers) -> _Usual:
+        """What is usual of some entities by the counted days: of the judged day's type, and of the other one."""
+        bouts, basis = self._bouts[:, entity], self._same_type(counted)
+        same, other = within_reach(bouts, basis), within_reach(bouts, counted & ~basis)
+        of_same, of_other = dispersion.moments(bouts, same), dispersion.moments(bouts, other)
+        by_day, used = np.where(other, of_other.mean, of_same.mean), same | other
+        used[-1] = True
+        weights = dispersion.learn(bouts, (same, other))
+        return _Usual(by_day, used, np.maximum(of_same.days, 1).astype(np.float64), weights)
 
     def count_high(self, least: int) -> _Test:
         """More bouts than expected."""
         entity = self._enough(self._counted, least)
-        expected = self._expected(self._counted)
-        today = self._bouts[-1]
-        p = negative_binomial_tail(today, expected.mean, expected.variance)
-        deviation = _deviation(today, expected)
-        return _Test("count_high", entity, p[entity], np.zeros(len(entity)), deviation[entity], self._today(entity))
+        bouts, usual = self._bouts[:, entity], self._usual(self._counted[:, entity], entity)
+        spread = dispersion.variance(usual.by_day, usual.weights)
+        expected = usual.by_day[-1] * dispersion.busyness(bouts, usual.by_day, spread, usual.used)
+        p = dispersion.upper_tail(bouts[-1], expected, usual.days, usual.weights)
+        deviation = _deviation(bouts[-1], expected, usual)
+        return _Test("count_high", entity, p, np.zeros(len(p)), expected, deviation, self._today(entity))
 
     def count_low(self, least: int) -> _Test:
         """Fewer bouts than expected, or a run of silent days."""
         silent = (self._bouts == 0) | self.quiet[:, None]
-        run = np.logical_and.accumulate(silent[::-1])[::-1]
+        run = np.ones(silent.shape, np.bool_)  # the judged day, were it silent, and the silent ones before it
+        run[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
         counted = self._counted & ~run
         entity = self._enough(counted, least) if not self.quiet[-1] else np.empty(0, np.int64)
-        expected = self._expected(counted)
-        today = self._bouts[-1]
+        run, counted, bouts = run[:, entity], counted[:, entity], self._bouts[:, entity]
+        usual = self._usual(counted, entity)
+        today, expected = bouts[-1], usual.by_day[-1]
         basis = self._same_type(counted)
-        as_low = (basis & (self._bouts <= today)).sum(axis=0)
-        rarity = (as_low + 0.5) / (basis.sum(axis=0) + 1)
-        lower = 1 - negative_binomial_tail(today + 1, expected.mean, expected.variance)
-        before = np.zeros(silent.shape, np.bool_)
-        before[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
-        least_p = self._silence(before, counted) * 0.5 / (counted.sum(axis=0) + 1)
-        p = np.where(today > 0, np.maximum(lower, rarity), self._silence(run, counted))
-        deviation = _deviation(today, expected)
-        return _Test("count_low", entity, p[entity], least_p[entity], deviation[entity], self._today(entity))
+        rarity = ((basis & (bouts <= today)).sum(axis=0) + 0.5) / (basis.sum(axis=0) + 1)
+        lower = 1 - dispersion.upper_tail(today + 1, expected, usual.days, usual.weights)
+        silence = self._silence(run & ~self.quiet[:, None], counted, bouts, usual.weights)
+        p = np.where(today > 0, np.maximum(lower, rarity), silence)
+        deviation = _deviation(today, expected, usual)
+        return _Test("count_low", entity, p, silence, expected, deviation, self._today(entity))
 
-    def _silence(self, run: Flags, counted: Flags) -> Floats:
-        """How likely a run of silent days is: the product over its days of how often the baseline was silent."""
-        silent = counted & (self._bouts == 0)
-        whole = (silent.sum(axis=0) + 0.5) / (counted.sum(axis=0) + 1)
-        chance = np.tile(whole, (len(run), 1))
+    def _silence(self, run: Flags, counted: Flags, bouts: Floats, weights: Floats) -> Floats:
+        """How likely it is that nothing happened on a run of days, shape (columns,)."""
+        by_size, never = np.log(np.maximum(weights, _LEAST_WEIGHT)), np.empty(bouts.shape)
         for weekend in (False, True):
             of_type = self._weekend == weekend
-            days, zeros = counted[of_type].sum(axis=0), silent[of_type].sum(axis=0)
-            typed = (days >= _OF_TYPE) & silent.any(axis=0)
-            chance[of_type] = np.where(typed, (zeros + 0.5) / (days + 1), whole)
-        again = self._silent_again(silent, counted, whole)
-        chance[1:] = np.where(run[:-1], np.maximum(chance[1:], again), chance[1:])
-        product: Floats = np.where(run & ~self.quiet[:, None], chance, 1.0).prod(axis=0)
-        return product
-
-    @staticmethod
-    def _silent_again(silent: Flags, counted: Flags, whole: Floats) -> Floats:
-        """How often a silent day of the baseline was followed by another one; ``whole`` where none tells."""
+            past = dispersion.moments(bouts[of_type], counted[of_type])
+            days, total = np.maximum(past.days, 1), np.where(counted, bouts, 0)[of_type].sum(axis=0)
+            by_size += dispersion.silence(total, days, run[of_type].sum(axis=0))
+            never[of_type] = dispersion.no_count(past.mean, weights)
+        silent, later = counted & (bouts == 0), run.sum(axis=0) - 1
         pairs = silent[:-1] & counted[1:]
-        again: Floats = ((pairs & silent[1:]).sum(axis=0) + whole) / (pairs.sum(axis=0) + 1)
-        return again
+        again = (pairs & silent[1:]).sum(axis=0)
+        in_runs = np.maximum((again + 1) / (np.where(pairs, never[1:], 0).sum(axis=0) + 1), 1)
+        explained = np.minimum(np.exp(by_size).sum(axis=0) * in_runs**later, 1)
+        beyond = np.maximum(silent.sum(axis=0) - np.where(counted, never, 0).sum(axis=0), 0)
+        unexplained = (beyond + 0.5) / (counted.sum(axis=0) + 1)
+        repeated = np.maximum((again + unexplained) / (pairs.sum(axis=0) + 1), unexplained)
+        p: Floats = np.minimum(explained + unexplained * repeated**later, 1)
+        return p
 
     def unusual_hour(self, least: int) -> _Test:
         """Hours with activity in which, and beside which, there never was any."""
@@ -329,12 +343,12 @@ class _Past:
         counted = self._counted[:, entity]
         days = (around & counted[:, :, None]).sum(axis=0)
         new = (active & (days - (around & counted[:, :, None]) == 0)).sum(axis=2).astype(np.float64)
-        past = _moments(new, counted)
+        past = dispersion.moments(new, counted)
         n = past.days.astype(np.float64)
-        expected = _Expected(past.mean, past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3))
-        p = negative_binomial_tail(new[-1], expected.mean, expected.variance)
-        deviation = _deviation(new[-1], expected)
-        return _Test("unusual_hour", entity, p, np.zeros(len(p)), deviation, self._today(entity))
+        variance = past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3)
+        p = negative_binomial_tail(new[-1], past.mean, variance)
+        deviation = (new[-1] - past.mean) / np.sqrt(np.maximum(variance, past.mean))
+        return _Test("unusual_hour", entity, p, np.zeros(len(p)), past.mean, deviation, self._today(entity))
 
     def long_duration(self, least: int, rows: Sequence[DurationDaily]) -> _Test:
         """A longest episode beyond those of other days."""
@@ -356,19 +370,13 @@ class _Past:
         spread = np.maximum(np.sqrt(variance), _LEAST_SPREAD) * np.sqrt(1 + 1 / days)
         deviation = (longest[-1, entity] - mean) / spread
         p = student_tail(deviation, days - 1.0)
-        return _Test("long_duration", entity, p, np.zeros(len(p)), deviation, episodes[entity])
+        return _Test("long_duration", entity, p, np.zeros(len(p)), np.exp(mean), deviation, episodes[entity])
 
 
-def _moments(values: Floats, counted: Flags) -> _Moments:
-    days = counted.sum(axis=0)
-    n = np.maximum(days, 1)
-    mean = np.where(counted, values, 0.0).sum(axis=0) / n
-    squares = (np.where(counted, values - mean, 0.0) ** 2).sum(axis=0)
-    return _Moments(days, mean + 0.5 / n, squares)
-
-
-def _deviation(count: Floats, expected: _Expected) -> Floats:
-    deviation: Floats = (count - expected.mean) / np.sqrt(np.maximum(expected.variance, expected.mean))
+def _deviation(count: Floats, expected: Floats, usual: _Usual) -> Floats:
+    """From what is expected, in standard deviations of a new observation."""
+    spread = dispersion.variance(expected, usual.weights) * (1 + 1 / usual.days)
+    deviation: Floats = (count - expected) / np.sqrt(spread)
     return deviation
 
 

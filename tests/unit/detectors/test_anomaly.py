@@ -114,3 +114,47 @@ def test_types_that_are_off_by_default_can_be_asked_for() -> None:
     assert not judged(rows)
     (row,) = judged(rows, Anomaly(types=("unusual_hour",)))
     assert (row.entity_id, row.anomaly_type) == ("light.a", "unusual_hour")
+
+
+def explained(rows: list[DailyAggregate]) -> tuple[list[str], str]:
+    """What each baseline day of the only anomaly was to it, the last one last, and the note."""
+    (row,) = judged(rows)
+    evidence = Anomaly().explain_by_history(row, MemoryStore(rows))
+    return [str(line[2]) for line in evidence.lines], evidence.notes[0]
+
+
+def test_evidence_of_a_jump_names_each_day_of_the_baseline_what_was_expected_and_p() -> None:
+    counts = [8, 9, 7, 8, 10, 8, 7] * 4
+    counts[11] = 90  # a Friday
+    rows = history(a=[*counts, 40], b=[5] * 29)
+    rows = [run(row.date, 0.5) if row == run(DAYS.first) else row for row in rows]
+    days, note = explained(rows)
+    assert len(days) == 28
+    assert days[0] == "dropped: not complete"
+    assert days[11] == "dropped: an anomaly itself"
+    assert [days[5], days[6]] == ["for the spread only: another type of day"] * 2  # LAST is a Monday
+    assert days.count("used") == 18
+    assert "40 on 2026-03-30" in note
+    assert "expected 8.36 bouts" in note  # (150 + 0.5) / 18
+    assert "p = " in note
+
+
+def test_evidence_of_a_silence_names_the_silent_days() -> None:
+    days, note = explained(history(a=[8] * 26 + [0] * 3, b=[5] * 29, c=[4] * 29))
+    assert days[-2:] == ["silent, as the judged day"] * 2
+    assert "silent, as the judged day" not in days[:-2]
+    assert "0 on 2026-03-30" in note
+
+
+def test_a_busy_day_at_home_is_no_jump_of_each() -> None:
+    rng = np.random.default_rng(4)
+    factors = [*rng.lognormal(0, 0.4, 28), 3.0]
+    lively = {f"e{index}": [max(round(12 * factor), 1) for factor in factors] for index in range(12)}
+    assert not judged(history(**lively))
+    alone = {name: [12] * 28 + [36 if name == "e0" else 12] for name in lively}
+    assert [row.entity_id for row in judged(history(**alone))] == ["light.e0"]
+
+
+def test_runs_of_silent_days_that_are_usual_are_no_anomaly() -> None:
+    holidays = [6, 5, 7, 6, 5, 0, 0, 0, 0] * 3
+    assert not judged(history(a=[*holidays[4:], 6, 5, 0, 0, 0, 0], b=[5] * 29, c=[4] * 29))
