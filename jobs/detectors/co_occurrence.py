@@ -63,6 +63,7 @@ from storage.models import CoOccurrenceDaily, Wired, tag_fault
 SCALES: Final = (Scale(10, 600), Scale(30, 600), Scale(60, 600))
 _QUARTER: Final = 0.25  # of the matches make an hour typical where no hour is a peak
 _HOUR_SECONDS: Final = 3600
+_ANY: Final = 0.99  # a rate that no pair which was found can miss
 
 
 @detector
@@ -117,10 +118,13 @@ class CoOccurrence:
         return Finding(rows, "; ".join((f"{links.tested:,} pairs could be tested, {found}", *notes)))
 
     def explain(self, row: CoOccurrenceDaily, log: DayLog) -> Evidence:
-        """The matches of the pair, and how many chance would give."""
+        """The matches of the pair, how many chance would give, and p."""
         events = log.events[log.events.cause != AUTOMATION] if self.wired == "leave_out" else log.events
         points, _ = _bouts(events, len(log.entities))
-        codes = [log.code_of(entity_id) for entity_id in row.device_pair.split("|")]
+        names = row.device_pair.split("|")
+        codes = [log.code_of(entity_id) for entity_id in names]
+        if -1 in codes:
+            return Evidence((*names, "seconds between"), [], ("the raw events no longer hold both entities",))
         first, second = (np.array([code], np.int64) for code in codes)
         matches = match_one_to_one(points, first, second, row.time_window_seconds)
         one, other = points.at[matches.first], points.at[matches.second]
@@ -129,8 +133,11 @@ class CoOccurrence:
             for a, b in zip(one.tolist(), other.tolist(), strict=True)
         ]
         bouts = " and ".join(str(points.sizes[code]) for code in codes)
-        note = f"{len(lines)} of {bouts} bouts match, {row.expected_count or 0:.2f} are expected by chance"
-        return Evidence((*row.device_pair.split("|"), "seconds between"), lines, (note,))
+        pair = np.isin(np.arange(points.groups), codes)
+        links = find_links(points, SCALES, np.outer(pair, pair), ordered=False, rate=_ANY)
+        p = f"p = {links.p[0]:.2g} before correction" if len(links.p) else "they lie no closer than chance explains"
+        note = f"{len(lines)} of {bouts} bouts match, {row.expected_count or 0:.2f} are expected by chance; {p}"
+        return Evidence((*names, "seconds between"), lines, (note,))
 
 
 def _bouts(events: Events, entities: int) -> tuple[Points, Integers]:

@@ -34,10 +34,10 @@ A worked example: four times a day a door, then a hall lamp, then the kitchen la
 from __future__ import annotations
 
 import hashlib
+import itertools
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 
 import numpy as np
@@ -46,7 +46,7 @@ from pydantic import Field
 from jobs.events import AUTOMATION, NEVER, DayLog, Events, Flags
 from jobs.links import Links, find_links
 from jobs.matching import IN_STEP, LEAST_HITS, ByGroup, Points, Scale, device_codes, tie
-from jobs.registry import Finding, detector, left_out
+from jobs.registry import Evidence, Finding, detector, left_out
 from jobs.statistics import (
     CLUSTER_GAP,
     Floats,
@@ -56,7 +56,7 @@ from jobs.statistics import (
     run_starts,
     wilson_lower,
 )
-from jobs.window import SECOND, Instants
+from jobs.window import SECOND
 from storage.columns import to_json
 from storage.models import JSON_BYTES, SequenceDaily, Wired
 
@@ -120,6 +120,31 @@ class Sequence:
         kept = f"{len(rows)} chains kept" if rows else "no chain kept"
         return Finding(rows, "; ".join((tested, kept, *notes)))
 
+    def explain(self, row: SequenceDaily, log: DayLog) -> Evidence:
+        """Each occurrence with the times of its steps, and how often each step followed, against chance."""
+        events = log.events[log.events.cause != AUTOMATION] if self.wired == "leave_out" else log.events
+        steps = _Steps(log, events)
+        symbols = [steps.symbol(step) for step in row.sequence]
+        headings = *row.sequence, "seconds", ""
+        if -1 in symbols:
+            return Evidence(headings, [], ("the raw events no longer hold each of its steps",))
+        path, notes = steps.begin(symbols[0]), []
+        for first, second in itertools.pairwise(symbols):
+            following = steps.after(first, second)[path[:, -1] - steps.offset(first)]
+            (p,), (expected,) = steps.step_p([path[:, -1]], [following], [second])
+            occurs = following >= 0
+            notes.append(
+                f"{row.sequence[path.shape[1]]} follows {np.count_nonzero(occurs)} of {len(path)} times, "
+                f"{expected:.2g} expected by chance, p = {p:.2g}"
+            )
+            path = np.column_stack((path[occurs], following[occurs]))
+        counted = set(steps.apart(path[:, 0], path[:, -1])[0].tolist())
+        lines: list[tuple[str | int | float, ...]] = [
+            (*map(log.clock, at), round((at[-1] - at[0]) / SECOND, 1), "" if point in counted else "overlaps another")
+            for point, at in zip(path[:, 0].tolist(), steps.at[path].tolist(), strict=True)
+        ]
+        return Evidence(headings, lines, tuple(notes))
+
 
 def _fits(sequence: list[str]) -> bool:
     return len(to_json(sequence).encode("utf-8", "surrogatepass")) <= JSON_BYTES
@@ -162,17 +187,6 @@ class _Chain(NamedTuple):
     evidence: float
     wired: Wired | None
 
-    def apart(self, at: Instants) -> tuple[Integers, Integers]:
-        """First and last points of occurrences that do not overlap, the earliest first."""
-        first, last = self.first, self.last
-        if np.all(at[first[1:]] >= at[last[:-1]]):
-            return first, last
-        chosen, index = [], 0
-        while index < len(first):
-            chosen.append(index)
-            index = max(int(np.searchsorted(at[first], at[last[index]])), index + 1)
-        return first[chosen], last[chosen]
-
 
 class _Steps:
     """The points that chains are made of, by symbol and, within it, by time."""
@@ -199,6 +213,13 @@ class _Steps:
         allowed: Flags = of[:, None] != of[None, :]
         return allowed
 
+    def symbol(self, step: str) -> int:
+        """The symbol of a step in words, -1 if there is none; an entity id has no colon, a state may have some."""
+        entity_id, _, state = step.partition(":")
+        names = zip(self._entity.tolist(), self._state.tolist(), strict=True)
+        code = self._log.code_of(entity_id)
+        return next((i for i, (e, s) in enumerate(names) if e == code and self._log.states[s] == state), -1)
+
     def entity_of(self, symbol: int) -> int:
         """The code of the entity that takes the state."""
         return int(self._entity[symbol])
@@ -207,12 +228,26 @@ class _Steps:
         """The first point of a symbol."""
         return int(self._by_symbol.bounds[symbol])
 
+    def begin(self, symbol: int) -> Integers:
+        """The points of a symbol, each the begin of a path, shape (n, 1)."""
+        return np.arange(self._by_symbol.bounds[symbol], self._by_symbol.bounds[symbol + 1])[:, None]
+
+    def apart(self, first: Integers, last: Integers) -> tuple[Integers, Integers]:
+        """First and last points of occurrences that do not overlap, the earliest first."""
+        if np.all(self.at[first[1:]] >= self.at[last[:-1]]):
+            return first, last
+        chosen, index = [], 0
+        while index < len(first):
+            chosen.append(index)
+            index = max(int(np.searchsorted(self.at[first], self.at[last[index]])), index + 1)
+        return first[chosen], last[chosen]
+
     def links(self, links: Links) -> list[_Link]:
         """The links that were found, with what follows what."""
         device = self._device
         found = []
         for first, second, p in zip(links.first.tolist(), links.second.tolist(), links.p.tolist(), strict=True):
-            following = self._after(first, second)
+            following = self.after(first, second)
             one, other = self.offset(first) + np.flatnonzero(following >= 0), following[following >= 0]
             wired = tie(
                 same_device=bool(device[first] == device[second]),
@@ -222,15 +257,16 @@ class _Steps:
             found.append(_Link(first, second, following, math.log(max(p, _LEAST_P)), wired))
         return found
 
-    def _after(self, first: int, second: int) -> Integers:
+    def after(self, first: int, second: int) -> Integers:
+        """For each point of the first symbol: the point of the second that follows it, or -1."""
         bounds = self._by_symbol.bounds
         at, there = self.at[bounds[first] : bounds[first + 1]], self.at[bounds[second] : bounds[second + 1]]
         index = np.searchsorted(there, at, side="right")
         follows = (index < len(there)) & (there[np.minimum(index, len(there) - 1)] - at <= CLUSTER_GAP)
         return np.where(follows, index + bounds[second], -1)
 
-    def step_p(self, last: list[Integers], following: list[Integers], symbols: list[int]) -> Floats:
-        """How likely chance alone lets a symbol follow chains as often as it did.
+    def step_p(self, last: list[Integers], following: list[Integers], symbols: list[int]) -> tuple[Floats, Floats]:
+        """How likely chance alone lets a symbol follow chains as often as it did, and how often it does so on average.
 
         Args:
             last: For each chain, the last point of each occurrence.
@@ -243,13 +279,12 @@ class _Steps:
         p = np.ones(len(last))
         for scale in SCALES:
             low, high = self._by_symbol.within(at, np.array(symbols)[chain], scale.around)
-            chance = np.bincount(chain, 1 - (1 - scale.near / (2 * scale.around)) ** (high - low), len(last)).astype(
-                np.float64
-            )
+            near = 1 - (1 - scale.near / (2 * scale.around)) ** (high - low)
+            chance: Floats = np.bincount(chain, near, len(last)).astype(np.float64)
             trials = np.bincount(chain, high > low, len(last)).astype(np.float64)
             hits = np.bincount(chain, gap <= scale.near * SECOND, len(last)).astype(np.float64)
             p = np.minimum(p, binomial_tail(hits, trials, chance / np.maximum(trials, 1)))
-        return np.minimum(p * len(SCALES), 1.0)
+        return np.minimum(p * len(SCALES), 1.0), chance
 
     def texts(self, chain: _Chain) -> list[str]:
         """A chain's steps in words."""
@@ -261,7 +296,7 @@ class _Steps:
     def row(self, chain: _Chain) -> SequenceDaily:
         """The aggregate of one chain."""
         sequence = self.texts(chain)
-        first, last = chain.apart(self.at)
+        first, last = self.apart(chain.first, chain.last)
         return SequenceDaily(
             date=self._log.window.day,
             sequence_id=hashlib.sha256(to_json(sequence).encode()).hexdigest()[:16],
@@ -309,7 +344,7 @@ def _lengthen(
                 grown.append((chain, link, following))
     if not grown:
         return [], tests
-    p = steps.step_p(
+    p, _ = steps.step_p(
         [chain.last for chain, _, _ in grown],
         [following for _, _, following in grown],
         [link.second for _, link, _ in grown],
@@ -336,6 +371,6 @@ def _closed(chains: list[_Chain]) -> list[_Chain]:
         (part, len(chain.first))
         for chain in chains
         for length in range(2, len(chain.steps))
-        for part in combinations(chain.steps, length)
+        for part in itertools.combinations(chain.steps, length)
     }
     return [chain for chain in chains if (chain.steps, len(chain.first)) not in contained]

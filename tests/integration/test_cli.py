@@ -349,6 +349,16 @@ def test_explain_shows_matches_and_baseline_days(tmp_path: Path) -> None:
     explained = home.json("explain", "co_occurrence", "2025-03-31", "--json")
     assert [len(one["evidence"]["lines"]) for one in explained] == [row["co_occurrence_count"] for row in pairs]
     assert pairs
+    assert all("p = " in one["evidence"]["notes"][0] for one in explained)
+    chains = home.json("query", "sequence", "2025-03-01", "2025-03-31", "--format", "json")
+    assert chains
+    for row in chains[:2]:
+        (one,) = home.json("explain", "sequence", row["date"], "--where", f"sequence_id={row['sequence_id']}", "--json")
+        counted = [line for line in one["evidence"]["lines"] if line[-1] == ""]
+        assert len(counted) == one["row"]["frequency"]
+        assert sum(line[-2] for line in counted) / len(counted) == pytest.approx(
+            one["row"]["avg_duration_seconds"], abs=0.1
+        )
     unlike = home.json("query", "anomaly", "2025-03-01", "2025-03-31", "--format", "json")
     for row in unlike[:1]:
         (one, *_) = home.json("explain", "anomaly", row["date"], "--where", f"entity_id={row['entity_id']}", "--json")

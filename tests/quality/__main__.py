@@ -1,4 +1,4 @@
-"""Prints how good the detectors are, as tables: ``python -m tests.quality`` (about two minutes, one core)."""
+"""Prints how good the detectors are, as tables: ``python -m tests.quality`` (about five minutes, one core)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
+from tests.quality.real import all_homes, real_home
 from tests.quality.scores import ALL_TYPES, Found, noise, noise_anomalies, planted, routine, shuffled_days
 from tests.support.noise_homes import KINDS
 from tests.support.real_homes import homes
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "shuffled": _shuffled,
         "planted": _planted,
         "anomaly": _anomaly,
+        "real": _real,
     }
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which tables; all by default")
@@ -73,7 +75,7 @@ def _planted(seed: int, days: int) -> None:
 
 
 def _anomaly(seed: int, days: int) -> None:
-    number = max(days // 4, 1)
+    number = max(days // 2, 1)
 
     def rows() -> Iterable[Sequence[object]]:
         for entities in (15, 40, 120):
@@ -82,7 +84,10 @@ def _anomaly(seed: int, days: int) -> None:
                 yield (
                     entities,
                     len(types),
-                    *(f"{score.jumps.recall(size):.2f}" for size in ("under 4", "4 to 8", "8 and more")),
+                    *(
+                        f"{score.jumps.recall(size):.2f} of {score.provable.recall(size):.2f}"
+                        for size in ("under 4", "4 to 8", "8 and more")
+                    ),
                     *(f"{score.dead.recall(size):.2f}" for size in ("under 4", "4 and more")),
                     f"{score.odd_hours.recall():.2f}",
                     f"{score.left_on.recall():.2f}",
@@ -90,10 +95,29 @@ def _anomaly(seed: int, days: int) -> None:
                 )
 
     head = (
-        "entities", "types", "jump, usually under 4", "4 to 8", "8 and more", "dead, usually under 4", "4 and more",
-        "odd hours", "left on", "false a week",
+        "entities", "types", "jump (of what is provable), usually under 4", "4 to 8", "8 and more",
+        "dead, usually under 4", "4 and more", "odd hours", "left on", "false a week",
     )  # fmt: skip
     _table(f"Broken routines, {number} homes of 62 days", head, rows())
+
+
+def _real(_seed: int, _days: int) -> None:
+    found = [real_home(name) for name in all_homes()]
+    names = "time_based", "duration", "room_based", "co_occurrence", "sequence", "anomaly"
+    rows = (
+        (one.name, one.days, one.judged, len(one.entities), f"{one.events / one.days:.0f}", *map(one.a_day, names))
+        for one in found
+    )
+    _table(
+        "Real homes: rows a day (most on a day)",
+        ("home", "days", "judged by anomaly", "entities", "events a day", *names),
+        rows,
+    )
+    for one in found:
+        recurring = [(number, what) for what, number in one.recurring.most_common(12)]
+        _table(f"{one.name}: what recurs, of {one.days} days", ("days", "pair or chain"), recurring)
+        odd = ((row.date, row.entity_id, row.anomaly_type, row.occurrences, row.severity) for row in one.anomalies)
+        _table(f"{one.name}: anomalies", ("day", "entity", "type", "bouts", "severity"), odd)
 
 
 if __name__ == "__main__":

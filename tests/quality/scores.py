@@ -23,6 +23,7 @@ from jobs.registry import NotJudged
 from jobs.window import DayWindow
 from storage.backends.memory import MemoryStore
 from storage.models import AnomalyDaily
+from tests.quality.oracle import jump_p
 from tests.support.noise_homes import DAY, UTC, log_of, noise_day
 from tests.support.planted_homes import Plan, PlantedDay
 from tests.support.real_homes import home, shuffled
@@ -153,10 +154,11 @@ def _holds(found: Iterable[str], chain: Iterable[str]) -> bool:
 
 @dataclass
 class Routine:
-    """What was found of breaks of a routine, and what was found beside them."""
+    """What was found of breaks of a routine, which jumps were provable at all, and what was found beside them."""
 
     days: int = 0
     jumps: Found = field(default_factory=Found)
+    provable: Found = field(default_factory=Found)
     dead: Found = field(default_factory=Found)
     odd_hours: Found = field(default_factory=Found)
     left_on: Found = field(default_factory=Found)
@@ -176,14 +178,21 @@ def routine(
     detector = Anomaly(types=types)  # type: ignore[arg-type]  # the literals stand in ALL_TYPES
     for number in range(homes):
         routine_home = RoutineHome(np.random.default_rng([seed, number, entities]), entities, broken=broken)
-        found = list(_found(detector, routine_home))
+        store = routine_home.store()
+        found = list(_found(detector, routine_home, store))
+        for jump, p in jump_p(routine_home, store).items():
+            hit = p <= detector.false_discovery_rate / entities
+            score.provable.add(_size(routine_home.breaks.jumps[jump][1]), hit=hit)
         score.days += len(routine_home.judged)
         _score(score, routine_home, found)
     return score
 
 
-def _found(detector: Anomaly, routine_home: RoutineHome) -> Iterator[AnomalyDaily]:
-    store = routine_home.store()
+def _size(usual: float) -> str:
+    return "under 4" if usual < 4 else "4 to 8" if usual < 8 else "8 and more"
+
+
+def _found(detector: Anomaly, routine_home: RoutineHome, store: MemoryStore) -> Iterator[AnomalyDaily]:
     for day in routine_home.judged:
         finding = detector.judge(day, store)
         assert not isinstance(finding, NotJudged), finding.reason
@@ -194,8 +203,7 @@ def _score(score: Routine, routine_home: RoutineHome, found: list[AnomalyDaily])
     breaks = routine_home.breaks
     keys = {(row.entity_id, row.date, row.anomaly_type) for row in found}
     for (entity_id, day), (_, usual) in breaks.jumps.items():
-        size = "under 4" if usual < 4 else "4 to 8" if usual < 8 else "8 and more"
-        score.jumps.add(size, hit=(entity_id, day, "count_high") in keys)
+        score.jumps.add(_size(usual), hit=(entity_id, day, "count_high") in keys)
     for entity_id, day in breaks.dead.items():
         named = any((entity_id, day + dt.timedelta(after), "count_low") in keys for after in range(3))
         usual = routine_home.usual(entity_id)

@@ -1,7 +1,8 @@
 """Readers for the recordings of real homes in ``../shared/data``, for tests only.
 
-Their clock times are local without an offset; here they are read as UTC, so that every day has 24 hours. Whole days
-only: the first and last day of a recording are cut off where they are halves.
+One is a Home Assistant's database, which the job's own source reads. The others' clock times are local without an
+offset; here they are read as UTC, so that every day has 24 hours. Whole days only: the first and last day of a
+recording are cut off where they are halves.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import datetime as dt
 import gzip
 import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -21,11 +24,14 @@ import numpy as np
 
 from jobs.entities import Description, EntityRules
 from jobs.events import DayLog, Recording, SampleBuilder
+from jobs.sources.home_assistant_db import HomeAssistantDatabase
 from jobs.window import DAY, MINUTE, SECOND, DayWindow, to_instant
 from storage.dates import DateRange
 
 DATA: Final = Path(os.environ.get("REAL_HOMES", Path(__file__).resolve().parents[3] / "shared" / "data"))
 UTC: Final = ZoneInfo("UTC")
+MADRID: Final = ZoneInfo("Europe/Madrid")
+RECORDED: Final = "ha_recorder_a"
 _SLUG = re.compile(r"[^a-z0-9]+")
 _CLASSES: Final = (("pir", "motion"), ("sonar", "motion"), ("door", "door"), ("magnetic", "door"))
 _ARAS: Final = (
@@ -69,6 +75,19 @@ def homes() -> list[str]:
 def home(name: str) -> Home:
     """Read one home."""
     return _READERS[name](name)
+
+
+def day_logs(name: str) -> list[DayLog]:
+    """Each whole day of any of the homes; ``ha_recorder_a`` is read as the job reads it, the others are ``home``."""
+    if name != RECORDED:
+        return list(home(name).logs())
+    with tempfile.TemporaryDirectory() as folder:
+        database = Path(folder) / "home-assistant_v2.db"
+        database.write_bytes(gzip.decompress((DATA / "ha-recorder-a" / "home-assistant_v2.db.gz").read_bytes()))
+        registries = DATA / "ha-recorder-a" / "storage"
+        source = HomeAssistantDatabase(f"sqlite:///{database}", MADRID, EntityRules(), registries)
+        with closing(source):
+            return [source.read(DayWindow(day, MADRID)) for day in source.span() or ()]
 
 
 def _slug(text: str) -> str:

@@ -14,6 +14,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
@@ -27,6 +28,7 @@ from storage.models import DailyAggregate, DetectorRunDaily
 ZONE: Final = ZoneInfo("America/New_York")
 FIRST: Final = dt.date(2026, 1, 19)
 BASELINE: Final = 28
+_MOOD: Final = 0.12  # by how much, as a share, whole days vary
 COMPUTED: Final = dt.datetime(2026, 6, 1, tzinfo=dt.UTC)
 
 
@@ -65,14 +67,14 @@ class RoutineHome:
         self.breaks = Breaks()
         self._rng = rng
         self._builder = SampleBuilder()
-        self._ids = [("light", "binary_sensor", "switch")[index % 3] + f".e{index:03}" for index in range(entities)]
+        self.ids = [("light", "binary_sensor", "switch")[index % 3] + f".e{index:03}" for index in range(entities)]
         self._mean = np.clip(rng.lognormal(np.log(7), 0.8, entities), 0.7, 25)
         self._weekend = rng.uniform(0.5, 1.7, entities)
         self._spread = rng.uniform(0.05, 0.25, entities)
         self._hours = rng.dirichlet(np.ones(17) * 0.7, entities)  # from 6 to 22
         if broken:
             self._break()
-        for entity_id in self._ids:
+        for entity_id in self.ids:
             self._builder.describe(Description(entity_id))
             self._builder.add(DayWindow(self.days.first, ZONE).start, entity_id, "off")
         for day in self.days:
@@ -83,26 +85,26 @@ class RoutineHome:
         rng, judged = self._rng, list(self.judged)
         away = int(rng.integers(25, 40))
         self.breaks.absences = set(judged[away : away + 3])
-        dying = rng.choice(len(self._ids), 3, replace=False).tolist()
+        dying = rng.choice(len(self.ids), 3, replace=False).tolist()
         for code in dying:
             if self._mean[code] >= 2:
-                self.breaks.dead[self._ids[code]] = judged[int(rng.integers(45, 55))]
-        alive = [code for code in range(len(self._ids)) if code not in dying]
+                self.breaks.dead[self.ids[code]] = judged[int(rng.integers(45, 55))]
+        alive = [code for code in range(len(self.ids)) if code not in dying]
         for day in judged[::4]:
             if day not in self.breaks.absences:
                 code = int(rng.choice(alive))
                 usual = self._mean[code] * (self._weekend[code] if day.weekday() >= 5 else 1.0)
-                self.breaks.jumps[self._ids[code], day] = float(rng.uniform(3, 5)), float(usual)
+                self.breaks.jumps[self.ids[code], day] = float(rng.uniform(3, 5)), float(usual)
         for day in judged[2::9]:
             if day not in self.breaks.absences:
-                self.breaks.odd_hours.add((self._ids[int(rng.choice(alive))], day))
+                self.breaks.odd_hours.add((self.ids[int(rng.choice(alive))], day))
                 lights = [code for code in alive if code % 3 == 0 and self._mean[code] >= 3]
-                self.breaks.left_on.add((self._ids[int(rng.choice(lights))], day))
+                self.breaks.left_on.add((self.ids[int(rng.choice(lights))], day))
 
     def _live(self, day: dt.date) -> None:
-        window, mood = DayWindow(day, ZONE), float(self._rng.lognormal(0, 0.12))
+        window, mood = DayWindow(day, ZONE), float(self._rng.lognormal(0, _MOOD))
         midnight = window.end - 24 * HOUR  # on a day of 23 or 25 hours the clock is right from morning on
-        for code, entity_id in enumerate(self._ids):
+        for code, entity_id in enumerate(self.ids):
             if day in self.breaks.absences or day >= self.breaks.dead.get(entity_id, dt.date.max):
                 continue
             mean = self._mean[code] * mood * (self._weekend[code] if day.weekday() >= 5 else 1.0)
@@ -133,9 +135,14 @@ class RoutineHome:
         free = free[np.abs(free[:, None] - taken[None, :]).min(axis=1, initial=HOUR) > 7 * MINUTE]
         return self._rng.permutation(free)[:more]
 
+    @property
+    def spread(self) -> NDArray[np.float64]:
+        """By how much, as a share, each entity's mean varies from day to day, with the home's busy and quiet days."""
+        return np.hypot(self._spread, _MOOD)
+
     def usual(self, entity_id: str) -> float:
         """How many bouts a day an entity usually has."""
-        return float(self._mean[self._ids.index(entity_id)])
+        return float(self._mean[self.ids.index(entity_id)])
 
     def store(self) -> MemoryStore:
         """What time_based and duration make of all its days."""

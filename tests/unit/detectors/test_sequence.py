@@ -89,3 +89,40 @@ def test_what_somebody_else_does_in_between_does_not_matter() -> None:
         builder.add(window.start + (3 + number * 137) * SECOND, "light.other", ("on", "off")[number % 2])
     log = Recording.of(builder.build([(window.start, window.end)]), EntityRules()).day(window)
     assert ["light.l0:on", "light.l1:on"] in [row.sequence for row in rows(log)]
+
+
+def test_evidence_of_a_chain_shows_when_each_step_was_and_how_often_chance_gives_it() -> None:
+    log = day(*HOME[:3])
+    (row,) = rows(log)
+    evidence = Sequence().explain(row, log)
+    assert evidence.columns[:3] == ("light.l0:on", "light.l1:on", "light.l2:on")
+    assert [str(line[0])[11:19] for line in evidence.lines][:2] == ["07:10:00", "08:40:00"]
+    assert [line[3:] for line in evidence.lines] == [(14.0, "")] * len(TIMES)
+    assert [note.partition(",")[0] for note in evidence.notes] == [
+        "light.l1:on follows 6 of 6 times", "light.l2:on follows 6 of 6 times",
+    ]  # fmt: skip
+    assert all("p = " in note for note in evidence.notes)
+
+
+def test_a_step_in_words_may_have_a_colon_in_its_state() -> None:
+    window, builder = DayWindow(DAY, UTC), SampleBuilder()
+    for about in HOME[:2]:
+        builder.describe(about)
+        builder.add(window.start, about.entity_id, "a:0")
+    for visit, at in enumerate(TIMES):
+        for number in range(2):
+            builder.add(window.start + at + number * 9 * SECOND, f"light.l{number}", f"a:{visit + 1}")
+    log = Recording.of(builder.build([(window.start, window.end)]), EntityRules()).day(window)
+    row = SequenceDaily(
+        date=DAY, sequence_id="0" * 16, sequence=["light.l0:a:1", "light.l1:a:1"], frequency=1, avg_duration_seconds=9,
+        confidence=0,
+    )  # fmt: skip
+    evidence = Sequence().explain(row, log)
+    assert [str(line[1])[11:19] for line in evidence.lines] == ["07:10:09"]
+
+
+def test_evidence_says_that_the_raw_events_lost_a_step() -> None:
+    log = day(*HOME[:3])
+    (row,) = rows(log)
+    evidence = Sequence().explain(row, day(*HOME[:2]))
+    assert (evidence.lines, evidence.notes) == ([], ("the raw events no longer hold each of its steps",))
