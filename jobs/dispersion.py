@@ -22,7 +22,36 @@ SIZES: Final = np.array([0.25, 0.5, 1, 2, 4, 6, 9, 14, 20, 30, 50, 100, 400])
 _ANY_SIZE: Final = 2.0  # as many entities as it takes to doubt that every size is as common
 _ROUNDS: Final = 40  # of expectation and maximisation; the weights no longer move by then
 _FAR: Final = 3.0  # standard deviations: what is further out says nothing of the day as a whole
+_RARELY: Final = 0.15  # of the days; what happens more often is no anomaly
+_MAD_TO_SIGMA: Final = 1.4826  # of a normal distribution
 _OF_SIZE: Final = SIZES[:, None]
+
+
+def within_reach(values: Floats, counted: Flags) -> Flags:
+    """Which baseline counts of each column are no anomalies themselves.
+
+    Kept are those within 5 · max(1.48 · MAD, √median, 1) of the median: earlier anomalies would inflate the variance.
+    Where more than one and more than 15 % lie beyond (two days a week at a desk at home), all are kept: no anomalies.
+
+    Args:
+        values: Counts, shape (days, columns).
+        counted: Which of them are the baseline, shape (days, columns).
+    """
+    median = _median(values, counted)
+    spread = np.maximum(_MAD_TO_SIGMA * _median(np.abs(values - median), counted), np.sqrt(np.maximum(median, 1.0)))
+    beyond = counted & (np.abs(values - median) > 5 * spread)
+    rare = beyond.sum(axis=0) <= np.maximum(_RARELY * counted.sum(axis=0), 1)
+    kept: Flags = counted & ~(beyond & rare)
+    return kept
+
+
+def _median(values: Floats, counted: Flags) -> Floats:
+    """The median of the counted values of each column, shape (columns,); 0 where there is none."""
+    ordered = np.sort(np.where(counted, values, np.inf), axis=0)
+    count = counted.sum(axis=0)
+    column = np.arange(values.shape[1])
+    low, high = ordered[np.maximum(count - 1, 0) // 2, column], ordered[np.minimum(count // 2, len(values) - 1), column]
+    return np.where(count > 0, (np.where(count > 0, low, 0) + np.where(count > 0, high, 0)) / 2, 0.0)
 
 
 class Moments(NamedTuple):

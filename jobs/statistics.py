@@ -15,6 +15,7 @@ from jobs.events import Flags, Spans
 from jobs.window import MINUTE, SECOND, DayWindow, Instants
 from storage.models import HOURS
 
+HOUR_COLUMNS: Final = ("hour", "events", "expected", "p", "")
 Z95: Final = 1.96
 SLOT: Final = 5 * MINUTE
 BOUT_GAP: Final = 300 * SECOND
@@ -30,7 +31,6 @@ _STIRLING_FROM: Final = 10  # from here on six terms of the series are exact to 
 _ITERATIONS: Final = 1000
 _EXACT: Final = 1e-14  # a relative change that no longer matters
 _TINY: Final = 1e-300
-_MAD_TO_SIGMA: Final = 1.4826  # of a normal distribution
 
 
 def wilson_lower(successes: float, trials: float, z: float = Z95) -> float:
@@ -170,29 +170,6 @@ def testable(least: Floats, rate: float) -> Flags:
     attaining = np.searchsorted(ascending, rate / tests, side="right")
     enough = attaining <= tests
     return least <= rate / tests[np.argmax(enough)] if enough.any() else np.zeros(len(least), np.bool_)
-
-
-def within_reach(values: Floats, counted: Flags) -> Flags:
-    """Which baseline counts of each column are no anomalies themselves.
-
-    Kept are those within 5 · max(1.48 · MAD, √median, 1) of the median: earlier anomalies would inflate the variance.
-
-    Args:
-        values: Counts, shape (days, columns).
-        counted: Which of them are the baseline, shape (days, columns).
-    """
-    median = _median(values, counted)
-    spread = np.maximum(_MAD_TO_SIGMA * _median(np.abs(values - median), counted), np.sqrt(np.maximum(median, 1.0)))
-    return counted & (np.abs(values - median) <= 5 * spread)
-
-
-def _median(values: Floats, counted: Flags) -> Floats:
-    """The median of the counted values of each column, shape (columns,); 0 where there is none."""
-    ordered = np.sort(np.where(counted, values, np.inf), axis=0)
-    count = counted.sum(axis=0)
-    column = np.arange(values.shape[1])
-    low, high = ordered[np.maximum(count - 1, 0) // 2, column], ordered[np.minimum(count // 2, len(values) - 1), column]
-    return np.where(count > 0, (np.where(count > 0, low, 0) + np.where(count > 0, high, 0)) / 2, 0.0)
 
 
 def log_gamma(x: Floats) -> Floats:
@@ -379,9 +356,6 @@ def hours_explained(at: Instants, window: DayWindow, known: Spans, rate: float) 
         for hour in range(HOURS)
         if length[hour]
     ]
-
-
-HOUR_COLUMNS: Final = ("hour", "events", "expected", "p", "")
 
 
 def _dispersion(group: Integers, at: Instants, groups: int) -> Floats:

@@ -6,10 +6,10 @@ on a complete day without a row is one of 0 bouts. Days on which the home as a w
 entities that usually act) tell nothing of a single one: they are no baseline, and on them no ``count_low`` is sought.
 
 * ``count_high``: the day's bouts, against days of the same type (weekday, weekend) if there are at least 4, without
-  those beyond 5 · max(1.48 · MAD, √median, 1) of the median. Expected is the mean (Σ + ½) / n of its type, times how
-  busy the day is by the other entities. Negative binomial upper tail with the variance of a new observation,
-  (mean + mean² / size) · (1 + 1 / n), over the sizes that the entity's days of both types and the home's other
-  entities speak for (``jobs.dispersion``).
+  those beyond 5 · max(1.48 · MAD, √median, 1) of the median, unless these are more than 15 %. Expected is the mean
+  (Σ + ½) / n of its type, times how busy the day is by the other entities. Negative binomial upper tail with the
+  variance of a new observation, (mean + mean² / size) · (1 + 1 / n), over the sizes that the entity's days of both
+  types and the home's other entities speak for (``jobs.dispersion``).
 * ``count_low``: for a day with bouts the lower tail, but no less than how rarely the baseline was as low,
   (r + ½) / (n + 1) for r of n days. For a run of silent days, how likely it is that all bouts fell on the other days
   and none on these, by type of day, over the same sizes, and times s per day from the second day on if silent days
@@ -65,7 +65,6 @@ from jobs.statistics import (
     negative_binomial_tail,
     student_tail,
     testable,
-    within_reach,
 )
 from storage.dates import DateRange, Day
 from storage.models import HOURS, AnomalyDaily, DetectorRunDaily, DurationDaily, Severity, TimeBasedDaily
@@ -257,9 +256,10 @@ class _Past:
             return bouts, "dropped: before its first row"
         if row.anomaly_type == "count_low" and not self._bouts[place:, code].any():
             return bouts, "silent, as the judged day"
-        if not self._same_type(self._counted)[place, code]:
+        basis = self._same_type(self._counted)
+        if not basis[place, code]:
             return bouts, "for the spread only: another type of day"
-        if not within_reach(self._bouts, self._counted)[place, code]:
+        if not dispersion.within_reach(self._bouts, basis)[place, code]:
             return bouts, "dropped: an anomaly itself"
         return bouts, "used"
 
@@ -280,7 +280,7 @@ class _Past:
     def _usual(self, counted: Flags, entity: Integers) -> _Usual:
         """What is usual of some entities by the counted days: of the judged day's type, and of the other one."""
         bouts, basis = self._bouts[:, entity], self._same_type(counted)
-        same, other = within_reach(bouts, basis), within_reach(bouts, counted & ~basis)
+        same, other = dispersion.within_reach(bouts, basis), dispersion.within_reach(bouts, counted & ~basis)
         of_same, of_other = dispersion.moments(bouts, same), dispersion.moments(bouts, other)
         by_day, used = np.where(other, of_other.mean, of_same.mean), same | other
         used[-1] = True

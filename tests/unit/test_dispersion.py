@@ -88,3 +88,19 @@ def test_an_entity_alone_tells_nothing_of_the_day() -> None:
     nobody = np.empty((DAYS + 1, 0))
     assert not len(dispersion.busyness(nobody, nobody, nobody, nobody > 0))
     assert dispersion.learn(nobody, [nobody > 0]).shape == (len(SIZES), 0)
+
+
+def test_counts_beyond_reach_are_no_baseline() -> None:
+    values = np.array([[8.0], [9.0], [7.0], [8.0], [40.0], [90.0]])
+    counted = np.array([[True]] * 5 + [[False]])
+    assert dispersion.within_reach(values, counted)[:, 0].tolist() == [True, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(("odd", "kept"), [(1, False), (3, False), (4, True), (8, True)])
+def test_counts_beyond_reach_are_a_habit_if_there_are_many(odd: int, *, kept: bool) -> None:
+    values = np.array([[1.0]] * (20 - odd) + [[15.0]] * odd)
+    assert dispersion.within_reach(values, np.ones((20, 1), np.bool_)).all() == kept
+
+
+def test_nothing_within_reach_of_no_baseline() -> None:
+    assert not dispersion.within_reach(np.ones((3, 2)), np.zeros((3, 2), np.bool_)).any()

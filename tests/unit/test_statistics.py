@@ -127,16 +127,6 @@ def test_the_number_of_testable_tests_fits_the_bar_that_they_attain(least: list[
     assert chosen.sum() == sum(p <= max(bars) for p in least)
 
 
-def test_counts_beyond_reach_are_no_baseline() -> None:
-    values = np.array([[8.0], [9.0], [7.0], [8.0], [40.0], [90.0]])
-    counted = np.array([[True]] * 5 + [[False]])
-    assert ours.within_reach(values, counted)[:, 0].tolist() == [True, True, True, True, False, False]
-
-
-def test_nothing_within_reach_of_no_baseline() -> None:
-    assert not ours.within_reach(np.ones((3, 2)), np.zeros((3, 2), np.bool_)).any()
-
-
 def test_log_gamma_is_scipys(rng: np.random.Generator) -> None:
     x = np.concatenate((rng.uniform(1e-3, 12, 2000), rng.uniform(12, 1e5, 500)))
     np.testing.assert_allclose(ours.log_gamma(x), special.gammaln(x), rtol=1e-12, atol=1e-12)

@@ -158,3 +158,10 @@ def test_a_busy_day_at_home_is_no_jump_of_each() -> None:
 def test_runs_of_silent_days_that_are_usual_are_no_anomaly() -> None:
     holidays = [6, 5, 7, 6, 5, 0, 0, 0, 0] * 3
     assert not judged(history(a=[*holidays[4:], 6, 5, 0, 0, 0, 0], b=[5] * 29, c=[4] * 29))
+
+
+def test_two_days_a_week_at_a_desk_at_home_are_no_anomaly_each() -> None:
+    desk = [0, 0, 16, 0, 14, 1, 0] * 4
+    assert not judged(history(desk=[*desk, 15], b=[5] * 29, c=[4] * 29))
+    once = [0, 0, 1, 0, 0, 1, 0] * 4
+    assert [row.entity_id for row in judged(history(desk=[*once, 15], b=[5] * 29, c=[4] * 29))] == ["light.desk"]
