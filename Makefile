@@ -1,4 +1,5 @@
-# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`, `make image`.
+# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`, `make quality`,
+# `make faults`, `make soak`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -6,7 +7,7 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates:0.1.0
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test lint bench quality faults image clean
+.PHONY: demo test lint bench quality faults soak image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -29,6 +30,9 @@ quality: $(VENV)/.test
 
 faults: $(VENV)/.test
 	$(BIN)/python -m tests.faults $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m tests.soak $(ARGS)
 
 image: $(VENV)/.test
 	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_ARGS) --tag $(IMAGE) .

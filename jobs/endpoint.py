@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
@@ -16,7 +17,8 @@ from storage.errors import SettingsError
 
 _log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS: Final = 5  # how long a client may take to ask
+PATIENCE_SECONDS: Final = 5  # how long a client may take, from first to last
+MOST_CLIENTS: Final = 16  # at once; whoever else comes is turned away
 
 
 class Page(NamedTuple):
@@ -28,6 +30,7 @@ class Page(NamedTuple):
 
 
 Pages = Mapping[str, Callable[[], Page]]
+Request = socket.socket | tuple[bytes, socket.socket]  # as socketserver has it; here a connection
 
 
 @contextmanager
@@ -63,11 +66,34 @@ def serving(host: str, port: int, pages: Pages) -> Iterator[int]:
 
 
 def _server(host: str, port: int, pages: Pages) -> ThreadingHTTPServer:
+    came: dict[Request, float] = {}
+
     class Server(ThreadingHTTPServer):
         address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        request_queue_size = 4 * MOST_CLIENTS  # else many that come at once wait for seconds to be turned away
 
         def server_bind(self) -> None:
             TCPServer.server_bind(self)  # HTTPServer's asks a name server for a name that nobody needs
+
+        def process_request(self, request: Request, client_address: object) -> None:
+            if len(came) >= MOST_CLIENTS:
+                self.shutdown_request(request)
+                return
+            came[request] = time.monotonic()
+            super().process_request(request, client_address)
+
+        def shutdown_request(self, request: Request) -> None:
+            came.pop(request, None)
+            super().shutdown_request(request)
+
+        def service_actions(self) -> None:  # twice a second
+            for request, at in list(came.items()):
+                if time.monotonic() - at > PATIENCE_SECONDS and isinstance(request, socket.socket):
+                    with suppress(OSError):
+                        request.shutdown(socket.SHUT_RDWR)
+
+        def handle_error(self, request: Request, client_address: object) -> None:  # noqa: ARG002 - socketserver's
+            _log.debug("%s left", client_address, exc_info=True)
 
     return Server((host, port), _handler(pages))
 

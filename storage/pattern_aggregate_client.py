@@ -137,6 +137,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             for change in self._store.prepare(mend=mend):
                 logger.info("%s", change)
             prove_organisation(self._connection, self.bucket)
+            self._store.prove_writing()
             return True
 
         return self._attempt(lambda: f"making bucket {self.bucket}", ensure, failed=False)
@@ -274,7 +275,8 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
 
         Args:
             points: Points of influxdb-client, models, or lines of line protocol with times in seconds, mixed as you
-                like; or one of these. Whatever has a ``date`` tag lies at that date's 00:00 UTC.
+                like; or one of these. Whatever has a ``date`` tag lies at that date's 00:00 UTC. A None in a model
+                takes away what its row had there, also what a line of the same batch says.
 
         Returns:
             True if all of them were written; on False some may have been: 1.x takes all good lines of a request, 2.x
@@ -445,11 +447,14 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
 
     def _take_away_more(self, rows: Sequence[DailyAggregate]) -> None:
         """Take away values that rows written over others do not have any more."""
-        less = rows_of.rows_with_less(self._connection, self.bucket, rows)
-        for row in less:
-            rows_of.delete(self._connection, self.bucket, type(row), row.date, [row.key()])
-        if less:
-            self._send({"s": [line(row) for row in less]})
+        by_day: dict[dt.date, list[DailyAggregate]] = {}
+        for row in rows_of.rows_with_less(self._connection, self.bucket, rows):
+            by_day.setdefault(row.date, []).append(row)
+        if by_day:
+            self._store.prove_writing()
+        refused = [told for some in by_day.values() for told in rows_of.rewrite(self._connection, self.bucket, some)]
+        if refused:
+            raise StoreError("; ".join(dict.fromkeys(refused)))
 
 
 def _model(wanted: type[DailyAggregate] | str) -> type[DailyAggregate]:
@@ -475,12 +480,10 @@ def _query_words(measurement: str, start: Day, end: Day | None, tags: Mapping[st
 
 
 def _rows(model: type[DailyAggregate], records: list[rows_of.Record]) -> list[Row]:
-    """Records as callers get them, ordered by date and tags."""
+    """Records as callers get them."""
     names = [column.name for column in columns(model)]
     structured = [column.name for column in columns(model) if column.kind is Kind.JSON]
     floats = [column.name for column in columns(model) if column.kind is Kind.FLOAT]
-    identity = ("date", *model.tags())
-    records.sort(key=lambda record: [record[name] or "" for name in identity])
     instants: dict[int, dt.datetime] = {}
     rows = []
     for record in records:
@@ -498,7 +501,7 @@ def _rows(model: type[DailyAggregate], records: list[rows_of.Record]) -> list[Ro
                 try:
                     row[name] = from_json(text)
                 except (ValueError, TypeError):
-                    where = {tag: record[tag] for tag in identity}
+                    where = {tag: record[tag] for tag in ("date", *model.tags())}
                     logger.warning("%s %s: %s is no JSON and left as text", model.measurement, where, name)
         rows.append(row)
     return rows

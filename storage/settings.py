@@ -25,7 +25,6 @@ from pydantic import (
     SecretStr,
     Tag,
     ValidationError,
-    field_validator,
 )
 
 from storage.columns import closest
@@ -34,7 +33,6 @@ from storage.errors import SettingsError
 CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
 PREFIX: Final = "PATTERN_AGGREGATES__"
 DEFAULT_FILE: Final = Path("config/default.toml")
-FEWEST_DAYS: Final = 3  # with fewer InfluxDB refuses yesterday in some zones
 SECRETS: Final = Path("/run/secrets")
 
 M = TypeVar("M", bound=BaseModel)
@@ -86,16 +84,6 @@ class InfluxStoreSettings(InfluxServerSettings):
     kind: Literal["influxdb"] = "influxdb"
     bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
     retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
-
-    @field_validator("retention_days")
-    @classmethod
-    def _holds_yesterday(cls, days: int) -> int:
-        if 0 < days < FEWEST_DAYS:
-            raise ValueError(
-                f"must be 0 (for ever) or at least {FEWEST_DAYS}: a day is kept under its 00:00 UTC, which may be "
-                "60 hours past when its night comes"
-            )
-        return days
 
 
 def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or settings

@@ -36,6 +36,7 @@ ERRORS: Final = Errors(
     when_missing="Run `pattern-aggregates init`, or correct url, org and bucket.",
     when_refused="Set a token that may read and write this bucket.",
 )
+FEWEST_DAYS: Final = 3  # with fewer InfluxDB refuses yesterday in some zones
 MOST_SKEW_SECONDS: Final = 60.0
 
 _SHOWN = 5  # refused rows that a message names
@@ -60,7 +61,8 @@ class InfluxStore:
         proven: Whether the token is known to belong to the organisation that is named, so that nobody need look.
 
     Raises:
-        SettingsError: The certificate authority cannot be read, or rows cannot be kept in a bucket of that name.
+        SettingsError: The certificate authority cannot be read, rows cannot be kept in a bucket of that name, or for so
+            short a time.
     """
 
     def __init__(
@@ -75,21 +77,25 @@ class InfluxStore:
         self._name = f"store {bucket!r}"
         self._connection = server if isinstance(server, Connection) else Connection(server, ERRORS, self._name)
         self.bucket = _checked(bucket, is_v2=self._connection.server.is_v2)
+        if 0 < retention_days < FEWEST_DAYS:
+            raise SettingsError(
+                f"{self._name}: retention_days must be 0 (for ever) or at least {FEWEST_DAYS}, not {retention_days}",
+                hint="A day is kept under its 00:00 UTC, which may be 60 hours past when its night comes.",
+            )
         self._retention_days = retention_days
         self._read_only = read_only
         self._proven = proven
+        self._proven_to_read: set[type[DailyAggregate]] = set()
         self._proven_to_write = False
         self._replacing = threading.Lock()  # what is read back must not be another thread's day
 
     def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
         """See ``AggregateReader.read``."""
         check_question(model, where=where)
-        self._prove_reading()
+        self._prove_reading(model)
         records = rows_of.read(self._connection, self.bucket, model, days, where)
         for record in records:
             del record["time"]
-        identity = ("date", *model.tags())
-        records.sort(key=lambda record: [record[name] or "" for name in identity])
         return decode(model, records)
 
     def summarize(
@@ -102,7 +108,7 @@ class InfluxStore:
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
         check_question(model, fields, by, where)
-        self._prove_reading()
+        self._prove_reading(model)
         kinds = {column.name: column.kind for column in columns(model)}
         groups = rows_of.summarize(self._connection, self.bucket, model, days, fields, by, where)
         return [
@@ -143,7 +149,7 @@ class InfluxStore:
         """
         self._refuse_read_only()
         with self._replacing:
-            self._prove_writing()
+            self.prove_writing()
             for finding in batch.findings:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
@@ -155,10 +161,13 @@ class InfluxStore:
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``: server, version, bucket, rights and clock."""
+        found = []
         try:
-            return [*self._check_server(), *self._check_bucket()]
+            for look in (self._check_server, self._check_bucket):
+                found += look()
         except PatternAggregatesError as error:
-            return [f"{error} {error.hint}".strip()]
+            found.append(f"{error} {error.hint}".strip())
+        return found
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""
@@ -172,12 +181,11 @@ class InfluxStore:
         """
         expected = {row.key(): _comparable(model, encode(row)) for row in rows}
         refused = rows_of.write(self._connection, self.bucket, map(line, rows))
-        stored = self._stored(model, day)
-        merged = [row for row in rows if (found := stored.get(row.key())) and _has_more(found, expected[row.key()])]
-        if merged:  # a value that a row no longer has stays in its point until the point is taken away
-            self._delete(model, day, [row.key() for row in merged])
-            refused += rows_of.write(self._connection, self.bucket, map(line, merged))
-            stored = self._stored(model, day)
+        stored, twins = self._stored(model, day)
+        anew = [row for row in rows if row.key() in twins or _has_more(stored.get(row.key()), expected[row.key()])]
+        if anew:
+            refused += rows_of.rewrite(self._connection, self.bucket, anew)
+            stored, _ = self._stored(model, day)
         lost = [key for key, record in expected.items() if stored.get(key) != record]
         if lost:
             shown = ", ".join("/".join(key) for key in lost[:_SHOWN])
@@ -190,32 +198,46 @@ class InfluxStore:
             )
         return stored
 
-    def _stored(self, model: type[DailyAggregate], day: dt.date) -> dict[Key, Record]:
-        """What the day holds of a model, by key, once points beside its midnight are taken away."""
+    def _stored(self, model: type[DailyAggregate], day: dt.date) -> tuple[dict[Key, Record], set[Key]]:
+        """What the day holds of a model, by key, once points beside its midnight are taken away.
+
+        Returns:
+            The records, and the keys of which there are several: another writer's points have more tags.
+        """
         rows, strays = rows_of.find(self._connection, self.bucket, model, DateRange(day, day))
         if strays:
             rows_of.delete_strays(self._connection, self.bucket, model, day)
+        stored: dict[Key, Record] = {}
+        twins = set()
         for record in rows:
             del record["time"]
-        return {tuple(record[tag] for tag in model.tags()): _comparable(model, record) for record in rows}
+            key = tuple(record[tag] for tag in model.tags())
+            if key in stored:
+                twins.add(key)
+            stored[key] = _comparable(model, record)
+        return stored, twins
 
     def _delete(self, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
         rows_of.delete(self._connection, self.bucket, model, day, keys)
 
-    def _prove_reading(self) -> None:
-        """See, once, that what is read is of the organisation that is named."""
-        if not self._proven:
-            prove_organisation(self._connection, self.bucket, DetectorRunDaily.measurement)
-            self._proven = True
+    def _prove_reading(self, model: type[DailyAggregate]) -> None:
+        """See, once a model, that what is read is of the organisation that is named."""
+        if self._proven or model in self._proven_to_read:
+            return
+        if prove_organisation(self._connection, self.bucket, model.measurement):
+            self._proven_to_read.add(model)
 
-    def _prove_writing(self) -> None:
+    def prove_writing(self) -> None:
         """See, once, that what is written can be read back, also where nothing is stored yet.
 
-        A token of another organisation would have that one's rows taken for stale ones.
+        A token of another organisation, or a mapping to another bucket, would have other rows taken for stale ones.
+
+        Raises:
+            StoreError: It cannot.
         """
         if self._proven_to_write or not self._connection.server.is_v2:
             return
-        self._prove_reading()
+        self._prove_reading(DetectorRunDaily)
         today = dt.datetime.now(dt.UTC).date()
         probe = ProbeDaily(date=today, probe=uuid.uuid4().hex, seen=1)
         rows_of.write(self._connection, self.bucket, [line(probe)])
@@ -313,8 +335,8 @@ def _comparable(model: type[DailyAggregate], record: Mapping[str, object]) -> Re
     }
 
 
-def _has_more(stored: Record, expected: Record) -> bool:
-    return any(value is None and stored[name] is not None for name, value in expected.items())
+def _has_more(stored: Record | None, expected: Record) -> bool:
+    return stored is not None and any(value is None and stored[name] is not None for name, value in expected.items())
 
 
 def _days(days: float) -> str:

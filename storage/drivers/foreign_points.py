@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Any, Protocol
 
 from storage.columns import Kind, columns
@@ -21,7 +22,8 @@ _log = logging.getLogger(__name__)
 
 _HEAD = re.compile(r".+?(?<!\\)(?= )", re.DOTALL)  # up to the first blank that is not escaped
 _DATE_TAG = re.compile(r"(?<!\\),date=(\d{4}-\d{2}-\d{2})(?=,|$)")
-_NUMBER_FIELD = re.compile(r'"(?:[^"\\]|\\.)*"|(?P<name>\w+)=(?P<number>-?[0-9][0-9.]*i?)(?=[, ]|$)', re.DOTALL)
+_FIELD = re.compile(r'((?:[^,= \\]|\\.)+)=("(?:[^"\\]|\\.)*"|[^, ]*)', re.DOTALL)
+_NUMBER = re.compile(r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)[iu]?")
 _STAMP = re.compile(r" (-?\d+)$")
 _LINE = re.compile(
     r"""
@@ -85,22 +87,33 @@ def typed(text: str, model: type[DailyAggregate]) -> str:
     """A line of somebody else's with the numbers of a model's fields as the model has them, integers or floats.
 
     A field keeps the type of its first point: a float written once as an integer would have every later row refused.
+
+    Raises:
+        UsageError: A value is not of its field's kind.
     """
     kinds = {column.name: column.kind for column in columns(model)}
     head = _HEAD.match(text)
     if head is None:
         return text
+    fields, position = [], head.end() + 1
+    while field := _FIELD.match(text, position):
+        fields.append(f"{field[1]}={_value(field[1], field[2], kinds.get(field[1]))}")
+        position = field.end() + 1
+        if text[field.end() : position] != ",":
+            return f"{head[0]} {','.join(fields)}{text[field.end() :]}"
+    return text  # which the server shall refuse
 
-    def fitted(field: re.Match[str]) -> str:
-        name, number = field["name"], field["number"].rstrip("i").removesuffix(".0")
-        kind = kinds.get(name)
-        if kind is Kind.FLOAT:
-            return f"{name}={number}"
-        if kind is Kind.INTEGER and number.lstrip("-").isdecimal():
-            return f"{name}={number}i"
-        return field[0]
 
-    return head[0] + _NUMBER_FIELD.sub(lambda field: fitted(field) if field["name"] else field[0], text[head.end() :])
+def _value(name: str, text: str, kind: Kind | None) -> str:
+    """A field's value as its model wants it."""
+    number = _NUMBER.fullmatch(text)
+    if kind is Kind.FLOAT and number:
+        return number[1]
+    if kind is Kind.INTEGER and number and (value := Decimal(number[1])) == (whole := int(value)):
+        return f"{whole}i"
+    if kind in (Kind.FLOAT, Kind.INTEGER) or (kind in (Kind.TEXT, Kind.JSON) and not text.startswith('"')):
+        raise UsageError(f"{name}={text:.60} is no {kind}", hint="Such a point would have later rows refused.")
+    return text
 
 
 def _date(text: str) -> str | None:
@@ -112,7 +125,10 @@ def _date(text: str) -> str | None:
 def _fitted(text: str, models: Mapping[str, type[DailyAggregate]]) -> str:
     model = models.get(re.split(r"(?<!\\)[, ]", text, maxsplit=1)[0])
     if model is not None:
-        if _date(text) is None:
-            _log.warning("a point without a date is written, but no query returns it: %.200s", text)
+        head = _HEAD.match(text)
+        lacking = [tag for tag in ("date", *model.tags()) if head and not re.search(rf"(?<!\\),{tag}=", head[0])]
+        if lacking or not _date(text):
+            told = ", ".join(lacking) or "date"
+            _log.warning("a point without its tag %s is written, but no query returns it: %.200s", told, text)
         text = typed(text, model)
     return dated(text)

@@ -23,7 +23,7 @@ import urllib3
 from urllib3 import exceptions as trouble
 
 from storage.drivers.influxdb_server import Server
-from storage.drivers.influxql import CHUNK_ROWS, AnswerBroken, Question, QuestionRefused, Series, answers
+from storage.drivers.influxql import CHUNK_ROWS, AnswerBroken, Question, QuestionRefused, Series, answers, says_missing
 from storage.errors import PatternAggregatesError
 
 TRIES: Final = 3
@@ -192,10 +192,9 @@ class Connection:
                 except AnswerBroken as error:
                     raise _Passing(str(error)) from error
                 except QuestionRefused as error:
-                    kind = self._errors.missing if error.missing else self._errors.other
-                    told = self.server.without_secrets(str(error))
-                    hint = self._errors.when_missing if error.missing else ""
-                    raise kind(f"{self._name}: {told}", hint=hint) from error
+                    if says_missing(str(error)):
+                        raise self._missing_bucket(str(error)) from error
+                    raise self.fault(self.server.without_secrets(str(error))) from error
 
         return self._tried(attempt, self._tries())
 
@@ -231,8 +230,12 @@ class Connection:
             where = self.server.without_secrets(reply.headers.get("Location", "elsewhere"))
             words = f"redirects to {where}; redirects are not followed"
         if reply.status == _NOT_FOUND:
-            return self._errors.missing(f"{self._name}: {words}", hint=self._errors.when_missing)
+            return self._missing_bucket(words)
         return self._errors.other(f"{self._name}: {words}", hint=hint)
+
+    def _missing_bucket(self, words: str) -> PatternAggregatesError:
+        told = self.server.without_secrets(words)
+        return self._errors.missing(f"{self._name}: {told}", hint=self._errors.when_missing)
 
     @property
     def missing(self) -> type[PatternAggregatesError]:
@@ -299,6 +302,8 @@ class Connection:
         if response.status in _PASSING:
             with opened:
                 reply = self._reply(opened)
+            if says_missing(reply.words()):  # 1.x says of a policy that is not there: 500
+                raise self._missing_bucket(reply.words())
             words = self.server.without_secrets(reply.words())
             raise _Passing(f"{words} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
         return opened

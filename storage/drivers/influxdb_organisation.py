@@ -8,6 +8,7 @@ newest point that ``/query`` knows must be there for it, too.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlencode
@@ -23,7 +24,7 @@ _ABSENT = ("organization name", "could not find bucket")  # what Flux says of on
 Point = tuple[int, str, dict[str, object]]
 
 
-def prove_organisation(connection: Connection, bucket: str, measurement: str = "") -> None:
+def prove_organisation(connection: Connection, bucket: str, measurement: str = "") -> bool:
     """See that the token belongs to the organisation that is named; 1.x has none, and an empty bucket tells nothing.
 
     Args:
@@ -31,17 +32,22 @@ def prove_organisation(connection: Connection, bucket: str, measurement: str = "
         bucket: Where to look.
         measurement: In which measurement; empty for any.
 
+    Returns:
+        Whether that is known now; where there is no point nothing tells.
+
     Raises:
         PatternAggregatesError: It does not, or as the connection's errors say.
     """
     if not connection.server.is_v2:
-        return
+        return True
     cause = None
     try:
         for _ in range(_TRIES):
             newest = _newest(connection, bucket, measurement)
-            if newest is None or _is_there(connection, bucket, newest):
-                return
+            if newest is None:
+                return False
+            if _is_there(connection, bucket, newest):
+                return True
     except connection.missing as error:
         if look_up(connection, bucket) is None:
             raise
@@ -50,7 +56,7 @@ def prove_organisation(connection: Connection, bucket: str, measurement: str = "
         raise connection.fault(told, hint=MAPPING_HINT)
     raise connection.fault(
         f"the token belongs to another organisation than {connection.server.org!r}: what it reads is not of that one",
-        hint="Set a token of this organisation, or correct org.",
+        hint="Set a token of this organisation, or correct org; or a DBRP mapping gives the bucket's name to another.",
     ) from cause
 
 
@@ -83,13 +89,19 @@ def _is_there(connection: Connection, bucket: str, point: Point) -> bool:
     if reply.status != _OK:  # a server without Flux cannot be asked
         return not any(words in reply.words() for words in _ABSENT)
     rows = list(_rows(reply))
-    return all(value is None or any(_says(row, name, value) for row in rows) for name, value in told.items())
+    plain = {name: value for name, value in told.items() if value is not None and not _is_twice(name, told)}
+    return bool(rows) and all(any(_says(row, name, value) for row in rows) for name, value in plain.items())
+
+
+def _is_twice(name: str, told: Mapping[str, object]) -> bool:
+    """Whether a point has a tag and a field of that name, which Flux and InfluxQL tell apart in ways of their own."""
+    return name.startswith("_") or f"{name}_1" in told or (name.endswith("_1") and name.removesuffix("_1") in told)
 
 
 def _rows(reply: Reply) -> Iterator[Mapping[str, str]]:
     """The rows of an answer: tables of different columns follow one another, each with a heading of its own."""
     heading: list[str] = []
-    for cells in csv.reader(reply.body.decode("utf-8", "replace").splitlines(keepends=True)):
+    for cells in csv.reader(io.StringIO(reply.body.decode("utf-8", "replace"), newline="")):
         if "_time" in cells:
             heading = cells
         elif cells and len(cells) == len(heading):
@@ -101,10 +113,12 @@ def _says(row: Mapping[str, str], name: str, value: object) -> bool:
     text = row["_value"] if row["_field"] == name else row.get(name)
     if text is None:
         return False
-    if isinstance(value, str):  # within a cell a line break comes back as CR and LF
-        return text.replace("\r\n", "\n") == value.replace("\r\n", "\n")
+    if isinstance(value, str):  # within a cell line breaks come back changed
+        return text.replace("\r", "") == value.replace("\r", "")
     if isinstance(value, bool):
         return text == str(value).lower()
+    if text == str(value):  # a whole number may be too large for a float
+        return True
     try:
         return float(text) == value
     except ValueError:

@@ -16,8 +16,17 @@ from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import Connection
 from storage.drivers.influxdb_buckets import other_policies
 from storage.drivers.influxql import Question, Series, field_named, quoted, tag_named
-from storage.drivers.line_protocol import FIRST_DAY, LAST_DAY, SECONDS_A_DAY, always_there, chunks, midnight_seconds
-from storage.errors import UsageError
+from storage.drivers.line_protocol import (
+    FIRST_DAY,
+    LAST_DAY,
+    PRESENCE,
+    SECONDS_A_DAY,
+    always_there,
+    chunks,
+    line,
+    midnight_seconds,
+)
+from storage.errors import StoreCorrupt, UsageError
 from storage.models import DailyAggregate, tag_fault
 from storage.store import EVERYTHING, Function, Where, wanted
 
@@ -27,6 +36,7 @@ ASKED_AT_ONCE: Final = 5_000  # values that one question binds; of many more ser
 
 _FEW_DAYS: Final = 7  # up to so many the server sorts out other dates; of more that takes it longer than it saves
 _MANY_DAYS: Final = 400  # from so many on it is worth asking first which days there are
+_BESIDE_SECONDS: Final = 1  # after midnight lies a row that is being written anew
 _SETTLING_SECONDS: Final = 0.05
 _LOOKS: Final = 5
 
@@ -62,19 +72,16 @@ def write(connection: Connection, bucket: str, lines: Iterable[str], precision: 
 def read(
     connection: Connection, bucket: str, model: type[DailyAggregate], days: DateRange, where: Where = EVERYTHING
 ) -> list[Record]:
-    """The rows of a model as plain records by column name, unordered; absent values are None.
+    """The rows of a model as plain records by column name, ordered by date and tags; absent values are None.
 
-    Each record also has its point's ``time``, in seconds since 1970. Of points with the same date and tags the one at
-    00:00 UTC counts, else the newest. Points without a date are no rows.
+    Each record also has its point's ``time``, in seconds since 1970. Of points with the same date and tags one at 00:00
+    UTC counts, else the newest. Points without a date, or without one of the tags, are no rows.
     """
     rows, strays = find(connection, bucket, model, days, where)
-    if strays:
-        taken = {_identity(model, record) for record in rows}
-        for record in sorted(strays, key=lambda record: -record["time"]):
-            if (identity := _identity(model, record)) not in taken:
-                taken.add(identity)
-                rows.append(record)
-    return rows
+    found: dict[Key, Record] = {}
+    for record in (*rows, *sorted(strays, key=lambda record: -record["time"])):
+        found.setdefault(_identity(model, record), record)
+    return [found[identity] for identity in sorted(found)]
 
 
 def find(
@@ -133,15 +140,14 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
 def rows_with_less(connection: Connection, bucket: str, rows: Sequence[A]) -> list[A]:
     """Those of some rows of one model whose points hold a value where the row says None, in so many words.
 
-    A value that a row no longer has stays in its point until the point is taken away. What the row does not speak of
-    shall stay, so it comes with the rows, as the points have it.
-
-    Raises:
-        StoreCorrupt: A point holds what its model does not allow.
+    A value that a row no longer has stays in its point until the point is written anew (``rewrite``). What the row does
+    not speak of shall stay, so it comes with the row, as the point has it, or as an attempt that was never ended has
+    left it. Of several rows with one key the last counts.
     """
     model = type(rows[0])
     optional = [column.name for column in columns(model) if column.optional]
-    lacking = {(str(row.date), *row.key()): row for row in rows if any(_says_none(row, name) for name in optional)}
+    newest = {(str(row.date), *row.key()): row for row in rows}
+    lacking = {key: row for key, row in newest.items() if any(_says_none(row, name) for name in optional)}
     if not lacking:
         return []
     dates = {row.date for row in lacking.values()}
@@ -150,16 +156,53 @@ def rows_with_less(connection: Connection, bucket: str, rows: Sequence[A]) -> li
         ((_, *key),) = lacking
         where = dict(zip(model.tags(), key, strict=True))
     found = []
-    for stored in find(connection, bucket, model, DateRange(min(dates), max(dates)), where).rows:
-        row = lacking.get(_identity(model, stored))
-        if row is not None and any(stored[name] is not None and _says_none(row, name) for name in optional):
-            spoken = encode(row)
-            found.append({name: spoken[name] if name in row.model_fields_set else stored[name] for name in spoken})
-    return decode(model, found)
+    points, strays = find(connection, bucket, model, DateRange(min(dates), max(dates)), where)
+    left = {_identity(model, record): record for record in strays if record["time"] % SECONDS_A_DAY == _BESIDE_SECONDS}
+    for stored in points:
+        identity = _identity(model, stored)
+        row, rest = lacking.get(identity), left.get(identity)
+        if row is not None and (rest or any(stored[name] is not None and _says_none(row, name) for name in optional)):
+            more = {name: value for name, value in (rest or {}).items() if stored[name] is None}
+            found.append(_completed(row, stored | more))
+    return found
 
 
-def delete(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date, keys: Iterable[Key]) -> None:
+def rewrite(connection: Connection, bucket: str, rows: Sequence[DailyAggregate]) -> list[str]:
+    """Write rows of one model and day so that their points hold nothing else, and no other point has their tags.
+
+    InfluxDB forgets a value only with its point. Meanwhile each row lies beside its midnight, where ``read`` finds it;
+    so it is there at every moment, also if this is never ended.
+
+    Returns:
+        As ``write``; of rows that were refused nothing is taken away.
+    """
+    model, day, keys = type(rows[0]), rows[0].date, [row.key() for row in rows]
+    if refused := write(connection, bucket, (line(row, _BESIDE_SECONDS) for row in rows)):
+        return refused
+    midnight = midnight_seconds(day)
+    delete(connection, bucket, model, day, keys, at=midnight)
+    refused = write(connection, bucket, map(line, rows))
+    delete(connection, bucket, model, day, keys, at=midnight + _BESIDE_SECONDS)
+    return refused
+
+
+def delete(  # noqa: PLR0917 - where, what, and at which time
+    connection: Connection,
+    bucket: str,
+    model: type[DailyAggregate],
+    day: dt.date,
+    keys: Iterable[Key],
+    at: int | None = None,
+) -> None:
     """Take away the rows of some keys of one day. Its cost grows with the keys, so a whole day is not for this.
+
+    Args:
+        connection: To the server.
+        bucket: Where they lie.
+        model: Which aggregate.
+        day: Their date.
+        keys: The values of their tags.
+        at: Only the points at this time, in seconds since 1970.
 
     Raises:
         PatternAggregatesError: 1.x would take away another retention policy's rows, too; nothing is.
@@ -170,6 +213,8 @@ def delete(connection: Connection, bucket: str, model: type[DailyAggregate], day
     for some in chunks(keys, DELETED_AT_ONCE):
         question = _deletion(bucket, model, day)
         question.text += f" AND {question.matching(model.tags(), some)}"
+        if at is not None:
+            question.text += f" AND time >= {at}s AND time <= {at}s"
         connection.ask(question, list)
 
 
@@ -191,7 +236,7 @@ def _prove_alone(connection: Connection, bucket: str, model: type[DailyAggregate
     """See that nobody else's rows would go: a DELETE of 1.x reaches into every retention policy of its database."""
     for other in other_policies(connection, bucket):
         days = DateRange(day, day)
-        question = _on(other, model, f"SELECT {field_named(always_there(model))}", days)
+        question = _on(other, model, "SELECT *", days)
         question.text += f" AND {_of_dates(question, days)} LIMIT 1"
         if connection.ask(question, lambda found: any(part.values for part in found)):
             raise connection.fault(
@@ -208,10 +253,8 @@ def _settled(
 
     InfluxDB shows a point to readers field by field while it is being written. One that stays as it is lacks them.
     """
-    always = always_there(model)
-    names = [column.name for column in columns(model)]
     selected = ", ".join(_named(column) for column in columns(model))
-    if always not in names:
+    if (always := always_there(model)) == PRESENCE:
         selected += f", {field_named(always)}"
     questions = _questions(bucket, model, selected, days, where)
     if len(days) <= _FEW_DAYS:
@@ -219,23 +262,23 @@ def _settled(
             question.text += f" AND {_of_dates(question, days)}"
     mandatory = [column.name for column in columns(model) if not column.optional]
 
-    def ask() -> tuple[list[Record], list[Key]]:
+    def ask() -> tuple[list[Record], set[Key]]:
         records = [
             record
             for question in questions
-            for record in connection.ask(question, lambda found: list(_records(found, always, names)))
+            for record in connection.ask(question, lambda found: list(_records(found, model)))
         ]
         halved = [record for record in records if None in record.values()]
-        return records, sorted(
+        return records, {
             _identity(model, record) for record in halved if any(record[name] is None for name in mandatory)
-        )
+        }
 
     records, torn = ask()
     for _ in range(_LOOKS if torn else 0):
         time.sleep(_SETTLING_SECONDS)
         before = torn
         records, torn = ask()
-        if torn in ([], before):
+        if not torn or torn == before:
             break
     return records
 
@@ -245,7 +288,7 @@ def _held(connection: Connection, bucket: str, model: type[DailyAggregate], days
     ends = []
     for order in ("ASC", "DESC"):
         question = _on(bucket, model, f"SELECT {field_named(always_there(model))}", days)
-        question.text += f" ORDER BY time {order} LIMIT 1"
+        question.text += f" AND {tag_named('date')} != '' ORDER BY time {order} LIMIT 1"
         ends += connection.ask(question, lambda found: [values[0] for part in found for values in part.values])
     if not ends:
         return None
@@ -306,16 +349,30 @@ def _says_none(row: DailyAggregate, name: str) -> bool:
     return name in row.model_fields_set and getattr(row, name) is None
 
 
+def _completed(row: A, stored: Record) -> A:
+    """A row with what it does not speak of as its point has it, unless that is not what its model allows."""
+    spoken = encode(row)
+    merged = {name: spoken[name] if name in row.model_fields_set else stored[name] for name in spoken}
+    try:
+        (completed,) = decode(type(row), [merged])
+    except StoreCorrupt:
+        return row
+    return completed
+
+
 def _identity(model: type[DailyAggregate], record: Record) -> Key:
     return tuple(record[name] for name in ("date", *model.tags()))
 
 
-def _records(found: Iterable[Series], always: str, names: Sequence[str]) -> Iterator[Record]:
+def _records(found: Iterable[Series], model: type[DailyAggregate]) -> Iterator[Record]:
+    """Points as records; one without a date or without one of the tags is no row."""
+    identity = ("date", *model.tags())
     for part in found:
         for values in part.values:
             record = dict(zip(part.columns, values, strict=True))
-            if always not in names:
-                del record[always]
+            if None in values and any(record[tag] is None for tag in identity):
+                continue
+            record.pop(PRESENCE, None)
             yield record
 
 

@@ -26,11 +26,6 @@ class AnswerBroken(Exception):
 class QuestionRefused(Exception):
     """The server has answered with an error."""
 
-    @property
-    def missing(self) -> bool:
-        """Whether it is the bucket that is not there."""
-        return any(words in str(self) for words in _MISSING)
-
 
 class Series(NamedTuple):
     """A part of an answer: rows that share their measurement and, where the question grouped by tags, these."""
@@ -88,6 +83,11 @@ def quoted(name: str) -> str:
     """The name of a measurement, tag, field or database, as InfluxQL wants it."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
+
+
+def says_missing(words: str) -> bool:
+    """Whether an error says that the bucket is not there."""
+    return any(sign in words for sign in _MISSING)
 
 
 def tag_named(name: str) -> str:

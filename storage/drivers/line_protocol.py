@@ -81,8 +81,12 @@ def always_there(model: type[DailyAggregate]) -> str:
     return _layout(model).always
 
 
-def line(row: DailyAggregate) -> str:
+def line(row: DailyAggregate, seconds_late: int = 0) -> str:
     """One row as one line, without its line break.
+
+    Args:
+        row: The row.
+        seconds_late: How long after its date's 00:00 UTC the point shall lie.
 
     Raises:
         StoreError: InfluxDB cannot keep the row: its day is too far away, or the model has a name that is taken.
@@ -94,7 +98,7 @@ def line(row: DailyAggregate) -> str:
     fields = [f"{name}={show(value)}" for name, show in layout.fields if (value := record[name]) is not None]
     if layout.always == PRESENCE:
         fields.append(f"{PRESENCE}=1i")
-    return f"{row.measurement},{tags} {','.join(fields)} {midnight_seconds(row.date)}"
+    return f"{row.measurement},{tags} {','.join(fields)} {midnight_seconds(row.date) + seconds_late}"
 
 
 def chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:

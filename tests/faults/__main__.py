@@ -7,6 +7,7 @@ and ``status`` must be true. What is random follows from ``--seed``, but for the
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 import tempfile
 import time
@@ -16,10 +17,21 @@ from pathlib import Path
 
 from tests.faults.homes import Bench, InfluxKind, Kind, Scenario
 from tests.faults.killed import killed
+from tests.faults.noticed import noticed
+from tests.faults.others import locked_source, together
+from tests.faults.troubled_files import full_disk, troubled_ledger
+from tests.faults.troubled_stores import bad_answers, down_at_night
 from tests.support.influxdb import Influxd, find_binary
 
 SCENARIOS: dict[str, Scenario] = {
+    "noticed": noticed,
     "killed": killed,
+    "bad_answers": bad_answers,
+    "down_at_night": down_at_night,
+    "full_disk": full_disk,
+    "troubled_ledger": troubled_ledger,
+    "together": together,
+    "locked_source": locked_source,
 }
 
 
@@ -28,13 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("faults", nargs="*", choices=[*SCENARIOS, []], help="which; all by default")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--kills", type=int, default=200, help="moments for each kind of store")
+    parser.add_argument("--kills", type=int, default=200, help="moments over SQLite; half as many over InfluxDB")
+    parser.add_argument("--only-sqlite", action="store_true", help="no InfluxDB")
     chosen = parser.parse_args(arguments)
+    logging.getLogger().addHandler(logging.NullHandler())  # what the job says goes to each home's log
     wrong = 0
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults") as name, ExitStack() as stack:
         folder = Path(name)
-        bench = Bench(folder, chosen.seed, chosen.kills, [Kind(), *_influx_kinds(folder, stack)])
+        kinds = [] if chosen.only_sqlite else _influx_kinds(folder, stack)
+        bench = Bench(folder, chosen.seed, chosen.kills, [Kind(), *kinds])
         _print("fault", "tries", "wrong", "what was seen", "seconds")
         _print(*5 * ["---"])
         for fault in chosen.faults or SCENARIOS:

@@ -217,3 +217,18 @@ def test_a_row_that_lacks_a_value_for_good_is_told_as_such() -> None:
 def test_a_bucket_that_influxql_would_take_for_another_one_is_refused(org: str, bucket: str) -> None:
     with pytest.raises(SettingsError, match="aggregates cannot be kept in a bucket named"):
         InfluxStore(Server("http://127.0.0.1:1", org), bucket)
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_influxdb_cannot_keep_less_than_it_takes_to_write_yesterday(days: int) -> None:
+    with pytest.raises(SettingsError, match=r"retention_days must be 0 \(for ever\) or at least 3"):
+        InfluxStore(Server("http://127.0.0.1:1", "home"), "days", retention_days=days)
+
+
+def test_a_policy_that_is_not_there_is_no_server_that_is_down(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/query").respond_with_json({"error": "retention policy not found: x"}, status=500)
+    store = InfluxStore(Server(httpserver.url_for(""), timeout_seconds=2), "days")
+    with pytest.raises(StoreMissing, match="retention policy not found"):
+        store.read(TimeBasedDaily, DateRange(DAY, DAY))
+    store.close()
+    assert len(httpserver.log) == 1

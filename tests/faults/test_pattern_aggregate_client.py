@@ -131,6 +131,10 @@ class Unshowable:
         (lambda client: client.write_time_based_daily(**{**LIGHT, "domain": Unshowable()}), "domain"),
         (lambda client: client.write_batch("time_based_daily,date=2026-02-31 f=1"), "'2026-02-31' is no day"),
         (lambda client: client.write_batch(None), "NoneType"),
+        (
+            lambda client: client.write_batch("duration_daily,date=2026-03-02 episodes=2.5"),
+            "episodes=2.5 is no integer",
+        ),
     ],
 )
 def test_no_argument_makes_a_call_raise(httpserver: HTTPServer, call: Any, told: str) -> None:
@@ -148,13 +152,13 @@ def test_a_measurement_may_be_named(httpserver: HTTPServer) -> None:
     assert "anomaly_daily" in httpserver.log[0][0].form["q"]
 
 
-def test_a_point_without_a_date_is_written_with_a_warning(
+def test_a_point_that_can_be_no_row_is_written_with_a_warning(
     httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
     with client_of(httpserver.url_for("")) as client:
         assert client.write_batch("time_based_daily,entity_id=light.x occurrences=1i 5")
-    assert "a point without a date is written, but no query returns it" in caplog.text
+    assert "a point without its tag date, domain is written, but no query returns it" in caplog.text
 
 
 def test_a_failure_is_logged_with_its_context_and_kept_until_the_next_call(

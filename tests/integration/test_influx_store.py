@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import signal
+import threading
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import influxdb_buckets
 from storage.drivers.influxdb import Connection
+from storage.drivers.influxdb_organisation import prove_organisation
 from storage.drivers.influxdb_rows import CHUNK_LINES
 from storage.drivers.influxql import Question
 from storage.drivers.line_protocol import line, midnight_seconds
@@ -421,3 +424,58 @@ def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServ
         assert found.id in str(told.value)
         assert "Delete the mapping" in told.value.hint
         assert "a DBRP mapping has database" in store.check()[0]
+
+
+def test_points_of_others_with_more_tags_or_fewer_do_not_stop_a_day(influxdb: LiveServer) -> None:
+    with influxdb.new_store() as store:
+        first, second, third = (line(time_based(name)) for name in ("light.a", "light.b", "light.c"))
+        foreign = (
+            first.replace(",domain=light", ",domain=light,host=x"),
+            second.replace(",domain=light", ""),
+            third.replace(",entity_id=light.c", ""),
+        )
+        with closing(influxdb.connection()) as connection:
+            assert connection.write(store.bucket, "\n".join(foreign)) == ""
+        for _ in range(2):
+            store.replace_day(time_based_batch(time_based("light.a"), time_based("light.b", occurrences=3)))
+            expected = [time_based("light.a"), time_based("light.b", occurrences=3)]
+            assert store.read(TimeBasedDaily, TODAY) == expected
+        (summary,) = store.summarize(TimeBasedDaily, TODAY, {"occurrences": "sum"}, where={"entity_id": "light.a"})
+        assert (summary["occurrences"], summary.rows) == (12, 1)
+
+
+def test_a_row_that_loses_a_value_is_there_all_the_while(influxdb: LiveServer) -> None:
+    names = [f"light.{number}" for number in range(100)]
+    with influxdb.new_store() as store, ThreadPoolExecutor(1) as pool:
+        store.replace_day(durations(*(duration(name, efficiency_score=0.5) for name in names)))
+        over = threading.Event()
+
+        def watch() -> set[int]:
+            with closing(InfluxStore(influxdb.server(), store.bucket, retention_days=0, read_only=True)) as reader:
+                seen = set()
+                while not over.is_set():
+                    seen.add(len(reader.read(DurationDaily, TODAY)))
+                return seen
+
+        seen = pool.submit(watch)
+        for score in (None, 0.5, None, 0.5, None):
+            store.replace_day(durations(*(duration(name, efficiency_score=score) for name in names)))
+        over.set()
+        assert seen.result() == {len(names)}
+        assert {row.efficiency_score for row in store.read(DurationDaily, TODAY)} == {None}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        'state="line\u2028separator \x85 \x0c and \rreturn"',
+        "n=9223372036854775807i",
+        'x=1,entity_id="a field"',
+        "_under=1",
+    ],
+)
+def test_the_right_token_is_not_doubted_whatever_the_newest_point_holds(influxdb: LiveServer, fields: str) -> None:
+    bucket = influxdb.new_bucket()
+    with closing(influxdb.connection()) as connection:
+        assert connection.write(bucket, f"any,entity_id=x {fields} 1772452800") == ""
+        prove_organisation(connection, bucket)

@@ -6,6 +6,7 @@ import datetime as dt
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,6 +16,7 @@ from influxdb_client.client.write.point import Point
 
 from storage.drivers.influxdb_rows import CHUNK_LINES
 from storage.drivers.influxql import Question
+from storage.drivers.line_protocol import line
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
 from tests.support.influxdb import Influxd, LiveServer, find_binary
@@ -196,6 +198,36 @@ def test_a_value_that_goes_takes_none_with_it_that_its_call_cannot_name(client: 
     assert client.write_duration_daily(AT, "light.kitchen", 61.0, 30.0, 90.0, 900.0, None)
     (row,) = client.query_duration_daily(AT, AT)
     assert (row["efficiency_score"], row["episodes"], row["avg_duration_seconds"]) == (None, 3, 61.0)
+
+
+def test_of_several_models_with_one_key_the_last_counts(client: PatternAggregateClient) -> None:
+    assert client.write_batch([duration(efficiency_score=None), duration(efficiency_score=0.5)])
+    assert [row["efficiency_score"] for row in client.query_duration_daily(AT, AT)] == [0.5]
+    assert client.write_batch([duration(efficiency_score=0.25), duration(efficiency_score=None)])
+    assert [row["efficiency_score"] for row in client.query_duration_daily(AT, AT)] == [None]
+
+
+def test_a_row_is_not_lost_if_taking_a_value_away_is_never_ended(
+    client: PatternAggregateClient, influxdb: LiveServer
+) -> None:
+    left = line(duration(episodes=7), 1)  # beside the midnight, whose point is gone already
+    with closing(influxdb.connection()) as connection:
+        assert connection.write(client.bucket, left) == ""
+    assert [row["episodes"] for row in client.query_duration_daily(AT, AT)] == [7]
+    assert client.write_duration_daily(AT, "light.kitchen", 61.0, 30.0, 90.0, 900.0, None)
+    (row,) = client.query_duration_daily(AT, AT)
+    assert (row["avg_duration_seconds"], row["episodes"]) == (61.0, 7)
+
+
+def test_nothing_is_taken_away_from_another_organisation(influxdb: LiveServer) -> None:
+    bucket = influxdb.new_bucket()
+    other = influxdb.other_organisation(bucket)
+    with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, bucket) as victim:
+        assert victim.write_batch(duration(efficiency_score=0.7, episodes=3))
+        with PatternAggregateClient(influxdb.url, influxdb.token, other.org, bucket) as stranger:
+            assert not stranger.write_duration_daily(AT, "light.kitchen", 61.0, 30.0, 90.0, 900.0, None)
+            assert "organisation" in str(stranger.last_error)
+        assert [row["efficiency_score"] for row in victim.query_duration_daily(AT, AT)] == [0.7]
 
 
 def test_numbers_of_points_have_the_types_that_rows_have(client: PatternAggregateClient) -> None:

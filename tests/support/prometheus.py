@@ -35,7 +35,7 @@ def program(name: str) -> str:
 def promtool(*arguments: object, said: str | None = None) -> subprocess.CompletedProcess[str]:
     """What promtool makes of something."""
     command = [program("promtool"), *map(str, arguments)]
-    return subprocess.run(command, input=said, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, input=said, capture_output=True, text=True, check=False, timeout=240)
 
 
 class Prometheus:

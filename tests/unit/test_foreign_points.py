@@ -7,7 +7,7 @@ import pytest
 from storage.drivers.foreign_points import dated, split, typed
 from storage.drivers.line_protocol import midnight_seconds
 from storage.errors import UsageError
-from storage.models import DurationDaily
+from storage.models import DurationDaily, TimeBasedDaily
 from tests.support.rows import DAY
 
 
@@ -55,19 +55,34 @@ def test_a_text_is_split_where_a_line_ends(text: str, lines: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("fields", "expected"),
     [
-        ("duration_daily,date=x avg_duration_seconds=60i,episodes=2", "avg_duration_seconds=60,episodes=2i"),
-        ("duration_daily avg_duration_seconds=60i 5", "avg_duration_seconds=60 5"),
-        ("duration_daily episodes=2.0", "episodes=2i"),
-        ("duration_daily episodes=2.5,min_duration_seconds=1e3", "episodes=2.5,min_duration_seconds=1e3"),
-        (
-            'duration_daily note="episodes=2, \\" episodes=3",episodes=3',
-            'note="episodes=2, \\" episodes=3",episodes=3i',
-        ),
-        ("duration_daily,episodes=2 foreign=1i", "foreign=1i"),
+        ("avg_duration_seconds=60i,episodes=2 5", "avg_duration_seconds=60,episodes=2i 5"),
+        ("avg_duration_seconds=1e3,min_duration_seconds=+5u", "avg_duration_seconds=1e3,min_duration_seconds=+5"),
+        ("episodes=2.0,duration_variance=-0.0", "episodes=2i,duration_variance=-0.0"),
+        ("episodes=12.,foreign=1i", "episodes=12i,foreign=1i"),
+        ("episodes=1e1", "episodes=10i"),
+        ('note="episodes=2, \\" x=3",episodes=3', 'note="episodes=2, \\" x=3",episodes=3i'),
+        ("x-episodes=5,my\\ episodes=6,x\\=episodes=7", "x-episodes=5,my\\ episodes=6,x\\=episodes=7"),
+        ("episodes=2,", "episodes=2,"),
+        ("nothing", "nothing"),
     ],
 )
-def test_numbers_of_a_models_fields_take_its_types(text: str, expected: str) -> None:
-    head = text.partition(" ")[0]
-    assert typed(text, DurationDaily) == f"{head} {expected}"
+def test_numbers_of_a_models_fields_take_its_types(fields: str, expected: str) -> None:
+    assert typed(f"duration_daily,episodes=2 {fields}", DurationDaily) == f"duration_daily,episodes=2 {expected}"
+
+
+@pytest.mark.parametrize(
+    ("field", "told"),
+    [
+        ("occurrences=5.5", "occurrences=5.5 is no integer"),
+        ("occurrences=true", "is no integer"),
+        ('occurrences="5"', "is no integer"),
+        ("frequency=t", "is no float"),
+        ("peak_hours=3", "is no json"),
+        ("occurrences=nan", "is no integer"),
+    ],
+)
+def test_a_value_that_would_have_later_rows_refused_is_refused_itself(field: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        typed(f"time_based_daily,date=2026-03-02 {field}", TimeBasedDaily)

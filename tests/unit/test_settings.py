@@ -341,9 +341,3 @@ def test_wrong_detectors_are_told_together_with_all_other_problems(write: Write,
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         checked({}).home.time_zone = "UTC"  # type: ignore[misc]  # that is the point
-
-
-@pytest.mark.parametrize("days", [1, 2])
-def test_influxdb_cannot_keep_less_than_it_takes_to_write_yesterday(days: int) -> None:
-    told = problems({"store": {"kind": "influxdb", "retention_days": days}})
-    assert "store.retention_days: must be 0 (for ever) or at least 3" in told

@@ -1,0 +1,79 @@
+"""A store that answers badly, and one that is not there for an hour of each night."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import signal
+from collections.abc import Iterator
+
+from storage.dates import ONE_DAY
+from storage.ledger import Status
+from tests.faults.homes import DAYS, RETRY, ZONE, Bench, InfluxKind, Result, TriedHome
+from tests.support.bad_proxy import proxy
+from tests.support.influxdb import Influxd, find_binary
+from tests.support.simulated_nights import serve
+
+SHARE = 0.1  # of all requests, for each kind of trouble
+PATIENCE_SECONDS = 0.5
+NIGHTS = 5
+DOWN = dt.time(3, 30), dt.time(4, 30)
+
+
+def bad_answers(bench: Bench) -> Iterator[Result]:
+    """An error 500, a reset, an answer that gets lost and one that comes late: each befalls a tenth of all requests."""
+    for kind in bench.influx_kinds():
+        result = Result(f"500, reset, lost answer, slow answer: 10 % each, {kind.name}")
+        with proxy(kind.server.url, seed=bench.seed, slow_seconds=2 * PATIENCE_SECONDS) as between:
+            disturbed = InfluxKind(kind.server, url=between.url, timeout_seconds=PATIENCE_SECONDS)
+            between.share.value = SHARE
+            home = bench.home(disturbed)
+            codes = bench.until_done(home, result, "")
+            result.check(home.differs(bench.expected(kind)))
+            result.tries = sum(between.counts().values())
+            told = ", ".join(f"{count} {what}" for what, count in between.counts().items())
+        result.seen = f"{told}; a backfill in {len(codes)} calls, {codes.count(RETRY)} with exit code {RETRY}"
+        yield result
+
+
+def down_at_night(bench: Bench) -> Iterator[Result]:
+    """The server is killed as a night begins, and is there again an hour later; the daemon sees to the rest."""
+    for kind in bench.influx_kinds():
+        binary = find_binary(kind.server.major)
+        assert binary is not None
+        process = Influxd(binary, kind.server.major, bench.new_folder())
+        try:
+            yield _down_at_night(bench, kind, process)
+        finally:
+            process.stop()
+
+
+def _down_at_night(bench: Bench, kind: InfluxKind, process: Influxd) -> Result:
+    result = Result(f"store down for an hour of each simulated night, {kind.name}")
+    home = bench.home(InfluxKind(process.start()))
+    first = DAYS.last - (NIGHTS - 1) * ONE_DAY
+    result.check("" if home.call("backfill", str(DAYS.first), str(first - ONE_DAY)) == 0 else home.last_words())
+    is_down = False
+
+    def watch(now: dt.datetime) -> None:
+        nonlocal is_down
+        was_down, is_down = is_down, DOWN[0] <= now.time() < DOWN[1]
+        if is_down and not was_down:
+            process.stop(signal.SIGKILL)
+            result.tries += 1
+        elif was_down and not is_down:
+            result.check(_unwritten(home, now.date() - ONE_DAY), now.date())
+            process.start()
+
+    begin = dt.datetime.combine(first, dt.time(12), ZONE)
+    daemon = serve(home.config, begin, begin + NIGHTS * ONE_DAY, watch)
+    result.check(home.differs(bench.expected(kind)))
+    codes = re.findall(r'runs_total{exit_code="(\d+)"} (\d+)', daemon.metrics.text())
+    result.seen = "runs of the daemon: " + ", ".join(f"{count} with exit code {code}" for code, count in codes)
+    return result
+
+
+def _unwritten(home: TriedHome, day: dt.date) -> str:
+    """What the ledger says of a day that no store has taken."""
+    said = {status for (of, _), status in home.entries().items() if of == day}
+    return "" if said == {Status.STAGED, Status.DEFERRED} else f"with the store down, the ledger says {sorted(said)}"

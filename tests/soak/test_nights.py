@@ -1,0 +1,22 @@
+"""Nights leave nothing behind: no descriptor, no thread, no row of the ledger beyond what is remembered."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from storage.ledger import REMEMBERED
+from tests.soak.nights import soak
+
+DETECTORS = 6
+RETENTION_DAYS = 5
+
+
+def test_forty_nights_leave_nothing_open_and_a_ledger_that_is_bounded(tmp_path: Path) -> None:
+    traces, trouble = soak(tmp_path, 40, retention_days=RETENTION_DAYS)
+    assert trouble == ""
+    assert [one.nights for one in traces] == list(range(1, 41))
+    assert {one.descriptors for one in traces[2:]} == {traces[2].descriptors}
+    assert {one.threads for one in traces[2:]} == {traces[2].threads}
+    rows = [one.ledger_rows for one in traces]
+    assert rows[:30] == [DETECTORS * nights for nights in range(1, 31)]
+    assert max(rows) == DETECTORS * (RETENTION_DAYS + REMEMBERED.days)

@@ -1,0 +1,43 @@
+"""The daemon as it is wired for real, over nights that pass as fast as they are computed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from pathlib import Path
+
+from freezegun import freeze_time
+
+from jobs.daemon import Daemon
+from jobs.wiring import open_home, system_clock
+
+LONGEST_SLEEP_SECONDS = 3600.0
+
+Watch = Callable[[dt.datetime], object]
+
+
+def serve(config: Path, begin: dt.datetime, end: dt.datetime, watch: Watch = lambda _now: None) -> Daemon:
+    """Let the daemon of a configuration work from one instant to another.
+
+    Args:
+        config: The settings; the port of ``[health]`` should be 0.
+        begin: When it is started.
+        end: When it is stopped.
+        watch: Called after each of its sleeps, with the home's local time.
+
+    Returns:
+        The daemon, with what it counted.
+    """
+    with freeze_time(begin, ignore=["_pytest", "xdist", "execnet"]) as frozen:
+        home = open_home(config)
+
+        def sleep(seconds: float) -> None:
+            left = (end - system_clock()).total_seconds()
+            frozen.tick(dt.timedelta(seconds=max(min(seconds, left), 0.001)))
+            watch(system_clock().astimezone(home.zone))
+            if system_clock() >= end:
+                daemon.stop()
+
+        daemon = Daemon(home, wait=sleep, look_seconds=LONGEST_SLEEP_SECONDS)
+        daemon.serve()
+    return daemon
