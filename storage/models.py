@@ -14,6 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -116,6 +117,7 @@ class DailyAggregate(BaseModel):
             raise TypeError(f"{cls.__qualname__} has no field beside date and tags: there is nothing to keep")
 
     @classmethod
+    @cache  # it is asked for every row
     def tags(cls) -> tuple[str, ...]:
         """The names of the fields that identify a row beside its date, in the order they are declared."""
         return tuple(
