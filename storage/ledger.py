@@ -189,8 +189,12 @@ class Ledger:
             self._engine = sql.reader(url)
         else:
             self._engine = sql.writer(url, "ledger.path")
-        with self._transaction() as connection:
-            known = self._check_schema(connection, create=not read_only)
+        try:
+            with self._transaction() as connection:
+                known = self._check_schema(connection, create=not read_only)
+        except PatternAggregatesError:
+            self.close()
+            raise
         if not known:  # another process is about to make it
             self.close()
             self._engine = None

@@ -72,11 +72,14 @@ def writer(url: sa.URL, setting: str) -> sa.Engine:
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
-        if not file.stat().st_size:  # a new file; one that is there keeps its mode, it may be another program's
-            connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(
-            "PRAGMA synchronous=FULL"
-        )  # the ledger must never claim what a power cut took from the store
+        try:
+            if not file.stat().st_size:  # a new file; one that is there keeps its mode, it may be another program's
+                connection.execute("PRAGMA journal_mode=WAL")
+            # The ledger must never claim what a power cut took from the store.
+            connection.execute("PRAGMA synchronous=FULL")
+        except sqlite3.Error:
+            connection.close()
+            raise
         return connection
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
