@@ -125,10 +125,10 @@ def decode(model: type[A], records: Iterable[Mapping[str, Any]]) -> list[A]:
     Raises:
         StoreCorrupt: A record does not satisfy its model; the message names measurement, date and tags.
     """
-    raw = []
+    structured, raw = _json_fields(model), []
     for record in records:
         fields = dict(record)
-        for name in _json_fields(model):
+        for name in structured:
             if isinstance(text := fields.get(name), str):
                 try:
                     fields[name] = from_json(text)

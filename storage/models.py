@@ -14,7 +14,7 @@ from __future__ import annotations
 import datetime as dt
 import re
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -36,6 +36,7 @@ class TagMark:
     """Marks a field as part of a row's identity."""
 
 
+@lru_cache(maxsize=4096)  # the same few hundred entities come with every day
 def tag_fault(text: str) -> str | None:
     """What keeps a text from being a tag value, in words; None if nothing does."""
     if not text:
@@ -151,7 +152,7 @@ class TimeBasedDaily(DailyAggregate):
     measurement: ClassVar[str] = "time_based_daily"
     entity_id: Tag
     domain: Tag
-    hourly_distribution: Annotated[list[Count], Field(min_length=HOURS, max_length=HOURS), SmallJson]
+    hourly_distribution: Annotated[list[Count], Field(min_length=HOURS, max_length=HOURS)]  # 24 counts are small JSON
     peak_hours: Hours
     frequency: Share
     confidence: Share

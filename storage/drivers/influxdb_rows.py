@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cache
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 from storage.columns import Column, Kind, columns, decode, encode
@@ -78,9 +80,10 @@ def read(
     UTC counts, else the newest. Points without a date, or without one of the tags, are no rows.
     """
     rows, strays = find(connection, bucket, model, days, where)
+    identity = _identities(model)
     found: dict[Key, Record] = {}
     for record in (*rows, *sorted(strays, key=lambda record: -record["time"])):
-        found.setdefault(_identity(model, record), record)
+        found.setdefault(identity(record), record)
     return [found[identity] for identity in sorted(found)]
 
 
@@ -361,7 +364,13 @@ def _completed(row: A, stored: Record) -> A:
 
 
 def _identity(model: type[DailyAggregate], record: Record) -> Key:
-    return tuple(record[name] for name in ("date", *model.tags()))
+    return _identities(model)(record)
+
+
+@cache
+def _identities(model: type[DailyAggregate]) -> Callable[[Record], Key]:
+    """What gives a record's date and tags."""
+    return itemgetter("date", *model.tags()) if model.tags() else lambda record: (record["date"],)
 
 
 def _records(found: Iterable[Series], model: type[DailyAggregate]) -> Iterator[Record]:

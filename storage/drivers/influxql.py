@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from pydantic_core import from_json
 
-CHUNK_ROWS: Final = 10_000
+CHUNK_ROWS: Final = 2_000
 
 _MISSING = ("database not found", "retention policy not found", "no dbrp mapping found")
 
