@@ -370,7 +370,7 @@ def _identity(model: type[DailyAggregate], record: Record) -> Key:
 @cache
 def _identities(model: type[DailyAggregate]) -> Callable[[Record], Key]:
     """What gives a record's date and tags."""
-    return itemgetter("date", *model.tags()) if model.tags() else lambda record: (record["date"],)
+    return itemgetter("date", *model.tags())
 
 
 def _records(found: Iterable[Series], model: type[DailyAggregate]) -> Iterator[Record]:
