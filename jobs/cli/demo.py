@@ -22,12 +22,13 @@ from jobs.cli.report import progress_bar
 from jobs.wiring import open_home, system_clock
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import UsageError
-from storage.models import HOURS, DurationDaily, TimeBasedDaily
-from storage.query import AggregateQuery, State
+from storage.models import HOURS, CoOccurrenceDaily, DurationDaily, SequenceDaily, TimeBasedDaily
+from storage.query import AggregateQuery, Completeness, State
 
 MARK = "# Made by `pattern-aggregates demo`."
 ZONE = "Europe/Berlin"
 MOST_ROWS = 12
+MOST_TOGETHER = 5  # pairs, and as many chains
 SILENT_DAYS = 3
 ROOMY = 110  # columns of a terminal that all of a table fits
 MINUTE_SECONDS = 60
@@ -58,6 +59,7 @@ def demo(
     with home.open_query() as aggregates:
         _used_when(aggregates, span)
         _on_how_long(aggregates, span)
+        _together(aggregates, span)
         _missing(aggregates, span, [one.detector.name for one in home.registered if one.enabled])
     _next_steps(config, span, report)
     return report.exit_code
@@ -137,6 +139,23 @@ def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
     out.print(table)
 
 
+def _together(aggregates: AggregateQuery, span: DateRange) -> None:
+    pairs: dict[str, list[int]] = defaultdict(list)
+    for pair in aggregates.daily(CoOccurrenceDaily, span.first, span.last, allow_missing=True):
+        pairs[" and ".join(pair.device_pair.split("|"))].append(pair.co_occurrence_count)
+    chains: dict[str, list[int]] = defaultdict(list)
+    for chain in aggregates.daily(SequenceDaily, span.first, span.last, allow_missing=True):
+        chains[", then ".join(step.replace(":", " ", 1) for step in chain.sequence)].append(chain.frequency)
+    table = Table(title="What goes together, and what follows what (on the most days)", title_justify="left")
+    table.add_column("entities", overflow="fold", min_width=20)
+    table.add_column("days", justify="right")
+    table.add_column("a day", justify="right")
+    for found in (pairs, chains):
+        for name, counts in sorted(found.items(), key=lambda item: -len(item[1]))[:MOST_TOGETHER]:
+            table.add_row(shown(name), str(len(counts)), f"{fmean(counts):.1f}")
+    out.print(table)
+
+
 def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[str]) -> None:
     completeness = [one for one in aggregates.completeness(span.first, span.last) if one.detector in detectors]
     known = {one.day: one.known_share for one in completeness if one.state is not State.MISSING}
@@ -145,11 +164,14 @@ def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[st
         out.print(f"{day}: the recorder was down for {_duration((1 - share) * DAY_SECONDS)}; that time is not known.")
     for entity_id, last in _fallen_silent(aggregates, span):
         out.print(Text(f"{entity_id}: no activity since {last}; is it still there?"))
+    empty: dict[str, list[Completeness]] = defaultdict(list)
     for one in completeness:
         if one.state is State.MISSING:
             out.print(Text(f"{one.day} {one.detector}: missing, not computed"))
         elif one.state is State.EMPTY:
-            out.print(Text(f"{one.day} {one.detector}: nothing found: {one.reason}"))
+            empty[one.detector].append(one)
+    for detector, days in empty.items():
+        out.print(Text(f"{detector} found nothing on {len(days)} days; on {days[-1].day}: {days[-1].reason}"))
     if not partly and all(one.state is State.WRITTEN for one in completeness):
         out.print("Nothing is missing: every day is known from end to end and computed.")
 

@@ -452,6 +452,8 @@ def test_the_demo_runs_the_real_job_and_leaves_a_configuration(tmp_path: Path) -
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "What was used when" in shown
     assert "What was on for how long" in shown
+    assert "What goes together" in shown
+    assert "anomaly found nothing on 4 days" in shown
     assert "To go on" in shown
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "Nothing was due" in again
