@@ -81,10 +81,11 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
 
 def _show(row: DailyAggregate, found: Evidence) -> None:
     table = Table(title=Text(" ".join((str(row.date), row.measurement, *row.key()))), title_justify="left")
-    for heading in found.columns:
-        table.add_column(Text(heading))
+    told = [place for place, heading in enumerate(found.columns) if heading or any(line[place] for line in found.lines)]
+    for place in told:
+        table.add_column(Text(found.columns[place]))
     for line in found.lines:
-        table.add_row(*(Text(_plain(value)) for value in line))
+        table.add_row(*(Text(_plain(line[place])) for place in told))
     out.print(table)
     for note in found.notes:
         out.print(Text(note), soft_wrap=True)
