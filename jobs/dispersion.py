@@ -139,7 +139,9 @@ def silence(total: Floats, days: Floats, silent: Floats) -> Floats:
 
 
 def busyness(counts: Floats, mean: Floats, spread: Floats, used: Flags) -> Floats:
-    """How many times as busy as usual the last day is for each entity, by the others, shape (columns,).
+    """How many times as busy as usual the last day is for each entity, by the others, at least 1, shape (columns,).
+
+    A day on which people are away makes nothing that goes on as ever, a fridge or a pump, too much.
 
     Their counts over what is expected of them, drawn towards 1 by as much as it is unsure: by the variance of that
     ratio against how much whole days vary beyond it.
@@ -160,4 +162,4 @@ def busyness(counts: Floats, mean: Floats, spread: Floats, used: Flags) -> Float
     others = np.maximum(expected[-1].sum() - expected[-1], 1.0)
     ratio, unsure = (beyond[-1].sum() - beyond[-1]) / others, (spread[-1].sum() - spread[-1]) / others**2
     factor: Floats = 1 + ratio * mood / np.maximum(mood + unsure, np.finfo(np.float64).tiny)
-    return factor
+    return np.maximum(factor, 1)

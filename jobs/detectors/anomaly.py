@@ -74,7 +74,8 @@ Kind = Literal["count_high", "count_low", "long_duration", "unusual_hour"]
 
 _SATURDAY: Final = 5
 _OF_TYPE: Final = 4  # days of the same type from which on they are the baseline
-_QUIET_HOME: Final = 0.5  # of the entities that usually act
+_QUIET_HOME: Final = 0.5  # of the share of entities that usually acts
+_USUAL: Final = 0.8  # the quantile of days: weeks of absence are not what is usual
 _LEAST_SPREAD: Final = 0.3  # of the logarithm of a duration: a third longer or shorter is nothing
 _LEAST_WEIGHT: Final = 1e-300
 _UNITS: Final = {"count_high": "bouts", "count_low": "bouts", "long_duration": "s", "unusual_hour": "unusual hours"}
@@ -150,7 +151,9 @@ class Anomaly:
         days = DateRange.ending(row.date, self.baseline_days + 1)
         runs = history.read(DetectorRunDaily, days, {"detector": "time_based"})
         complete = [run.date for run in runs if run.known_seconds / max(run.day_seconds, 1.0) >= self.complete]
-        past = _Past(complete, history.read(TimeBasedDaily, days))
+        past = _Past(complete or [row.date], history.read(TimeBasedDaily, days))
+        if row.date not in complete or past.code_of(row.entity_id) < 0:
+            return Evidence(("day",), [], ("what it was judged by is no longer stored",))
         lines: list[tuple[str | int | float, ...]] = [
             (f"{day:%a} {day}", *(past.used(day, row) if day in complete else ("", "dropped: not complete")))
             for day in days
@@ -237,8 +240,9 @@ class _Past:
                 self._bouts[place] = row.occurrences if row.bouts is None else row.bouts
                 self._active[place] = np.array(row.hourly_distribution) > 0
         self._weekend = np.array([day.weekday() >= _SATURDAY for day in days], np.bool_)
-        acting = np.count_nonzero(self._bouts, axis=1)
-        self.quiet: Flags = acting < _QUIET_HOME * np.median(acting)
+        known = np.maximum((ordinals[:, None] >= first).sum(axis=1), 1)  # a home that grows was not quiet before
+        acting = np.count_nonzero(self._bouts, axis=1) / known
+        self.quiet: Flags = acting < _QUIET_HOME * np.quantile(acting, _USUAL)
         self._counted = (ordinals[:, None] >= first[None, :]) & ~self.quiet[:, None]
         self._counted[-1] = False
 

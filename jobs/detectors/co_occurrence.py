@@ -114,7 +114,7 @@ class CoOccurrence:
         notes += left_out(in_step, "pairs that move in step")
         notes += left_out(unnamed, "pairs whose names are too long or contain a bar")
         notes += left_out(apart, "pairs that lie further apart than the window")
-        found = f"{len(rows)} beat chance" if rows else "none beat chance"
+        found = f"{len(links.p)} beat chance" if len(links.p) else "none beat chance"
         return Finding(rows, "; ".join((f"{links.tested:,} pairs could be tested, {found}", *notes)))
 
     def explain(self, row: CoOccurrenceDaily, log: DayLog) -> Evidence:

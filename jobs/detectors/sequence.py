@@ -112,7 +112,7 @@ class Sequence:
         chains = _closed(chains)
         chains.sort(key=lambda chain: (chain.evidence, chain.steps))
         fitting = [chain for chain in chains if _fits(steps.texts(chain))]
-        notes += left_out(len(chains) - len(fitting), "chains over 1 KB")
+        notes += left_out(len(chains) - len(fitting), "chains over 1 KB or with half a character")
         notes += left_out(max(len(fitting) - self.most_rows, 0), f"chains beyond the {self.most_rows} best")
         rows = [steps.row(chain) for chain in fitting[: self.most_rows]]
         rows.sort(key=lambda row: row.sequence_id)
@@ -147,7 +147,10 @@ class Sequence:
 
 
 def _fits(sequence: list[str]) -> bool:
-    return len(to_json(sequence).encode("utf-8", "surrogatepass")) <= JSON_BYTES
+    try:
+        return len(to_json(sequence).encode()) <= JSON_BYTES
+    except UnicodeEncodeError:  # half of a character, which no store keeps
+        return False
 
 
 class _Link(NamedTuple):

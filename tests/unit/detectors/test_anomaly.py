@@ -155,6 +155,35 @@ def test_a_busy_day_at_home_is_no_jump_of_each() -> None:
     assert [row.entity_id for row in judged(history(**alone))] == ["light.e0"]
 
 
+def people_and_machines(away: int) -> list[DailyAggregate]:
+    """Twelve machines that go on as ever, and 28 entities of people who are away on the last days."""
+    rng = np.random.default_rng(5)
+    machines = {f"machine{number}": rng.poisson(20, 29).tolist() for number in range(12)}
+    moods = rng.lognormal(0, 0.12, 29 - away)
+    people = {f"lamp{number}": [*rng.poisson(9 * moods).tolist(), *[0] * away] for number in range(28)}
+    return history(**machines, **people)
+
+
+@pytest.mark.parametrize("away", [1, 7, 14, 15, 21])
+def test_people_who_are_away_make_no_machine_busy_and_no_lamp_dead(away: int) -> None:
+    assert not judged(people_and_machines(away))
+
+
+def test_a_home_that_grew_was_not_quiet_before() -> None:
+    grown = {f"new{number}": [6, 7, 5, 6, 6, 7] for number in range(20)}
+    old = {f"old{number}": [8, 9, 7, 8, 10] * 5 + [9, 8, 7, 9] for number in range(8)}
+    finding = Anomaly().judge(LAST, MemoryStore(history(dead=[6] * 21 + [0] * 8, **old, **grown)))
+    assert [row.key() for row in finding.rows] == [("light.dead", "count_low")]
+    assert "quiet" not in finding.reason
+
+
+def test_evidence_says_so_where_what_a_row_was_judged_by_is_gone() -> None:
+    (row,) = judged(history(a=[8] * 19 + [0] * 10, b=[5] * 29, c=[4] * 29))
+    for rows in (history(b=[5] * 29), []):
+        evidence = Anomaly().explain_by_history(row, MemoryStore(rows))
+        assert evidence.notes == ("what it was judged by is no longer stored",)
+
+
 def test_runs_of_silent_days_that_are_usual_are_no_anomaly() -> None:
     holidays = [6, 5, 7, 6, 5, 0, 0, 0, 0] * 3
     assert not judged(history(a=[*holidays[4:], 6, 5, 0, 0, 0, 0], b=[5] * 29, c=[4] * 29))
