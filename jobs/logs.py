@@ -23,8 +23,8 @@ REPEAT_SECONDS: Final = 3600.0
 _REMEMBERED: Final = 256  # different messages whose repeats are noticed
 _BOUND: ContextVar[Mapping[str, object]] = ContextVar("fields", default=MappingProxyType({}))
 _SECRETS: Final = (
-    (re.compile(r"(://[^\s:/@]*:)[^\s@]+(@)"), r"\1***\2"),
-    (re.compile(r"(?i)\b(password|passwd|token|secret)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",&;)]+"), r"\1\2***"),
+    (re.compile(r"(://[^\s:/@]*:)\S+(@)"), r"\1***\2"),
+    (re.compile(r"(?i)(password|passwd|pwd|token|secret|api_?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",&;)]+"), r"\1\2***"),
     (re.compile(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?(?:token|bearer|basic)\s+)[^\s'\",]+"), r"\1***"),
 )
 
@@ -97,13 +97,14 @@ class OnceInAWhile(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._said: OrderedDict[tuple[str, str], tuple[float, int]] = OrderedDict()
+        self._said: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether to say it now; errors and warnings only are held back."""
         if record.levelno < logging.WARNING:
             return True
-        key, now = (record.name, record.getMessage()), self._clock()
+        cause = repr(record.exc_info[1]) if record.exc_info else ""
+        key, now = (record.name, record.getMessage(), cause), self._clock()
         at, held_back = self._said.pop(key, (None, 0))
         if at is not None and now - at < REPEAT_SECONDS:
             self._said[key] = at, held_back + 1

@@ -22,6 +22,7 @@ from storage.ledger import Entry, Status, basis
 
 _log = logging.getLogger(__name__)
 
+STALE_DAYS: Final = 7  # a source that lags further behind the clock makes the clock doubtful
 STORE_TRIES: Final = 3  # days in a row that the store may refuse before a run only stages
 Redo = Literal["missing", "failed", "all"]
 CatchUp = Literal["all", "latest", "none"]
@@ -229,18 +230,23 @@ def _out_of_reach(report: RunReport, reach: Reach, days: Sequence[dt.date]) -> N
 
 
 def _forget(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
-    """Keep the retention, in ledger and store."""
-    if not reach.retention_days:
+    """Keep the retention, in ledger and store.
+
+    A clock that is months ahead would empty the store if it were believed alone: what the source has seen has to be
+    nearly as new.
+    """
+    if not reach.retention_days or reach.span is None:
         return
-    for entry in pipeline.ledger.expire(reach.oldest):
+    oldest = min(reach.oldest, reach.span.last + STALE_DAYS * ONE_DAY - (reach.retention_days - 1) * ONE_DAY)
+    for entry in pipeline.ledger.expire(oldest):
         report.trouble(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:
-        gone = pipeline.store.expire(reach.oldest)
+        gone = pipeline.store.expire(oldest)
     except StoreError as error:
         report.refused("store", error)
     else:
         if gone:
-            _log.info("%d rows of days before %s are past the retention and gone", gone, reach.oldest)
+            _log.info("%d rows of days before %s are past the retention and gone", gone, oldest)
 
 
 def _days_in_reach(pipeline: Pipeline, reach: Reach) -> list[dt.date]:

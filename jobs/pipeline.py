@@ -25,6 +25,7 @@ from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, Not
 from jobs.sources.base import EventSource
 from jobs.window import DayWindow
 from storage.batch import DetectorDay
+from storage.dates import DateRange
 from storage.errors import LedgerError, PatternAggregatesError, SourceError, StoreError
 from storage.ledger import Entry, Ledger, LedgerDay, Models, Status, basis
 from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
@@ -214,6 +215,10 @@ class Pipeline:
             work.defer(one.name, one.version, "no other detector has found anything of this day")
         return {one.name for one in due}
 
+    def _is_stored(self, day: dt.date, detector: str) -> bool:
+        """Whether the store still has what a detector once said of a day: it may have been lost."""
+        return bool(self.store.read(DetectorRunDaily, DateRange(day, day), {"detector": detector}))
+
     def _attempt(
         self, work: LedgerDay, one: Detector, find: Callable[[], Finding], facts: _Facts, fingerprint: str
     ) -> None:
@@ -221,7 +226,8 @@ class Pipeline:
         try:
             found = find()
             entry = work.entries.get(one.name)
-            if isinstance(found, NotJudged) and entry is not None and entry.written_version is not None:
+            written = entry is not None and entry.written_version is not None
+            if isinstance(found, NotJudged) and written and self._is_stored(work.day, one.name):
                 work.keep(one.name, one.version, fingerprint)
                 return
             rows, reason = found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -22,9 +25,12 @@ from jobs.events import DayLog
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.window import DayWindow
 from jobs.wiring import Home
+from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError, StoreMissing
-from storage.ledger import Status
+from storage.ledger import Entry, Status
+from storage.models import DetectorRunDaily
 
+LEAST_FREE_BYTES = 16 * 2**20  # under this a run soon finds no space
 STYLE = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
@@ -51,7 +57,7 @@ def doctor(
     home = home_of(context)
     if rebuild_ledger:
         return _rebuild(home, as_json=as_json)
-    checks = [*_settings(home), *_store(home), *_ledger(home)]
+    checks = [*_settings(home), *_store(home), *_ledger(home), *_space(home)]
     source_checks, log = _source(home)
     checks += source_checks
     entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
@@ -130,9 +136,42 @@ def _ledger(home: Home) -> Iterator[Check]:
         yield Check("ledger", "problem", f"{home.ledger_path} cannot be written", "Give it to the user this runs as.")
     written = sum(entry.status is Status.WRITTEN for entry in entries)
     yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not")
+    yield from _claims(home, entries)
     for entry in entries:
         if entry.error:
             yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
+
+
+def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
+    """What the ledger calls written has to be in the store, as long as that keeps it."""
+    oldest = home.yesterday() - (home.kept_days - 1) * ONE_DAY if home.kept_days else dt.date.min
+    claimed = {(one.day, one.detector) for one in entries if one.written_version is not None and one.day >= oldest}
+    if not claimed:
+        return
+    days = [day for day, _ in claimed]
+    held: set[tuple[dt.date, str]] = set()
+    try:
+        with closing(home.open_store(read_only=True)) as store:
+            runs = store.read(DetectorRunDaily, DateRange(min(days), max(days)))
+            held = {(run.date, run.detector) for run in runs}
+    except StoreMissing:
+        pass  # it holds nothing
+    except PatternAggregatesError:
+        return  # that has been told
+    if lost := sorted(claimed - held):
+        told = f"lacks {len(lost)} of {len(claimed)} detector days that the ledger calls written"
+        again = f"Compute them again: pattern-aggregates backfill {lost[0][0]} {lost[-1][0]} --redo all"
+        yield Check("store", "problem", told, again)
+
+
+def _space(home: Home) -> Iterator[Check]:
+    for name, folder in home.folders.items():
+        there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
+        free = shutil.disk_usage(there).free
+        if free < LEAST_FREE_BYTES:
+            yield Check(
+                name, "problem", f"{free / 2**20:.1f} MiB are free under {there}", "Make space: the disk is full."
+            )
 
 
 def _can_write(file: Path) -> bool:

@@ -49,6 +49,8 @@ def parse_url(url: str, setting: str) -> sa.URL:
             hint="Write it like sqlite:///folder/file.db or postgresql+psycopg://user@host/name; "
             "drivers other than SQLite's are extras to install, such as pattern-aggregates[postgresql].",
         ) from error
+    if "@" in (parsed.host or ""):
+        raise SettingsError(f"{setting}: the server's name holds an @", hint="Write an @ in a password as %40.")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise SettingsError(f"{setting}: an SQLite URL must name a file", hint="Write sqlite:///folder/file.db")
     return parsed

@@ -386,6 +386,18 @@ def test_doctor_tells_every_problem_with_a_hint(tmp_path: Path) -> None:
     assert all(check["hint"] for check in problems.values())
 
 
+def test_doctor_tells_of_days_that_the_ledger_calls_written_and_the_store_has_lost(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    for file in home.folder.glob("aggregates.db*"):
+        file.unlink()
+    found = home.json("doctor", "--json", exit_code=1)["checks"]
+    (problem,) = [check for check in found if check["verdict"] == "problem"]
+    assert problem["found"] == "lacks 18 of 18 detector days that the ledger calls written"
+    assert "backfill 2026-03-01 2026-03-03 --redo all" in problem["hint"]
+    home.call("backfill", "2026-03-01", "2026-03-03", "--redo", "all")
+    assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
+
+
 def test_doctor_rebuilds_a_lost_ledger_so_that_nothing_is_due(home: Home) -> None:
     home.call("backfill", "2026-03-01", "2026-03-03")
     for file in home.folder.glob("ledger.db*"):

@@ -85,6 +85,31 @@ def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
     assert passes("down") == "down (and 1 times since it was last said)"
 
 
+def test_another_error_under_the_same_words_is_said() -> None:
+    limit = logs.OnceInAWhile(lambda: 0.0)
+
+    def passes(error: Exception) -> bool:
+        return limit.filter(logging.LogRecord("a", logging.ERROR, "", 0, "broke off", None, (type(error), error, None)))
+
+    assert passes(ValueError("one"))
+    assert not passes(ValueError("one"))
+    assert passes(ValueError("another"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql+psycopg://bob:hun@SECRET@localhost/x failed",
+        "PATTERN_AGGREGATES__STORE__TOKEN=SECRET",
+        "access_token=SECRET&x=1",
+        "sslpassword=SECRET",
+        "api_key: SECRET",
+    ],
+)
+def test_a_secret_is_blotted_out_wherever_it_stands(text: str) -> None:
+    assert "SECRET" not in logs.without_secrets(text)
+
+
 def test_ten_thousand_equal_warnings_in_a_night_are_a_few_lines_that_say_how_many_there_were() -> None:
     seconds, stream = [0.0], io.StringIO()
     handler = logging.StreamHandler(stream)

@@ -307,6 +307,14 @@ def test_the_store_forgets_what_is_past_the_retention(night: Night) -> None:
     assert sorted(night.counts()) == list(DAYS)[-2:]
 
 
+def test_a_clock_that_is_months_ahead_of_the_source_empties_no_store(night: Night) -> None:
+    night.run()
+    before = night.counts()
+    report = night.run(yesterday=YESTERDAY + 200 * ONE_DAY, retention_days=90)
+    assert report.exit_code == 1  # a stale source
+    assert night.counts() == before
+
+
 def test_zero_retention_keeps_everything(night: Night) -> None:
     night.run(retention_days=0)
     night.run(yesterday=YESTERDAY + 3000 * ONE_DAY, retention_days=0)
