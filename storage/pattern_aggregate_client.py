@@ -356,7 +356,9 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             return _rows(wanted, rows_of.read(self._connection, self.bucket, wanted, days, where))
 
         return self._attempt(
-            lambda: _query_words(_model(model).measurement, start_date, end_date, tags), query, failed=[]
+            lambda: _query_words(getattr(model, "measurement", str(model)), start_date, end_date, tags),
+            query,
+            failed=[],
         )
 
     def sum(

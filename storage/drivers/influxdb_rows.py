@@ -184,9 +184,10 @@ def rewrite(connection: Connection, bucket: str, rows: Sequence[DailyAggregate])
         return refused
     midnight = midnight_seconds(day)
     delete(connection, bucket, model, day, keys, at=midnight)
-    refused = write(connection, bucket, map(line, rows))
+    if refused := write(connection, bucket, map(line, rows)):
+        return refused  # the rows beside are all there is of them
     delete(connection, bucket, model, day, keys, at=midnight + _BESIDE_SECONDS)
-    return refused
+    return []
 
 
 def delete(  # noqa: PLR0917 - where, what, and at which time

@@ -12,8 +12,10 @@ import pytest
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
-from storage.backends.influxdb import InfluxStore
+from storage.backends.influxdb import ERRORS, InfluxStore
 from storage.dates import DateRange
+from storage.drivers import influxdb_rows
+from storage.drivers.influxdb import Connection
 from storage.drivers.influxdb_server import Server
 from storage.drivers.line_protocol import midnight_seconds
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing
@@ -217,6 +219,18 @@ def test_a_row_that_lacks_a_value_for_good_is_told_as_such() -> None:
 def test_a_bucket_that_influxql_would_take_for_another_one_is_refused(org: str, bucket: str) -> None:
     with pytest.raises(SettingsError, match="aggregates cannot be kept in a bucket named"):
         InfluxStore(Server("http://127.0.0.1:1", org), bucket)
+
+
+def test_a_row_that_is_refused_while_it_is_written_anew_is_left_beside_its_midnight(httpserver: HTTPServer) -> None:
+    httpserver.expect_ordered_request("/api/v2/write").respond_with_data(status=204)
+    httpserver.expect_ordered_request("/query").respond_with_data(NOTHING)
+    refusal = {"code": "unprocessable entity", "message": "partial write: points beyond retention policy dropped=1"}
+    httpserver.expect_ordered_request("/api/v2/write").respond_with_json(refusal, status=422)
+    connection = Connection(Server(httpserver.url_for(""), "home", timeout_seconds=2), ERRORS, "test")
+    (told,) = influxdb_rows.rewrite(connection, "days", [time_based()])
+    connection.close()
+    assert "dropped=1" in told
+    assert len(httpserver.log) == 3  # no second DELETE
 
 
 @pytest.mark.parametrize("days", [1, 2])
