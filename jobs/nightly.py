@@ -18,7 +18,7 @@ from jobs.pipeline import DayReport, DayStatus, Pipeline
 from jobs.registry import Detector, EventDetector
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError
-from storage.ledger import Entry, Status, basis
+from storage.ledger.ledger import Entry, Status, basis
 
 _log = logging.getLogger(__name__)
 

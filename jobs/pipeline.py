@@ -19,15 +19,15 @@ from functools import partial
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from jobs.events import DayLog
+from jobs.activity.events import DayLog
+from jobs.activity.window import DayWindow
 from jobs.logs import fields
 from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, NotJudged
 from jobs.sources.base import EventSource
-from jobs.window import DayWindow
 from storage.batch import DetectorDay
 from storage.dates import DateRange
 from storage.errors import LedgerError, PatternAggregatesError, SourceError, StoreError
-from storage.ledger import Entry, Ledger, LedgerDay, Models, Status, basis
+from storage.ledger.ledger import Entry, Ledger, LedgerDay, Models, Status, basis
 from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
 from storage.overlay import OverlaidReader
 from storage.store import AggregateStore

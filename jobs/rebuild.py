@@ -14,7 +14,7 @@ from typing import Final
 
 from jobs.registry import Detector, EventDetector
 from storage.dates import DateRange
-from storage.ledger import Ledger, LedgerDay, basis
+from storage.ledger.ledger import Ledger, LedgerDay, basis
 from storage.models import DetectorRunDaily
 from storage.store import AggregateReader
 

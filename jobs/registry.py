@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from pydantic import TypeAdapter, ValidationError
 
-from jobs.events import DayLog
+from jobs.activity.events import DayLog
 from storage.columns import closest, columns
 from storage.errors import DetectorRefused, SettingsError
 from storage.models import DailyAggregate

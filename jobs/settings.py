@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, Field
 
-from jobs.entities import Kind
+from jobs.activity.entities import Kind
 from storage.columns import closest
 from storage.settings import AnyStoreSettings, InfluxServerSettings, Section, SqlStoreSettings, Whole
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo
 
-from jobs.entities import EntityRules, Override
+from jobs.activity.entities import EntityRules, Override
 from jobs.pipeline import Pipeline
 from jobs.registry import Registered, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
@@ -20,7 +20,7 @@ from storage.backends.memory import MemoryStore
 from storage.connect import influx_server, open_store
 from storage.dates import ONE_DAY
 from storage.errors import SettingsError
-from storage.ledger import Ledger
+from storage.ledger.ledger import Ledger
 from storage.query import AggregateQuery
 from storage.settings import based, based_store, based_url, check, load_document
 from storage.store import AggregateStore

@@ -12,9 +12,9 @@ from storage.settings import InfluxServerSettings, SqlStoreSettings, StoreSettin
 from storage.store import AggregateStore
 
 if TYPE_CHECKING:
-    from storage.drivers.influxdb_server import Server
+    from storage.drivers.influxdb.server import Server
 
-_BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage.backends.influxdb:InfluxStore"}
+_BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage.backends.influxdb.store:InfluxStore"}
 
 
 def open_store(settings: StoreSettings, *, read_only: bool = False) -> AggregateStore:
@@ -42,7 +42,7 @@ def influx_server(settings: InfluxServerSettings, section: str) -> Server:
     Raises:
         SettingsError: The address is none, or what InfluxDB needs is not installed.
     """
-    kind: type[Server] = _load("storage.drivers.influxdb_server:Server", "influxdb", section)
+    kind: type[Server] = _load("storage.drivers.influxdb.server:Server", "influxdb", section)
     return kind(
         url=settings.url,
         org=settings.org,

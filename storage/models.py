@@ -79,7 +79,7 @@ Seconds = Annotated[float, Field(ge=0)]
 Hour = Annotated[int, Field(ge=0, le=HOURS - 1)]
 Hours = Annotated[list[Hour], Field(max_length=HOURS)]
 SmallJson = AfterValidator(_small_json)
-Wired = Literal["automation", "device", "in_step"]
+LinkedBy = Literal["automation", "same_device", "simultaneous"]
 
 
 class Severity(StrEnum):
@@ -173,8 +173,8 @@ class CoOccurrenceDaily(DailyAggregate):
         expected_count: Matches that chance alone would give.
         median_gap_seconds: The median time between the two of a match.
         first_share: How often the first of the pair leads.
-        wired: What in the home itself ties the two, where something does: an ``automation`` switches one of them, both
-            belong to one ``device``, or they move ``in_step`` like a group and its member.
+        linked_by: What in the home itself links the two, where something does: an ``automation`` switches one, both
+            belong to the ``same_device``, or their changes are ``simultaneous``, like those of a group and its member.
     """
 
     measurement: ClassVar[str] = "co_occurrence_daily"
@@ -187,7 +187,7 @@ class CoOccurrenceDaily(DailyAggregate):
     expected_count: Seconds | None = None
     median_gap_seconds: Seconds | None = None
     first_share: Share | None = None
-    wired: Wired | None = None
+    linked_by: LinkedBy | None = None
 
     def entities(self) -> frozenset[str]:
         """Both sides of the pair."""
@@ -203,7 +203,7 @@ class SequenceDaily(DailyAggregate):
         frequency: Occurrences that do not overlap.
         avg_duration_seconds: Mean time from the first step to the last.
         confidence: Wilson 95 % lower bound of how often the last step follows the ones before it.
-        wired: What in the home itself ties two steps, where something does; as in ``CoOccurrenceDaily``.
+        linked_by: What in the home itself ties two steps, where something does; as in ``CoOccurrenceDaily``.
     """
 
     measurement: ClassVar[str] = "sequence_daily"
@@ -213,7 +213,7 @@ class SequenceDaily(DailyAggregate):
     avg_duration_seconds: Seconds
     confidence: Share
     # since the first version:
-    wired: Wired | None = None
+    linked_by: LinkedBy | None = None
 
     def entities(self) -> frozenset[str]:
         """The entity of every step."""

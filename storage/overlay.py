@@ -9,7 +9,7 @@ from storage.backends.memory import MemoryStore
 from storage.batch import DetectorDay
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import EVERYTHING, AggregateReader, Function, Summary, Where
+from storage.store import NO_FILTER, AggregateReader, Function, Summary, Where
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -29,7 +29,7 @@ class OverlaidReader:
         self._hidden = {(finding.model.measurement, finding.run.date) for finding in staged}
         self._hidden_runs = {(finding.run.detector, finding.run.date) for finding in staged}
 
-    def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         rows = [row for row in self._below.read(model, days, where) if not self._is_hidden(row)]
         rows += self._above.read(model, days, where)
@@ -46,7 +46,7 @@ class OverlaidReader:
         days: DateRange,
         fields: Mapping[str, Function],
         by: Sequence[str] = (),
-        where: Where = EVERYTHING,
+        where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``; computed here, as the rows lie in two places."""
         return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)

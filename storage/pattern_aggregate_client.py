@@ -9,7 +9,7 @@
 
 A call that fails returns False or an empty list, logs why with its measurement, tags, day and attempts, and keeps the
 error in ``last_error``, by which a caller tells failure from nothing. Where exceptions are welcome, ``storage.query``
-and ``storage.backends.influxdb`` say the same with types.
+and ``storage.backends.influxdb.store`` say the same with types.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from typing import Any, Final, TypeVar
 
 from pydantic import SecretStr
 
-from storage.backends.influxdb import ERRORS, InfluxStore
+from storage.backends.influxdb import external_points
+from storage.backends.influxdb import rows as rows_of
+from storage.backends.influxdb.call_guard import Outcomes
+from storage.backends.influxdb.external_points import Point
+from storage.backends.influxdb.line_protocol import line
+from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.columns import Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
-from storage.drivers import foreign_points
-from storage.drivers import influxdb_rows as rows_of
-from storage.drivers.foreign_points import Point
-from storage.drivers.influxdb import Connection
-from storage.drivers.influxdb_organisation import prove_organisation
-from storage.drivers.influxdb_server import Server
-from storage.drivers.line_protocol import line
+from storage.drivers.influxdb.connection import Connection
+from storage.drivers.influxdb.organisation import prove_organisation
+from storage.drivers.influxdb.server import Server
 from storage.errors import PatternAggregatesError, StoreError, UsageError
 from storage.models import (
     AGGREGATES,
@@ -45,8 +46,7 @@ from storage.models import (
     SequenceDaily,
     TimeBasedDaily,
 )
-from storage.outcomes import Outcomes
-from storage.store import Function, Where, check_question
+from storage.store import Function, Where, check_query
 
 logger = logging.getLogger(__name__)
 
@@ -294,7 +294,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
                     lines.setdefault("s", []).append(line(point))
                     rows.setdefault(type(point), []).append(point)
                 else:
-                    for text, precision in foreign_points.lines(point, _MODELS):
+                    for text, precision in external_points.lines(point, _MODELS):
                         lines.setdefault(precision, []).append(text)
             self._send(lines)
             for alike in rows.values():
@@ -352,7 +352,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
 
         def query() -> list[Row]:
             wanted, (days, where) = _model(model), _question(start_date, end_date, tags)
-            check_question(wanted, where=where)
+            check_query(wanted, where=where)
             return _rows(wanted, rows_of.read(self._connection, self.bucket, wanted, days, where))
 
         return self._attempt(

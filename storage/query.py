@@ -41,7 +41,7 @@ from storage.models import (
     TimeBasedDaily,
 )
 from storage.settings import SqlStoreSettings, StoreSettings, load_document, store_settings
-from storage.store import EVERYTHING, AggregateStore, Function, Summary, Where
+from storage.store import NO_FILTER, AggregateStore, Function, Summary, Where
 
 __all__ = [
     "AggregateQuery",
@@ -149,7 +149,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         last: Day,
         *,
         by: Sequence[str] = (),
-        where: Where = EVERYTHING,
+        where: Where = NO_FILTER,
         allow_missing: bool = False,
         **fields: Function,
     ) -> list[Summary]:
@@ -190,7 +190,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         found: list[DailyAggregate] = []
         for model in AGGREGATES:
             by_entity = "entity_id" in model.tags()
-            where: Where = {"entity_id": sought} if by_entity else EVERYTHING
+            where: Where = {"entity_id": sought} if by_entity else NO_FILTER
             found += (row for row in self._store.read(model, days, where) if not sought.isdisjoint(row.entities()))
         return sorted(found, key=lambda row: row.date)
 

@@ -17,7 +17,7 @@ A = TypeVar("A", bound=DailyAggregate)
 
 Function = Literal["sum", "mean", "count", "min", "max"]
 Where = Mapping[str, str | Collection[str]]
-EVERYTHING: Where = {}
+NO_FILTER: Where = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Summary:
 class AggregateReader(Protocol):
     """Reads typed rows. Safe to call from several threads."""
 
-    def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """The rows of a model in a range of days, ordered by date and then by tags.
 
         Args:
@@ -63,7 +63,7 @@ class AggregateReader(Protocol):
         days: DateRange,
         fields: Mapping[str, Function],
         by: Sequence[str] = (),
-        where: Where = EVERYTHING,
+        where: Where = NO_FILTER,
     ) -> list[Summary]:
         """A function over each field, by groups, computed where the rows lie; ordered by group.
 
@@ -120,11 +120,11 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
         ...
 
 
-def check_question(
+def check_query(
     model: type[DailyAggregate],
     fields: Mapping[str, Function] = {},
     by: Sequence[str] = (),
-    where: Where = EVERYTHING,
+    where: Where = NO_FILTER,
 ) -> None:
     """Refuse a question that no store could answer, in the same words for every store.
 

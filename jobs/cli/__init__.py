@@ -3,7 +3,7 @@
 import errno
 import sys
 
-from jobs import interrupts
+from jobs import signals
 from jobs.cli import app, backfill, demo, detectors, doctor, explain, health, init, query, run, serve, status
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
 
 def main() -> None:
     """Entry point of ``pattern-aggregates``."""
-    interrupts.watch()
+    signals.watch()
     try:
         app.app(prog_name="pattern-aggregates")
     except OSError as error:

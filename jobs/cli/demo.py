@@ -98,7 +98,7 @@ def _used_when(aggregates: AggregateQuery, span: DateRange) -> None:
     for row in aggregates.daily(TimeBasedDaily, span.first, span.last, allow_missing=True):
         by_entity[row.entity_id].append(row)
     busiest = sorted(by_entity.items(), key=lambda item: -sum(row.bouts or 0 for row in item[1]))[:MOST_ROWS]
-    table = Table(title="What was used when (the busiest, by spells of use)", title_justify="left")
+    table = Table(title="What was used when (the busiest, by intervals of use)", title_justify="left")
     table.add_column("entity", overflow="fold", min_width=20)
     table.add_column("days", justify="right")
     table.add_column("a day", justify="right")

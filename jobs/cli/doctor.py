@@ -19,15 +19,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from jobs.activity.entities import Entity
+from jobs.activity.events import DayLog
+from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, home_of, out, print_json, shown
-from jobs.entities import Entity
-from jobs.events import DayLog
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
-from jobs.window import DayWindow
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError, StoreMissing
-from storage.ledger import Entry, Status
+from storage.ledger.ledger import Entry, Status
 from storage.models import DetectorRunDaily
 
 LEAST_FREE_BYTES = 16 * 2**20  # under this a run soon finds no space

@@ -9,10 +9,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say
 from jobs.cli.query import conditions_of, model_of
 from jobs.registry import Evidence, ExplainsByEvents, ExplainsByHistory
-from jobs.window import DayWindow
 from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import SourceError, UsageError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from jobs.cli.app import command, home_of, out
-from jobs.health import State, look
+from jobs.daemon.health import State, look
 
 
 @command("pattern-aggregates health")

@@ -13,7 +13,7 @@ from jobs.cli.app import command, home_of, out
 def init(
     context: typer.Context,
     mend: Annotated[
-        bool, typer.Option("--mend", help="Also change a retention that differs from the settings.")
+        bool, typer.Option("--update-retention", help="Also change a retention that differs from the settings.")
     ] = False,
 ) -> None:
     """Create what store and ledger need. Safe to repeat; says what it changed."""

@@ -18,7 +18,7 @@ from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.models import AGGREGATES, HOURS, DailyAggregate, DetectorRunDaily
 from storage.query import AggregateQuery
-from storage.store import Function, check_question
+from storage.store import Function, check_query
 
 NARROW = 140
 BARS = " ▁▂▃▄▅▆▇█"
@@ -59,7 +59,7 @@ def query(
     asked = {"sum": sums, "mean": means, "count": counts, "min": minima, "max": maxima}
     fields = _functions(asked)
     conditions = conditions_of(where or [])
-    check_question(model, fields, by or [], conditions)
+    check_query(model, fields, by or [], conditions)
     with home.open_query() as aggregates:
         if fields:
             summaries = aggregates.summarize(

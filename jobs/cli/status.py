@@ -13,7 +13,7 @@ from jobs.cli.app import Json, command, days_of, home_of, out, print_json, say
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, UsageError
-from storage.ledger import Entry, Status
+from storage.ledger.ledger import Entry, Status
 
 RECENT_DAYS = 14
 STYLE = {

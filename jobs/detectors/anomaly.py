@@ -9,7 +9,7 @@ entities that usually act) tell nothing of a single one: they are no baseline, a
   those beyond 5 · max(1.48 · MAD, √median, 1) of the median, unless these are more than 15 %. Expected is the mean
   (Σ + ½) / n of its type, times how busy the day is by the other entities. Negative binomial upper tail with the
   variance of a new observation, (mean + mean² / size) · (1 + 1 / n), over the sizes that the entity's days of both
-  types and the home's other entities speak for (``jobs.dispersion``).
+  types and the home's other entities speak for (``jobs.statistics.dispersion``).
 * ``count_low``: for a day with bouts the lower tail, but no less than how rarely the baseline was as low,
   (r + ½) / (n + 1) for r of n days. For a run of silent days, how likely it is that all bouts fell on the other days
   and none on these, by type of day, over the same sizes, and times s per day from the second day on if silent days
@@ -55,10 +55,10 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from jobs import dispersion
-from jobs.events import Flags
+from jobs.activity.events import Flags
 from jobs.registry import Evidence, Finding, NotJudged, detector, left_out
-from jobs.statistics import (
+from jobs.statistics import dispersion
+from jobs.statistics.shared import (
     Floats,
     Integers,
     adjusted,
@@ -91,8 +91,8 @@ class Anomaly:
     Attributes:
         types: Which types of anomaly to look for.
         baseline_days: How many days back the baseline reaches.
-        least_days: How many complete days it needs, of the home and of each entity.
-        complete: The share of a day that must be known.
+        min_days: How many complete days it needs, of the home and of each entity.
+        min_known_share: The share of a day that must be known.
         false_discovery_rate: The share of the anomalies that chance may produce.
     """
 
@@ -102,8 +102,8 @@ class Anomaly:
 
     types: tuple[Kind, ...] = ("count_high", "count_low")
     baseline_days: Annotated[int, Field(ge=7, le=366)] = 28
-    least_days: Annotated[int, Field(ge=5, le=366)] = 14
-    complete: Annotated[float, Field(gt=0, le=1)] = 0.95
+    min_days: Annotated[int, Field(ge=5, le=366)] = 14
+    min_known_share: Annotated[float, Field(gt=0, le=1)] = 0.95
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.03
 
     def judge(self, day: Day, history: AggregateReader) -> Finding:
@@ -113,12 +113,12 @@ class Anomaly:
         if day not in runs:
             return NotJudged([], "time_based has not judged this day")
         known = {date: run.known_seconds / max(run.day_seconds, 1.0) for date, run in runs.items()}
-        if known[day] < self.complete:
+        if known[day] < self.min_known_share:
             return NotJudged([], f"only {known[day]:.0%} of the day is known: an outage is no anomaly of a device")
-        complete = [date for date in days if known.get(date, 0.0) >= self.complete]
-        if len(complete) - 1 < self.least_days:
+        complete = [date for date in days if known.get(date, 0.0) >= self.min_known_share]
+        if len(complete) - 1 < self.min_days:
             return NotJudged(
-                [], f"the baseline has {len(complete) - 1} of the {self.least_days} complete days that it needs"
+                [], f"the baseline has {len(complete) - 1} of the {self.min_days} complete days that it needs"
             )
         rate = self.false_discovery_rate
         past = _Past(complete, history.read(TimeBasedDaily, days))
@@ -140,7 +140,7 @@ class Anomaly:
             f"{len(np.unique(entity))} entities judged by {len(complete) - 1} complete days, "
             f"{np.count_nonzero(possible)} tests, " + (f"{len(rows)} anomalies" if rows else "no anomaly")
         ]
-        notes += left_out(len(past.ids) - len(np.unique(entity)), f"entities with under {self.least_days} days")
+        notes += left_out(len(past.ids) - len(np.unique(entity)), f"entities with under {self.min_days} days")
         notes += left_out(int(np.count_nonzero(past.quiet[:-1])), "baseline days on which the whole home was quiet")
         if past.quiet[-1]:
             notes.append("the whole home was quiet, so that no entity is reported for acting little")
@@ -150,7 +150,7 @@ class Anomaly:
         """The entity's bouts on each day of its baseline, which days were dropped, what was expected, and p."""
         days = DateRange.ending(row.date, self.baseline_days + 1)
         runs = history.read(DetectorRunDaily, days, {"detector": "time_based"})
-        complete = [run.date for run in runs if run.known_seconds / max(run.day_seconds, 1.0) >= self.complete]
+        complete = [run.date for run in runs if run.known_seconds / max(run.day_seconds, 1.0) >= self.min_known_share]
         past = _Past(complete or [row.date], history.read(TimeBasedDaily, days))
         if row.date not in complete or past.code_of(row.entity_id) < 0:
             return Evidence(("day",), [], ("what it was judged by is no longer stored",))
@@ -168,13 +168,13 @@ class Anomaly:
     def _tests(self, past: _Past, durations: Sequence[DurationDaily], types: Sequence[str]) -> Iterator[_Test]:
         """The tests of some types."""
         if "count_high" in types:
-            yield past.count_high(self.least_days)
+            yield past.count_high(self.min_days)
         if "count_low" in types:
-            yield past.count_low(self.least_days)
+            yield past.count_low(self.min_days)
         if "unusual_hour" in types:
-            yield past.unusual_hour(self.least_days)
+            yield past.unusual_hour(self.min_days)
         if "long_duration" in types:
-            yield past.long_duration(self.least_days, durations)
+            yield past.long_duration(self.min_days, durations)
 
 
 class _Test(NamedTuple):
@@ -206,7 +206,7 @@ class _Usual(NamedTuple):
         by_day: The mean of each day's type, shape (days, columns); the judged day's is the last.
         used: Which days it is learnt from, and the judged one, shape (days, columns).
         days: How many days the judged day's mean comes from.
-        weights: Of the sizes, shape (sizes, columns): see ``jobs.dispersion``.
+        weights: Of the sizes, shape (sizes, columns): see ``jobs.statistics.dispersion``.
     """
 
     by_day: Floats

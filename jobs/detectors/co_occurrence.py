@@ -3,7 +3,7 @@
 What is matched are starts of bouts (runs of an entity's events at most 300 s apart), so bursts do not multiply.
 
 * **Found** is a pair by how close it is given *when* both are active: of the bouts of the rarer that have the other
-  around (± 600 s), more than chance allows have it within 10, 30 or 60 s (``jobs.links.find_links``: binomial tail,
+  around (± 600 s), more than chance allows have it within 10, 30 or 60 s (``close_pairs.find_links``: binomial tail,
   smallest of three times three, Benjamini and Hochberg at 5 % over the pairs that could reach it), at least thrice.
 * **Counted** are then matches within the window, one to one in time order: ``co_occurrence_count``. ``confidence`` is
   the Wilson 95 % lower bound of their share of the rarer entity's bouts, ``expected_count`` what chance gives within
@@ -12,13 +12,13 @@ What is matched are starts of bouts (runs of an entity's events at most 300 s ap
 
 Ties that the home itself makes are no habit. By default they are left out, and counted in the reason: what an
 automation switched, two entities of one device, and two that move in step (most of their matches within half a second:
-a group and its member). The setting ``wired = "mark"`` keeps them, with the kind of tie in ``wired``.
+a group and its member). The setting ``linked = "flag"`` keeps them, with the kind of tie in ``linked_by``.
 
 One day cannot prove lags of 60 to 300 s: nearly everything in a busy home lies that close.
 
 A worked example: six times a day a motion sensor and, a few seconds later, a lamp; a fridge that cares for neither.
 
->>> from jobs.events import example_day
+>>> from jobs.activity.building import example_day
 >>> visits = [420, 490, 700, 1010, 1130, 1250]
 >>> log = example_day(
 ...     [(0, "binary_sensor.motion", "off"), (0, "light.lamp", "off"), (0, "switch.fridge", "off")]
@@ -43,22 +43,22 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from jobs.events import AUTOMATION, DayLog, Events, Flags
-from jobs.links import Links, find_links
-from jobs.matching import (
-    IN_STEP,
-    LEAST_HITS,
+from jobs.activity.events import AUTOMATION, DayLog, Events, Flags
+from jobs.activity.window import SECOND
+from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.statistics.close_pairs import Links, find_links
+from jobs.statistics.matching import (
+    MIN_HITS,
+    SIMULTANEOUS,
     Points,
     Scale,
     device_codes,
     expected_matches,
+    link_kind,
     match_one_to_one,
-    tie,
 )
-from jobs.registry import Evidence, Finding, detector, left_out
-from jobs.statistics import BOUT_GAP, Floats, Integers, count_by_hour, peak_hours, run_starts, wilson_lower
-from jobs.window import SECOND
-from storage.models import CoOccurrenceDaily, Wired, tag_fault
+from jobs.statistics.shared import BOUT_GAP, Floats, Integers, count_by_hour, peak_hours, run_starts, wilson_lower
+from storage.models import CoOccurrenceDaily, LinkedBy, tag_fault
 
 SCALES: Final = (Scale(10, 600), Scale(30, 600), Scale(60, 600))
 _QUARTER: Final = 0.25  # of the matches make an hour typical where no hour is a peak
@@ -74,7 +74,7 @@ class CoOccurrence:
     Attributes:
         time_window_seconds: How far apart two bout starts may be to be counted as together, inclusive.
         false_discovery_rate: The share of the pairs that chance may produce.
-        wired: What becomes of pairs that automations, devices or groups tie together.
+        linked: What becomes of pairs that automations, devices or groups tie together.
     """
 
     name: ClassVar = "co_occurrence"
@@ -83,35 +83,35 @@ class CoOccurrence:
 
     time_window_seconds: Annotated[int, Field(ge=1, le=_HOUR_SECONDS)] = 300
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    wired: Literal["leave_out", "mark"] = "leave_out"
+    linked: Literal["exclude", "flag"] = "exclude"
 
     def detect(self, log: DayLog) -> Finding:
         """See the module's docstring."""
         events, notes = log.events, []
-        if self.wired == "leave_out":
+        if self.linked == "exclude":
             by_hand: Flags = events.cause != AUTOMATION
             events = events[by_hand]
             notes += left_out(int(np.count_nonzero(~by_hand)), "events that automations caused")
         points, bout = _bouts(events, len(log.entities))
         device = device_codes(log.entities)
         allowed = ~np.eye(points.groups, dtype=np.bool_)
-        if self.wired == "leave_out":
+        if self.linked == "exclude":
             allowed &= device[:, None] != device[None, :]
         links = find_links(points, SCALES, allowed, ordered=False, rate=self.false_discovery_rate)
         pairs = _Pairs(log, points, links, self.time_window_seconds)
-        wired = pairs.wired(device, events.cause[bout])
-        rows, in_step, unnamed, apart = [], 0, 0, 0
+        linked_by = pairs.linked_by(device, events.cause[bout])
+        rows, simultaneous, unnamed, apart = [], 0, 0, 0
         for index in range(len(links.p)):
-            if self.wired == "leave_out" and wired[index]:
-                in_step += 1
+            if self.linked == "exclude" and linked_by[index]:
+                simultaneous += 1
             elif tag_fault(pairs.name(index)) or pairs.name(index).count("|") > 1:
                 unnamed += 1
-            elif pairs.count(index) < LEAST_HITS:
+            elif pairs.count(index) < MIN_HITS:
                 apart += 1
             else:
-                rows.append(pairs.row(index, wired[index]))
+                rows.append(pairs.row(index, linked_by[index]))
         rows.sort(key=lambda row: row.device_pair)
-        notes += left_out(in_step, "pairs that move in step")
+        notes += left_out(simultaneous, "pairs that move in step")
         notes += left_out(unnamed, "pairs whose names are too long or contain a bar")
         notes += left_out(apart, "pairs that lie further apart than the window")
         found = f"{len(links.p)} beat chance" if len(links.p) else "none beat chance"
@@ -119,7 +119,7 @@ class CoOccurrence:
 
     def explain(self, row: CoOccurrenceDaily, log: DayLog) -> Evidence:
         """The matches of the pair, how many chance would give, and p."""
-        events = log.events[log.events.cause != AUTOMATION] if self.wired == "leave_out" else log.events
+        events = log.events[log.events.cause != AUTOMATION] if self.linked == "exclude" else log.events
         points, _ = _bouts(events, len(log.entities))
         names = row.device_pair.split("|")
         codes = [log.code_of(entity_id) for entity_id in names]
@@ -189,15 +189,17 @@ class _Pairs:
         """How many matches a pair has."""
         return int(self._count[index])
 
-    def wired(self, device: Integers, cause: NDArray[np.int8]) -> list[Wired | None]:
+    def linked_by(self, device: Integers, cause: NDArray[np.int8]) -> list[LinkedBy | None]:
         """What ties each pair, if the home itself does."""
         pairs = len(self._links.p)
         later = np.where(self._gap >= 0, self._matches.second, self._matches.first)
         switched = self._share(cause[later] == AUTOMATION, pairs)
-        in_step = self._share(np.abs(self._gap) <= IN_STEP, pairs)
+        simultaneous = self._share(np.abs(self._gap) <= SIMULTANEOUS, pairs)
         same = device[self._links.first] == device[self._links.second]
         return [
-            tie(same_device=bool(same[index]), automatic=float(switched[index]), in_step=float(in_step[index]))
+            link_kind(
+                same_device=bool(same[index]), automatic=float(switched[index]), simultaneous=float(simultaneous[index])
+            )
             for index in range(pairs)
         ]
 
@@ -206,7 +208,7 @@ class _Pairs:
         flagged = np.bincount(self._matches.pair, flags, minlength=pairs).astype(np.float64)
         return flagged / np.maximum(self._count, 1)
 
-    def row(self, index: int, wired: Wired | None) -> CoOccurrenceDaily:
+    def row(self, index: int, linked_by: LinkedBy | None) -> CoOccurrenceDaily:
         """The aggregate of one pair."""
         gap = self._gap[self._bounds[index] : self._bounds[index + 1]]
         count = int(self._count[index])
@@ -220,5 +222,5 @@ class _Pairs:
             expected_count=float(self._expected[index]),
             median_gap_seconds=float(np.median(np.abs(gap))) / SECOND,
             first_share=float(np.count_nonzero(gap > 0) + np.count_nonzero(gap == 0) / 2) / count,
-            wired=wired,
+            linked_by=linked_by,
         )

@@ -1,7 +1,7 @@
 """How long each entity stayed active: one row per entity with at least one finished episode.
 
-An episode is a stretch in one active state (on, open, unlocked, home, playing, cleaning ...; ``jobs.entities`` lists
-them by domain). It belongs to the day it ends in and has its full length, also when it began days before: each
+An episode is a stretch in one active state (on, open, unlocked, home, playing, cleaning ...; ``activity.entities``
+lists them by domain). It belongs to the day it ends in and has its full length, also when it began days before: each
 finished episode is counted exactly once. One whose begin is not known, or that ran into a gap of over 5 minutes or a
 restart that found another value, is not measured.
 
@@ -12,7 +12,7 @@ an empty room scores low.
 
 A worked example: a lamp burns for an hour, somebody moves during the first 10 minutes of it.
 
->>> from jobs.events import example_day
+>>> from jobs.activity.building import example_day
 >>> log = example_day([
 ...     (0, "light.lamp", "off"), (0, "binary_sensor.motion", "off"),
 ...     (600, "binary_sensor.motion", "on"), (600, "light.lamp", "on"), (610, "binary_sensor.motion", "off"),
@@ -31,10 +31,10 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from jobs.events import DayLog, Flags, Spells
+from jobs.activity.events import DayLog, Flags, StateIntervals
+from jobs.activity.spans import Spans, intersection, length, union
+from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector
-from jobs.spans import Spans, intersection, length, union
-from jobs.window import SECOND
 from storage.models import DurationDaily
 
 
@@ -56,14 +56,14 @@ class Duration:
     def detect(self, log: DayLog) -> Finding:
         """See the module's docstring."""
         active = _active(log)
-        ended = active & (log.spells.end >= log.window.start) & (log.spells.end < log.window.end)
-        measured = ended & log.spells.finished & log.spells.begun
+        ended = active & (log.intervals.end >= log.window.start) & (log.intervals.end < log.window.end)
+        measured = ended & log.intervals.end_known & log.intervals.start_known
         left_out = int(np.count_nonzero(ended & ~measured))
         not_measured = f"; {left_out} not measured, interrupted or with an unknown begin" if left_out else ""
         if not measured.any():
             return Finding([], f"no episode finished{not_measured}")
-        lengths = (log.spells.end - log.spells.start)[measured] / SECOND
-        codes, first, counts = np.unique(log.spells.entity[measured], return_index=True, return_counts=True)
+        lengths = (log.intervals.end - log.intervals.start)[measured] / SECOND
+        codes, first, counts = np.unique(log.intervals.entity[measured], return_index=True, return_counts=True)
         shortest, longest = np.minimum.reduceat(lengths, first), np.maximum.reduceat(lengths, first)
         mean = np.clip(np.add.reduceat(lengths, first) / counts, shortest, longest)
         variance = np.add.reduceat((lengths - np.repeat(mean, counts)) ** 2, first) / counts
@@ -84,21 +84,25 @@ class Duration:
         return Finding(rows, f"{len(rows)} entities finished {int(counts.sum())} episodes{not_measured}")
 
     def explain(self, row: DurationDaily, log: DayLog) -> Evidence:
-        """Each active spell that touched the day, and why it was measured or not."""
-        spells = log.spells[_active(log) & (log.spells.entity == log.code_of(row.entity_id))]
+        """Each active interval that touched the day, and why it was measured or not."""
+        intervals = log.intervals[_active(log) & (log.intervals.entity == log.code_of(row.entity_id))]
         lines: list[tuple[str | int | float, ...]] = []
-        for start, end, begun, finished in zip(
-            spells.start.tolist(), spells.end.tolist(), spells.begun.tolist(), spells.finished.tolist(), strict=True
+        for start, end, start_known, end_known in zip(
+            intervals.start.tolist(),
+            intervals.end.tolist(),
+            intervals.start_known.tolist(),
+            intervals.end_known.tolist(),
+            strict=True,
         ):
-            verdict = "measured" if begun and finished else "its begin is not known" if finished else "not finished"
+            verdict = "not finished" if not end_known else "measured" if start_known else "its begin is not known"
             lines.append((log.clock(start), log.clock(end), round((end - start) / SECOND, 1), verdict))
         return Evidence(("from", "to", "seconds", ""), lines)
 
 
 def _active(log: DayLog) -> Flags:
-    """Which spells are stretches in an active state of their entity."""
+    """Which intervals are stretches in an active state of their entity."""
     width = len(log.states)
-    pairs, which = np.unique(log.spells.entity.astype(np.int64) * width + log.spells.state, return_inverse=True)
+    pairs, which = np.unique(log.intervals.entity.astype(np.int64) * width + log.intervals.state, return_inverse=True)
     active = [log.states[pair % width] in log.entities[pair // width].active_states for pair in pairs.tolist()]
     return np.array(active, np.bool_)[which]
 
@@ -120,22 +124,22 @@ class _Around:
         if area not in self._areas:
             self._areas[area] = self._of_area(area)
         known, around = self._areas[area]
-        on = self._spans(self._log.spells[(self._log.spells.entity == code) & self._active])
+        on = self._spans(self._log.intervals[(self._log.intervals.entity == code) & self._active])
         judged = intersection(on, known)
         return length(intersection(judged, around)) / length(judged) if len(judged) else None
 
     def _of_area(self, area: str) -> tuple[Spans, Spans]:
         """When a sensor of the area was known, and when one was on or had its last event a short while ago."""
         codes = [code for code, entity in enumerate(self._log.entities) if entity.presence and entity.area_id == area]
-        of_area = np.isin(self._log.spells.entity, codes)
-        seen = self._log.spells[of_area]
-        on = self._log.spells[of_area & self._active]
-        changed = seen.start[seen.begun]
+        of_area = np.isin(self._log.intervals.entity, codes)
+        seen = self._log.intervals[of_area]
+        on = self._log.intervals[of_area & self._active]
+        changed = seen.start[seen.start_known]
         lingering = np.column_stack((changed, changed + self._linger))
         return self._spans(seen), union(np.concatenate((self._spans(on), self._within(lingering))))
 
-    def _spans(self, spells: Spells) -> Spans:
-        return union(self._within(np.column_stack((spells.start, spells.end))))
+    def _spans(self, intervals: StateIntervals) -> Spans:
+        return union(self._within(np.column_stack((intervals.start, intervals.end))))
 
     def _within(self, spans: Spans) -> Spans:
         return np.clip(spans, self._log.window.start, self._log.window.end)

@@ -1,7 +1,7 @@
 """What happened in each area: one row per area with at least one activity event.
 
 ``activity_level`` is the area's share of the home's activity events that have an area (all areas sum to 1),
-``device_usage`` the events by entity, ``peak_activity_hours`` the hours that ``jobs.statistics.peak_hours`` finds in
+``device_usage`` the events by entity, ``peak_activity_hours`` the hours that ``peaks.peak_hours`` finds in
 them. An entity lies in its own area, else in its device's.
 
 ``transition_patterns`` tell where people went next. Somebody shows to be in an area when one of its motion, occupancy,
@@ -14,7 +14,7 @@ average of shares. Both lists keep their largest entries if they would not fit 1
 
 A worked example: twice from the hall to the kitchen, once to the bath, and a hall lamp that nobody leaves.
 
->>> from jobs.events import example_day
+>>> from jobs.activity.building import example_day
 >>> moves = [(480, "hall"), (481, "kitchen"), (500, "hall"), (502, "kitchen"), (600, "hall"), (601, "bath")]
 >>> log = example_day(
 ...     [(0, f"binary_sensor.{area}", "off") for area in ("hall", "kitchen", "bath")]
@@ -39,11 +39,11 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 import numpy as np
 from pydantic import Field
 
-from jobs.entities import Kind
-from jobs.events import AUTOMATION, DayLog, Flags
+from jobs.activity.entities import Kind
+from jobs.activity.events import AUTOMATION, DayLog, Flags
+from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector, left_out
-from jobs.statistics import HOUR_COLUMNS, Integers, by_group, hours_explained, peak_hours
-from jobs.window import SECOND
+from jobs.statistics.shared import HOUR_COLUMNS, Integers, by_group, hours_explained, peak_hours
 from storage.columns import to_json
 from storage.models import JSON_BYTES, RoomBasedDaily
 

@@ -4,7 +4,7 @@
   a if it is the first b after a and comes before the next a, within 120 s; what other entities do in between does not
   matter (contiguous n-grams miss chains that a second person interleaves).
 * **Links** a → b are kept if b lies within 10, 30 or 120 s after a more often than what is around (± 600, 600, 900 s)
-  explains (``jobs.links.find_links``), at least three times; at most 400, those with the smallest p.
+  explains (``close_pairs.find_links``), at least three times; at most 400, those with the smallest p.
 * **Chains** grow over kept links only, no entity twice, if the last step follows the ones before it more often than its
   points around explain (binomial tail, Benjamini and Hochberg over the chains of a length), at least three times.
 * **Kept** are chains that no longer one with as many occurrences contains, at most 50, those with the most evidence
@@ -14,11 +14,11 @@
 ``confidence`` the Wilson 95 % lower bound of how often the last step follows once the ones before have happened.
 
 What automations switched, steps between entities of one device, and steps in step (mostly within half a second) are
-left out by default, and counted; ``wired = "mark"`` keeps them, with the kind of tie in ``wired``.
+left out by default, and counted; ``linked = "flag"`` keeps them, with the kind of tie in ``linked_by``.
 
 A worked example: four times a day a door, then a hall lamp, then the kitchen lamp.
 
->>> from jobs.events import example_day
+>>> from jobs.activity.building import example_day
 >>> opening = [(0, entity, "off") for entity in ("binary_sensor.door", "light.hall", "light.kitchen")]
 >>> steps = [("binary_sensor.door", 0, 1), ("light.hall", 0.1, 5), ("light.kitchen", 0.3, 9)]
 >>> log = example_day(opening + [
@@ -43,11 +43,12 @@ from typing import Annotated, ClassVar, Final, Literal, NamedTuple
 import numpy as np
 from pydantic import Field
 
-from jobs.events import AUTOMATION, NEVER, DayLog, Events, Flags
-from jobs.links import Links, find_links
-from jobs.matching import IN_STEP, LEAST_HITS, ByGroup, Points, Scale, device_codes, tie
+from jobs.activity.events import AUTOMATION, NEVER, DayLog, Events, Flags
+from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector, left_out
-from jobs.statistics import (
+from jobs.statistics.close_pairs import Links, find_links
+from jobs.statistics.matching import MIN_HITS, SIMULTANEOUS, ByGroup, Points, Scale, device_codes, link_kind
+from jobs.statistics.shared import (
     CLUSTER_GAP,
     Floats,
     Integers,
@@ -56,9 +57,8 @@ from jobs.statistics import (
     run_starts,
     wilson_lower,
 )
-from jobs.window import SECOND
 from storage.columns import to_json
-from storage.models import JSON_BYTES, SequenceDaily, Wired
+from storage.models import JSON_BYTES, LinkedBy, SequenceDaily
 
 SCALES: Final = (Scale(10, 600), Scale(30, 600), Scale(120, 900))
 _LEAST_P: Final = 1e-300
@@ -71,27 +71,27 @@ class Sequence:
     """The ``sequence`` detector.
 
     Attributes:
-        longest: How many steps a chain has at most.
-        most_links: How many links chains grow over, those with the smallest p.
-        most_rows: How many chains are kept, those with the most evidence.
+        max_steps: How many steps a chain has at most.
+        max_links: How many links chains grow over, those with the smallest p.
+        max_rows: How many chains are kept, those with the most evidence.
         false_discovery_rate: The share of links, and of longer chains, that chance may produce.
-        wired: What becomes of steps that automations, devices or groups tie together.
+        linked: What becomes of steps that automations, devices or groups tie together.
     """
 
     name: ClassVar = "sequence"
     version: ClassVar = 1
     model: ClassVar = SequenceDaily
 
-    longest: Annotated[int, Field(ge=2, le=5)] = 5
-    most_links: Annotated[int, Field(ge=1, le=10_000)] = 400
-    most_rows: Annotated[int, Field(ge=1, le=1000)] = 50
+    max_steps: Annotated[int, Field(ge=2, le=5)] = 5
+    max_links: Annotated[int, Field(ge=1, le=10_000)] = 400
+    max_rows: Annotated[int, Field(ge=1, le=1000)] = 50
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
-    wired: Literal["leave_out", "mark"] = "leave_out"
+    linked: Literal["exclude", "flag"] = "exclude"
 
     def detect(self, log: DayLog) -> Finding:
         """See the module's docstring."""
         events, notes = log.events, []
-        if self.wired == "leave_out":
+        if self.linked == "exclude":
             by_hand = events.cause != AUTOMATION
             events = events[by_hand]
             notes += left_out(int(np.count_nonzero(~by_hand)), "events that automations caused")
@@ -99,22 +99,22 @@ class Sequence:
         links = find_links(
             steps.points,
             SCALES,
-            steps.allowed(same_device=self.wired == "mark"),
+            steps.allowed(same_device=self.linked == "flag"),
             ordered=True,
             rate=self.false_discovery_rate,
         )
         found = steps.links(links)
-        if self.wired == "leave_out":
-            notes += left_out(sum(link.wired is not None for link in found), "links in step")
-            found = [link for link in found if link.wired is None]
-        notes += left_out(max(len(found) - self.most_links, 0), f"links beyond the {self.most_links} best")
-        chains, grown = _grow(steps, found[: self.most_links], self.longest, self.false_discovery_rate)
+        if self.linked == "exclude":
+            notes += left_out(sum(link.linked_by is not None for link in found), "links in step")
+            found = [link for link in found if link.linked_by is None]
+        notes += left_out(max(len(found) - self.max_links, 0), f"links beyond the {self.max_links} best")
+        chains, grown = _grow(steps, found[: self.max_links], self.max_steps, self.false_discovery_rate)
         chains = _closed(chains)
         chains.sort(key=lambda chain: (chain.evidence, chain.steps))
         fitting = [chain for chain in chains if _fits(steps.texts(chain))]
         notes += left_out(len(chains) - len(fitting), "chains over 1 KB or with half a character")
-        notes += left_out(max(len(fitting) - self.most_rows, 0), f"chains beyond the {self.most_rows} best")
-        rows = [steps.row(chain) for chain in fitting[: self.most_rows]]
+        notes += left_out(max(len(fitting) - self.max_rows, 0), f"chains beyond the {self.max_rows} best")
+        rows = [steps.row(chain) for chain in fitting[: self.max_rows]]
         rows.sort(key=lambda row: row.sequence_id)
         tested = f"{links.tested:,} links could be tested, {len(found)} beat chance; {grown:,} longer chains tested"
         kept = f"{len(rows)} chains kept" if rows else "no chain kept"
@@ -122,7 +122,7 @@ class Sequence:
 
     def explain(self, row: SequenceDaily, log: DayLog) -> Evidence:
         """Each occurrence with the times of its steps, and how often each step followed, against chance."""
-        events = log.events[log.events.cause != AUTOMATION] if self.wired == "leave_out" else log.events
+        events = log.events[log.events.cause != AUTOMATION] if self.linked == "exclude" else log.events
         steps = _Steps(log, events)
         symbols = [steps.symbol(step) for step in row.sequence]
         headings = *row.sequence, "seconds", ""
@@ -161,14 +161,14 @@ class _Link(NamedTuple):
         second: The one that follows.
         following: For each point of the first: the point of the second that follows it, or -1.
         evidence: The logarithm of p.
-        wired: What ties the two, if the home itself does.
+        linked_by: What ties the two, if the home itself does.
     """
 
     first: int
     second: int
     following: Integers
     evidence: float
-    wired: Wired | None
+    linked_by: LinkedBy | None
 
 
 class _Chain(NamedTuple):
@@ -180,7 +180,7 @@ class _Chain(NamedTuple):
         last: For each occurrence, the point of the last step, ascending.
         begun: How often the steps before the last one occurred.
         evidence: The sum of the links' and steps' logarithms of p.
-        wired: What ties two of its steps, if the home itself does.
+        linked_by: What ties two of its steps, if the home itself does.
     """
 
     steps: tuple[int, ...]
@@ -188,7 +188,7 @@ class _Chain(NamedTuple):
     last: Integers
     begun: int
     evidence: float
-    wired: Wired | None
+    linked_by: LinkedBy | None
 
 
 class _Steps:
@@ -252,12 +252,12 @@ class _Steps:
         for first, second, p in zip(links.first.tolist(), links.second.tolist(), links.p.tolist(), strict=True):
             following = self.after(first, second)
             one, other = self.offset(first) + np.flatnonzero(following >= 0), following[following >= 0]
-            wired = tie(
+            linked_by = link_kind(
                 same_device=bool(device[first] == device[second]),
                 automatic=float(np.mean(self._cause[other] == AUTOMATION)),
-                in_step=float(np.mean(self.at[other] - self.at[one] <= IN_STEP)),
+                simultaneous=float(np.mean(self.at[other] - self.at[one] <= SIMULTANEOUS)),
             )
-            found.append(_Link(first, second, following, math.log(max(p, _LEAST_P)), wired))
+            found.append(_Link(first, second, following, math.log(max(p, _LEAST_P)), linked_by))
         return found
 
     def after(self, first: int, second: int) -> Integers:
@@ -307,7 +307,7 @@ class _Steps:
             frequency=len(first),
             avg_duration_seconds=float((self.at[last] - self.at[first]).mean()) / SECOND,
             confidence=wilson_lower(len(chain.first), chain.begun),
-            wired=chain.wired,
+            linked_by=chain.linked_by,
         )
 
 
@@ -320,7 +320,7 @@ def _grow(steps: _Steps, links: list[_Link], longest: int, rate: float) -> tuple
         begun = np.flatnonzero(link.following >= 0)
         pair = link.first, link.second
         first, last = begun + steps.offset(link.first), link.following[begun]
-        level.append(_Chain(pair, first, last, len(link.following), link.evidence, link.wired))
+        level.append(_Chain(pair, first, last, len(link.following), link.evidence, link.linked_by))
     chains, tested = [*level], 0
     for _ in range(longest - 2):
         level, tests = _lengthen(steps, level, after, rate)
@@ -343,7 +343,7 @@ def _lengthen(
                 continue
             tests += 1
             following = link.following[chain.last - steps.offset(link.first)]
-            if np.count_nonzero(following >= 0) >= LEAST_HITS:
+            if np.count_nonzero(following >= 0) >= MIN_HITS:
                 grown.append((chain, link, following))
     if not grown:
         return [], tests
@@ -364,7 +364,7 @@ def _longer(chain: _Chain, link: _Link, following: Integers, p: float) -> _Chain
         last=following[occurs],
         begun=len(chain.first),
         evidence=chain.evidence + math.log(max(p, _LEAST_P)),
-        wired=chain.wired or link.wired,
+        linked_by=chain.linked_by or link.linked_by,
     )
 
 

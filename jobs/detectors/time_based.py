@@ -2,12 +2,12 @@
 
 An event counts in the local wall-clock hour it happens in; on a 25-hour day the repeated hour holds both, on a
 23-hour day the skipped one is 0. ``frequency`` is the share of the day's local hours that have activity, ``bouts``
-the runs of events at most 300 s apart. Peak hours follow ``jobs.statistics.peak_hours``; ``confidence`` is the Wilson
+the runs of events at most 300 s apart. Peak hours follow ``peaks.peak_hours``; ``confidence`` is the Wilson
 95 % lower bound of the share of events that fall in them.
 
 A worked example: a lamp goes on and off again every ten minutes from 19:00 to 19:50, and once at noon.
 
->>> from jobs.events import example_day
+>>> from jobs.activity.building import example_day
 >>> ticks = [(hour * 60 + minute, state) for hour, minute in [(12, 0)] + [(19, m) for m in range(0, 60, 10)]
 ...          for minute, state in ((minute, "on"), (minute + 5, "off"))]
 >>> log = example_day([(0, "light.lamp", "off")] + [(minute, "light.lamp", state) for minute, state in ticks])
@@ -26,9 +26,9 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from jobs.events import DayLog
+from jobs.activity.events import DayLog
 from jobs.registry import Evidence, Finding, detector
-from jobs.statistics import (
+from jobs.statistics.shared import (
     HOUR_COLUMNS,
     bouts_by_group,
     by_group,

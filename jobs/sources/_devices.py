@@ -16,22 +16,22 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.entities import Description
-from jobs.events import AUTOMATION, DEVICE, USER
+from jobs.activity.entities import Description
+from jobs.activity.events import AUTOMATION, DEVICE, USER
+from jobs.activity.spans import Spans, intersection, union
+from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, Instants
 from jobs.sources._routine import (
     RESIDENTS,
     ROOMS,
     Place,
     Purpose,
     Stays,
-    bridged,
+    across_gap,
     draw,
     forgotten_light,
     is_weekend,
     wall,
 )
-from jobs.spans import Spans, intersection, union
-from jobs.window import DAY, HOUR, MINUTE, SECOND, Instants
 from storage.dates import ONE_DAY
 
 WORDS: Final = (
@@ -114,7 +114,7 @@ _Integers = NDArray[np.signedinteger[Any]]
 
 
 class Columns(NamedTuple):
-    """Samples in columns, as in ``jobs.events.Samples``."""
+    """Samples in columns, as in ``jobs.activity.events.Samples``."""
 
     at: Instants
     entity: NDArray[np.int32]
@@ -320,7 +320,7 @@ class HomeDay:
             noticed = np.column_stack((self._seconds(60, 150, len(away)), self._seconds(-40, -5, len(away))))
             self._toggle(person, union(away + np.where(inside, noticed, 0)), ("not_home", "home"))
         at = np.sort(np.concatenate(passing))
-        door = bridged(np.column_stack((at - 6 * SECOND, at + self._seconds(2, 9, len(at)))), 4 * SECOND)
+        door = across_gap(np.column_stack((at - 6 * SECOND, at + self._seconds(2, 9, len(at)))), 4 * SECOND)
         self._toggle("binary_sensor.front_door", door)
         lock = np.column_stack((door[:, 0] - 4 * SECOND, door[:, 1] + self._seconds(20, 90, len(door))))
         self._toggle("lock.front_door", union(lock), ("unlocked", "locked"), (USER, AUTOMATION))

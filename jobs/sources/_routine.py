@@ -19,8 +19,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.spans import Spans, union
-from jobs.window import MINUTE, SECOND, to_instant
+from jobs.activity.spans import Spans, union
+from jobs.activity.window import MINUTE, SECOND, to_instant
 from storage.dates import ONE_DAY
 
 BEGIN: Final = 4.0  # the local hour at which a home day begins
@@ -180,15 +180,15 @@ class Stays:
     resident: NDArray[np.int64]
 
     def at(self, *places: Place, gap: int = 0) -> Spans:
-        """When somebody is at one of some places; absences up to a gap in microseconds are bridged."""
-        return bridged(self.spans[np.isin(self.place, places)], gap)
+        """When somebody is at one of some places; absences up to a gap in microseconds are across_gap."""
+        return across_gap(self.spans[np.isin(self.place, places)], gap)
 
     def of(self, resident: int, place: Place) -> Spans:
         """When one resident is at a place."""
         return union(self.spans[(self.place == place) & (self.resident == resident)])
 
 
-def bridged(spans: Spans, gap: int) -> Spans:
+def across_gap(spans: Spans, gap: int) -> Spans:
     """The union of spans, with the gaps between them closed where they are no longer than ``gap``."""
     widened = np.array([0, gap], np.int64)
     return union(spans + widened) - widened

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from jobs.events import DayLog
-from jobs.window import DayWindow
+from jobs.activity.events import DayLog
+from jobs.activity.window import DayWindow
 from storage.dates import DateRange
 
 

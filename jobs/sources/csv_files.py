@@ -23,9 +23,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.entities import Description, EntityRules
-from jobs.events import DayLog, Recording, SampleBuilder
-from jobs.window import DayWindow, from_instant, to_instant
+from jobs.activity.building import Recording, SampleBuilder
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import DayLog
+from jobs.activity.window import DayWindow, from_instant, to_instant
 from storage.dates import DateRange
 from storage.errors import SourceCorrupt, SourceForeign, SourceUnavailable
 from storage.models import TAG_LENGTH, tag_fault

@@ -25,11 +25,13 @@ import numpy as np
 import sqlalchemy as sa
 from numpy.typing import NDArray
 
-from jobs.entities import GAPS, Description, EntityRules, Kind
-from jobs.events import AUTOMATION, DEVICE, GAP, SETTLING, SHORT_GAP, USER, DayLog, Recording, Samples, Spans
+from jobs.activity.building import Recording
+from jobs.activity.entities import GAPS, Description, EntityRules, Kind
+from jobs.activity.events import AUTOMATION, DEVICE, GAP, USER, DayLog, Samples, Spans
+from jobs.activity.spans import union
+from jobs.activity.tracing import SETTLING, SHORT_GAP
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from jobs.sources.home_assistant_registry import described, read_registry
-from jobs.spans import union
-from jobs.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
 from storage.errors import SourceCorrupt, SourceError, SourceForeign, SourceUnavailable

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from jobs.entities import Description
+from jobs.activity.entities import Description
 from storage.errors import SettingsError
 
 

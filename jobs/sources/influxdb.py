@@ -11,7 +11,7 @@ event type                 not there                               tag ``event_t
 =========================  ======================================  ======================================
 
 ``unknown`` and ``unavailable`` are never sent, equal values repeat, and a restart sends everything anew: what
-``jobs.events`` makes of repeats, and ``jobs.sources.silence`` of silences and bursts, takes care of that. For the
+``activity.tracing`` makes of repeats, and ``recorder_uptime`` of silences and bursts, takes care of that. For the
 states in which a day opens, the newest samples of each entity are read, within a bound. What caused a change is never
 sent either: what automations do counts here as done by hand.
 """
@@ -29,16 +29,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.entities import GAPS, Description, EntityRules, Kind
-from jobs.events import DEVICE, GAP, DayLog, Recording, Samples
+from jobs.activity.building import Recording
+from jobs.activity.entities import GAPS, Description, EntityRules, Kind
+from jobs.activity.events import DEVICE, GAP, DayLog, Samples
+from jobs.activity.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.sources.home_assistant_registry import described, read_registry
-from jobs.sources.silence import BURST, known_time, restarts
-from jobs.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
+from jobs.sources.recorder_uptime import BURST, known_time, restarts
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers.influxdb import Connection, Errors
-from storage.drivers.influxdb_organisation import prove_organisation
-from storage.drivers.influxdb_server import Server
-from storage.drivers.influxql import Question, Series, field_named, quoted
+from storage.drivers.influxdb.connection import Connection, Errors
+from storage.drivers.influxdb.influxql import Question, Series, field_named, quoted
+from storage.drivers.influxdb.organisation import prove_organisation
+from storage.drivers.influxdb.server import Server
 from storage.errors import SourceError, SourceForeign, SourceUnavailable
 
 NEWEST: Final = 64  # samples of one entity before a day that are read at once

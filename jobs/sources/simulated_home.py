@@ -20,12 +20,13 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.entities import EntityRules, Kind
-from jobs.events import DEVICE, GAP, DayLog, Recording, Samples
+from jobs.activity.building import Recording
+from jobs.activity.entities import EntityRules, Kind
+from jobs.activity.events import DEVICE, GAP, DayLog, Samples
+from jobs.activity.spans import Spans
+from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, DayWindow, Instants, midnight
 from jobs.sources._devices import MORTAL, WORDS, Columns, HomeDay, inventory
 from jobs.sources._routine import BEGIN, ROOMS, Purpose, draw, stays, wall
-from jobs.spans import Spans
-from jobs.window import DAY, HOUR, MINUTE, SECOND, DayWindow, Instants, midnight
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError
 

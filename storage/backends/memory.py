@@ -12,7 +12,7 @@ from typing import TypeVar
 from storage.batch import DayBatch
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import EVERYTHING, Function, Summary, Where, check_question, wanted
+from storage.store import NO_FILTER, Function, Summary, Where, check_query, wanted
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -32,9 +32,9 @@ class MemoryStore:
             by_day[row.measurement, row.date].append(row)
         self._days.update((key, tuple(values)) for key, values in by_day.items())
 
-    def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
-        check_question(model, where=where)
+        check_query(model, where=where)
         admitted = {tag: set(wanted(value)) for tag, value in where.items()}
         with self._lock:
             found = [
@@ -52,10 +52,10 @@ class MemoryStore:
         days: DateRange,
         fields: Mapping[str, Function],
         by: Sequence[str] = (),
-        where: Where = EVERYTHING,
+        where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
-        check_question(model, fields, by, where)
+        check_query(model, fields, by, where)
         groups: dict[tuple[str | dt.date, ...], list[DailyAggregate]] = defaultdict(list)
         for row in self.read(model, days, where):
             groups[tuple(getattr(row, name) for name in by)].append(row)

@@ -22,7 +22,7 @@ from storage.dates import DateRange
 from storage.drivers import sql
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.models import AGGREGATES, TAG_LENGTH, DailyAggregate, DetectorRunDaily
-from storage.store import EVERYTHING, Function, Summary, Where, check_question, wanted
+from storage.store import NO_FILTER, Function, Summary, Where, check_query, wanted
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -91,9 +91,9 @@ class SqlStore:
         self._ready: set[str] = set()
         self._seen: set[str] = set()
 
-    def read(self, model: type[A], days: DateRange, where: Where = EVERYTHING) -> list[A]:
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
-        check_question(model, where=where)
+        check_query(model, where=where)
         table = _table(model)
         query = sa.select(table).where(*_conditions(table, days, where)).order_by(table.c.date, *_tags(table, model))
         with self._transaction() as connection:
@@ -109,10 +109,10 @@ class SqlStore:
         days: DateRange,
         fields: Mapping[str, Function],
         by: Sequence[str] = (),
-        where: Where = EVERYTHING,
+        where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
-        check_question(model, fields, by, where)
+        check_query(model, fields, by, where)
         table = _table(model)
         groups = [table.c[name] for name in by]
         query = (

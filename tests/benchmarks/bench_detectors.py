@@ -17,11 +17,11 @@ from typing import Final
 
 import numpy as np
 
+from jobs.activity.events import DayLog
+from jobs.activity.window import HOUR, SECOND, DayWindow
 from jobs.detectors.anomaly import Anomaly
 from jobs.detectors.co_occurrence import CoOccurrence
-from jobs.events import DayLog
 from jobs.registry import EventDetector, load
-from jobs.window import HOUR, SECOND, DayWindow
 from storage.backends.memory import MemoryStore
 from storage.models import DailyAggregate
 from tests.support.golden import history_row, run

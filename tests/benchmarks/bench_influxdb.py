@@ -26,7 +26,7 @@ from typing import Any
 
 import urllib3
 
-from storage.backends.influxdb import InfluxStore
+from storage.backends.influxdb.store import InfluxStore
 from storage.dates import ONE_DAY, DateRange
 from storage.models import (
     AnomalyDaily,

@@ -26,12 +26,12 @@ from rich.console import Console
 from rich.table import Table
 
 from jobs import nightly
+from jobs.activity.entities import EntityRules
+from jobs.activity.events import AUTOMATION, DEVICE, USER, DayLog
+from jobs.activity.window import SECOND, DayWindow, midnight
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
-from jobs.entities import EntityRules
-from jobs.events import AUTOMATION, DEVICE, USER, DayLog
 from jobs.sources.home_assistant_db import HomeAssistantDatabase
-from jobs.window import SECOND, DayWindow, midnight
 from jobs.wiring import Home, open_home
 from storage.backends.sql import SqlStore
 from storage.dates import ONE_DAY, DateRange

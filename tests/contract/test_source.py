@@ -9,7 +9,8 @@ Scenarios are told in one small language, a line a row of October 2025 in Madrid
     26 02:30:00* light.lamp  on            in the second pass of the repeated hour
     run 20 02:00:00 - 21 23:00:00          the recorder ran; without such lines, from the first row to the last
 
-What a source makes of them is told likewise: events as rows, spells as ``light.lamp on [21 08:00:00 - 21 09:00:00)``,
+What a source makes of them is told likewise: events as rows, intervals as
+``light.lamp on [21 08:00:00 - 21 09:00:00)``,
 with a square bracket where the begin or end is a change that was seen, a round one where it is not.
 """
 
@@ -33,18 +34,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.entities import Description, EntityRules, Kind
-from jobs.events import AUTOMATION, DEVICE, USER, DayLog
+from jobs.activity.entities import Description, EntityRules, Kind
+from jobs.activity.events import AUTOMATION, DEVICE, USER, DayLog
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, from_instant, to_instant
 from jobs.sources.base import EventSource
 from jobs.sources.csv_files import CsvFiles
 from jobs.sources.home_assistant_db import HomeAssistantDatabase
 from jobs.sources.influxdb import LAYOUTS, InfluxSource
 from jobs.sources.simulated_home import SimulatedHome
-from jobs.window import HOUR, MINUTE, SECOND, DayWindow, from_instant, to_instant
+from storage.backends.influxdb.line_protocol import tag_value, text_field
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers import influxdb_buckets
-from storage.drivers.influxql import Question
-from storage.drivers.line_protocol import tag_value, text_field
+from storage.drivers.influxdb import buckets
+from storage.drivers.influxdb.influxql import Question
 from tests.support.influxdb import LiveServer
 from tests.support.memory_source import MemorySource, Row
 from tests.support.recorder import RecorderDatabase, StateRow, from_samples
@@ -107,13 +108,13 @@ class View(NamedTuple):
     """A day's log in the language of scenarios."""
 
     events: list[str]
-    spells: list[str]
+    intervals: list[str]
     known: list[str]
 
 
 def view(log: DayLog) -> View:
     """What a log says of entities that are activity."""
-    events, spells = log.events, log.spells
+    events, intervals = log.events, log.intervals
     return View(
         [
             f"{shown(at)} {log.entities[entity].entity_id} {log.states[state]}"
@@ -121,14 +122,14 @@ def view(log: DayLog) -> View:
         ],
         sorted(
             f"{log.entities[entity].entity_id} {log.states[state]} "
-            f"{'[' if begun else '('}{shown(start)} - {shown(end)}{']' if finished else ')'}"
-            for entity, state, start, end, begun, finished in zip(
-                spells.entity.tolist(),
-                spells.state.tolist(),
-                spells.start.tolist(),
-                spells.end.tolist(),
-                spells.begun.tolist(),
-                spells.finished.tolist(),
+            f"{'[' if start_known else '('}{shown(start)} - {shown(end)}{']' if end_known else ')'}"
+            for entity, state, start, end, start_known, end_known in zip(
+                intervals.entity.tolist(),
+                intervals.state.tolist(),
+                intervals.start.tolist(),
+                intervals.end.tolist(),
+                intervals.start_known.tolist(),
+                intervals.end_known.tolist(),
                 strict=True,
             )
         ),
@@ -200,8 +201,8 @@ def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> Eve
     """One measurement with full ids, in a bucket that is filled anew; no point can say that an entity was removed."""
     bucket = f"test_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
     connection = server.connection()
-    if influxdb_buckets.look_up(connection, bucket) is None:
-        influxdb_buckets.create(connection, bucket, 0)
+    if buckets.look_up(connection, bucket) is None:
+        buckets.create(connection, bucket, 0)
     connection.ask(Question(bucket, 'DELETE FROM "home_assistant_events"', streamed=False), list)
     lines = [
         f"home_assistant_events,entity_id={tag_value(entity_id)} state={text_field(state or 'unavailable')} {at}"
@@ -258,7 +259,7 @@ def load_runs(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Load]:
     yield from _loader(request.param, tmp_path)
 
 
-# --- events and spells -----------------------------------------------------------------------------------------------
+# --- events, intervals -----------------------------------------------------------------------------------------------
 
 
 def test_a_change_from_one_known_state_to_another_is_an_event(load: Load) -> None:
@@ -273,7 +274,7 @@ def test_a_change_from_one_known_state_to_another_is_an_event(load: Load) -> Non
         """)
     ).read(window(21))
     assert view(log).events == ["21 08:00:00 light.lamp on", "21 09:00:00 light.lamp off", "21 21:00:00 light.lamp on"]
-    assert view(log).spells == [
+    assert view(log).intervals == [
         "light.lamp off (20 08:00:00 - 21 08:00:00]",
         "light.lamp off [21 09:00:00 - 21 21:00:00]",
         "light.lamp on [21 08:00:00 - 21 09:00:00]",
@@ -295,7 +296,7 @@ def test_updates_of_attributes_are_no_events(load: Load) -> None:
         """)
     ).read(window(21))
     assert view(log).events == ["21 09:00:00 light.lamp on", "21 10:00:00 light.lamp off", "21 12:00:00 light.lamp on"]
-    assert "light.lamp on [21 09:00:00 - 21 10:00:00]" in view(log).spells
+    assert "light.lamp on [21 09:00:00 - 21 10:00:00]" in view(log).intervals
 
 
 def test_the_first_value_ever_is_no_event_and_its_begin_is_not_known(load: Load) -> None:
@@ -308,7 +309,7 @@ def test_the_first_value_ever_is_no_event_and_its_begin_is_not_known(load: Load)
         """)
     ).read(window(21))
     assert view(log).events == ["21 10:00:00 light.lamp off"]
-    assert "light.lamp on (21 09:00:00 - 21 10:00:00]" in view(log).spells
+    assert "light.lamp on (21 09:00:00 - 21 10:00:00]" in view(log).intervals
 
 
 def test_an_event_at_midnight_belongs_to_the_day_that_begins(load: Load) -> None:
@@ -322,9 +323,9 @@ def test_an_event_at_midnight_belongs_to_the_day_that_begins(load: Load) -> None
     )
     before, after = view(source.read(window(20))), view(source.read(window(21)))
     assert before.events == ["20 20:00:00 light.lamp on"]
-    assert "light.lamp on [20 20:00:00 - 21 00:00:00)" in before.spells
+    assert "light.lamp on [20 20:00:00 - 21 00:00:00)" in before.intervals
     assert after.events == ["21 00:00:00 light.lamp off", "21 12:00:00 light.lamp on"]
-    assert "light.lamp on [20 20:00:00 - 21 00:00:00]" in after.spells
+    assert "light.lamp on [20 20:00:00 - 21 00:00:00]" in after.intervals
 
 
 # --- openings --------------------------------------------------------------------------------------------------------
@@ -340,7 +341,7 @@ def test_a_day_opens_with_the_instant_at_which_its_state_began_days_before(load:
         """)
     ).read(window(21))
     assert view(log).events == ["21 07:00:00 light.lamp off"]
-    assert "light.lamp on [15 19:12:34 - 21 07:00:00]" in view(log).spells
+    assert "light.lamp on [15 19:12:34 - 21 07:00:00]" in view(log).intervals
 
 
 def test_updates_of_attributes_before_the_day_do_not_hide_when_the_state_began(load: Load) -> None:
@@ -356,7 +357,7 @@ def test_updates_of_attributes_before_the_day_do_not_hide_when_the_state_began(l
             21 07:00:01 light.lamp ~
         """)
     ).read(window(21))
-    assert "light.lamp on [18 19:12:34 - 21 07:00:00]" in view(log).spells
+    assert "light.lamp on [18 19:12:34 - 21 07:00:00]" in view(log).intervals
 
 
 def test_a_state_that_was_repeated_many_times_before_the_day_keeps_its_begin(load: Load) -> None:
@@ -366,7 +367,7 @@ def test_a_state_that_was_repeated_many_times_before_the_day_keeps_its_begin(loa
     told = story("20 08:00:00 binary_sensor.bed off").and_then(
         *repeats, Row(when("21 07:00:00"), "binary_sensor.bed", "off")
     )
-    assert "binary_sensor.bed on [20 20:00:00 - 21 07:00:00]" in view(load(told).read(window(21))).spells
+    assert "binary_sensor.bed on [20 20:00:00 - 21 07:00:00]" in view(load(told).read(window(21))).intervals
 
 
 def test_a_short_unavailability_before_midnight_does_not_hide_when_the_state_began(load: Load) -> None:
@@ -384,7 +385,7 @@ def test_a_short_unavailability_before_midnight_does_not_hide_when_the_state_beg
         """)
     ).read(window(21))
     assert view(log).events == ["21 07:00:00 light.lamp off"]
-    assert "light.lamp on [20 20:00:00 - 21 07:00:00]" in view(log).spells
+    assert "light.lamp on [20 20:00:00 - 21 07:00:00]" in view(log).intervals
 
 
 def test_a_change_across_a_short_unavailability_over_midnight_is_an_event(load: Load) -> None:
@@ -398,7 +399,7 @@ def test_a_change_across_a_short_unavailability_over_midnight_is_an_event(load: 
         """)
     ).read(window(21))
     assert view(log).events == ["21 00:02:00 light.lamp off"]
-    assert "light.lamp on [20 20:00:00 - 21 00:02:00]" in view(log).spells
+    assert "light.lamp on [20 20:00:00 - 21 00:02:00]" in view(log).intervals
 
 
 def test_a_long_unavailability_before_midnight_makes_the_begin_unknown(load: Load) -> None:
@@ -414,7 +415,7 @@ def test_a_long_unavailability_before_midnight_makes_the_begin_unknown(load: Loa
         """)
     ).read(window(21))
     assert view(log).events == ["21 07:00:00 light.lamp off"]
-    assert "light.lamp on (20 22:10:00 - 21 07:00:00]" in view(log).spells
+    assert "light.lamp on (20 22:10:00 - 21 07:00:00]" in view(log).intervals
 
 
 def test_an_entity_that_is_unavailable_all_night_opens_unknown(load: Load) -> None:
@@ -429,7 +430,7 @@ def test_an_entity_that_is_unavailable_all_night_opens_unknown(load: Load) -> No
         """)
     ).read(window(21))
     assert view(log).events == ["21 08:00:00 light.lamp on", "21 09:00:00 light.lamp off"]
-    assert view(log).spells[:1] == ["light.lamp off (21 07:00:00 - 21 08:00:00]"]
+    assert view(log).intervals[:1] == ["light.lamp off (21 07:00:00 - 21 08:00:00]"]
 
 
 def test_two_changes_in_one_instant_before_the_day_both_count(load_rows: Load) -> None:
@@ -442,7 +443,7 @@ def test_two_changes_in_one_instant_before_the_day_both_count(load_rows: Load) -
             21 07:00:00 light.lamp off
         """)
     ).read(window(21))
-    assert "light.lamp on [20 22:00:00 - 21 07:00:00]" in view(log).spells
+    assert "light.lamp on [20 22:00:00 - 21 07:00:00]" in view(log).intervals
 
 
 # --- gaps ------------------------------------------------------------------------------------------------------------
@@ -462,7 +463,7 @@ def test_across_a_gap_of_five_minutes_a_change_is_an_event_and_no_change_is_noth
         """)
     ).read(window(21))
     assert view(log).events == ["21 09:00:00 light.lamp on", "21 11:05:00 light.lamp off"]
-    assert "light.lamp on [21 09:00:00 - 21 11:05:00]" in view(log).spells
+    assert "light.lamp on [21 09:00:00 - 21 11:05:00]" in view(log).intervals
 
 
 @pytest.mark.parametrize("gap", ["unavailable", "unknown", "removed"])
@@ -480,7 +481,7 @@ def test_across_a_longer_gap_a_value_only_establishes_the_state_again(load: Load
         """)
     ).read(window(21))
     assert view(log).events == ["21 09:00:00 light.lamp on", "21 12:00:00 light.lamp on"]
-    assert view(log).spells[:4] == [
+    assert view(log).intervals[:4] == [
         "light.lamp off (21 08:00:00 - 21 09:00:00]",
         "light.lamp off (21 11:06:00 - 21 12:00:00]",
         "light.lamp on (21 10:05:01 - 21 11:00:00)",
@@ -518,7 +519,7 @@ def test_a_restart_that_repeats_the_state_changes_nothing(load_runs: Load) -> No
         """)
     ).read(window(21))
     assert view(log).events == ["21 07:00:00 light.lamp off"]
-    assert "light.lamp on [20 20:00:00 - 21 07:00:00]" in view(log).spells
+    assert "light.lamp on [20 20:00:00 - 21 07:00:00]" in view(log).intervals
 
 
 def test_values_in_the_first_minute_of_a_run_only_establish_the_state_again(load_runs: Load) -> None:
@@ -537,7 +538,7 @@ def test_values_in_the_first_minute_of_a_run_only_establish_the_state_again(load
         """)
     ).read(window(21))
     assert view(log).events == ["21 08:01:04 light.late off", "21 09:00:00 light.early on"]
-    assert view(log).spells == [
+    assert view(log).intervals == [
         "light.early off (21 08:01:03 - 21 09:00:00]",
         "light.early on [20 20:00:00 - 21 08:00:00)",
         "light.early on [21 09:00:00 - 22 00:00:00)",
@@ -560,7 +561,7 @@ def test_time_outside_the_runs_is_not_known_and_counts_as_a_gap(load_runs: Load)
     assert view(log).known == ["21 00:00:00 - 21 08:00:00", "21 08:10:00 - 22 00:00:00"]
     assert log.known_seconds == 24 * 3600 - 600
     assert view(log).events == ["21 09:00:00 light.lamp on"]
-    assert view(log).spells == [
+    assert view(log).intervals == [
         "light.lamp off (21 08:12:00 - 21 09:00:00]",
         "light.lamp on [20 20:00:00 - 21 08:00:00)",
         "light.lamp on [21 09:00:00 - 22 00:00:00)",
@@ -578,10 +579,10 @@ def test_an_outage_over_midnight_hides_neither_what_was_before_nor_after(load_ru
             21 07:00:00 light.lamp off
         """)
     )
-    assert "light.lamp on [20 20:00:00 - 20 22:00:00)" in view(source.read(window(20))).spells
+    assert "light.lamp on [20 20:00:00 - 20 22:00:00)" in view(source.read(window(20))).intervals
     after = view(source.read(window(21)))
     assert after.known == ["21 03:00:00 - 22 00:00:00"]
-    assert after.spells == [
+    assert after.intervals == [
         "light.lamp off [21 07:00:00 - 22 00:00:00)",
         "light.lamp on (21 03:00:01 - 21 07:00:00]",
     ]
@@ -608,12 +609,12 @@ def test_days_tile_the_recording(load: Load) -> None:
     assert sum(log.samples for log in logs) == len(rows)
     events = [event for log in logs for event in view(log).events]
     assert len(events) == len(set(events)) > 100
-    finished = [spell for log in logs for spell in view(log).spells if spell.endswith("]")]
+    finished = [interval for log in logs for interval in view(log).intervals if interval.endswith("]")]
     assert len(finished) == len(set(finished)) > 100
     for log in logs:
         assert np.all(np.diff(log.events.at) >= 0)
         assert np.all((log.window.start <= log.events.at) & (log.events.at < log.window.end))
-        assert np.all((log.spells.end >= log.window.start) & (log.spells.end <= log.window.end))
+        assert np.all((log.intervals.end >= log.window.start) & (log.intervals.end <= log.window.end))
     assert sum(log.known_seconds for log in logs) == (rows[-1].at - rows[0].at) / SECOND
 
 
@@ -774,7 +775,7 @@ def test_a_day_at_a_time_the_recorder_tells_what_the_whole_recording_tells(
                 told, expected = view(source.read(DayWindow(day, MADRID))), view(whole.read(DayWindow(day, MADRID)))
                 assert told.events == expected.events
                 assert told.known == expected.known
-                assert told.spells == expected.spells
+                assert told.intervals == expected.intervals
         finally:
             source.close()
 
@@ -947,7 +948,7 @@ def test_the_days_of_a_simulated_home_tile(simulated: SimulatedHome) -> None:
     logs = [simulated.read(window(day)) for day in range(20, 27)]
     events = [event for log in logs for event in view(log).events]
     assert len(events) == len(set(events)) > 500
-    finished = [spell for log in logs for spell in view(log).spells if spell.endswith("]")]
+    finished = [interval for log in logs for interval in view(log).intervals if interval.endswith("]")]
     assert len(finished) == len(set(finished)) > 500
     for log in logs:
         assert log.known_seconds <= log.window.seconds

@@ -27,12 +27,12 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 
 from jobs import nightly
-from jobs.entities import EntityRules
+from jobs.activity.entities import EntityRules
 from jobs.pipeline import Pipeline
 from jobs.sources.csv_files import CsvFiles
 from storage.backends.sql import SqlStore
 from storage.dates import ONE_DAY
-from storage.ledger import Ledger
+from storage.ledger.ledger import Ledger
 from tests.support.detectors import Counter, Trend
 
 DAY = dt.date(2026, 3, 2)

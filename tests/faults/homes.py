@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from storage.backends.influxdb import InfluxStore
+from storage.backends.influxdb.store import InfluxStore
 from storage.backends.sql import SqlStore
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError
-from storage.ledger import Ledger, Status
+from storage.ledger.ledger import Ledger, Status
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.store import AggregateStore
 from tests.support import forked

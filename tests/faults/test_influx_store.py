@@ -12,12 +12,12 @@ import pytest
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
-from storage.backends.influxdb import ERRORS, InfluxStore
+from storage.backends.influxdb import rows
+from storage.backends.influxdb.line_protocol import midnight_seconds
+from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.dates import DateRange
-from storage.drivers import influxdb_rows
-from storage.drivers.influxdb import Connection
-from storage.drivers.influxdb_server import Server
-from storage.drivers.line_protocol import midnight_seconds
+from storage.drivers.influxdb.connection import Connection
+from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing
 from storage.models import TimeBasedDaily
 from tests.support.influxdb import LiveServer, free_port, influxdb_2
@@ -227,7 +227,7 @@ def test_a_row_that_is_refused_while_it_is_written_anew_is_left_beside_its_midni
     refusal = {"code": "unprocessable entity", "message": "partial write: points beyond retention policy dropped=1"}
     httpserver.expect_ordered_request("/api/v2/write").respond_with_json(refusal, status=422)
     connection = Connection(Server(httpserver.url_for(""), "home", timeout_seconds=2), ERRORS, "test")
-    (told,) = influxdb_rows.rewrite(connection, "days", [time_based()])
+    (told,) = rows.rewrite(connection, "days", [time_based()])
     connection.close()
     assert "dropped=1" in told
     assert len(httpserver.log) == 3  # no second DELETE

@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from storage.backends.influxdb import ERRORS
-from storage.drivers.influxdb import FIRST_WAIT_SECONDS, Connection, Errors
-from storage.drivers.influxdb_server import Server
-from storage.drivers.influxql import Question
+from storage.backends.influxdb.store import ERRORS
+from storage.drivers.influxdb.connection import FIRST_WAIT_SECONDS, Connection, Errors
+from storage.drivers.influxdb.influxql import Question
+from storage.drivers.influxdb.server import Server
 from storage.errors import (
     PatternAggregatesError,
     SettingsError,

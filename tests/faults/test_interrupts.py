@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.window import MINUTE, DayWindow
+from jobs.activity.window import MINUTE, DayWindow
 from storage.dates import ONE_DAY
 from tests.support.home import CSV_CONFIG, Home
 from tests.support.raw_server import Answer, raw_server

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
+from storage.backends.influxdb.call_guard import DEGRADED_AFTER
 from storage.errors import StoreError, StoreUnavailable, UsageError
-from storage.outcomes import DEGRADED_AFTER
 from storage.pattern_aggregate_client import PatternAggregateClient
 from tests.support.influxdb import free_port
 from tests.support.raw_server import Answer, raw_server

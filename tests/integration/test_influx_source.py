@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.entities import EntityRules, Kind
-from jobs.events import DayLog
+from jobs.activity.entities import EntityRules, Kind
+from jobs.activity.events import DayLog
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
 from jobs.sources.influxdb import LAYOUTS, InfluxSource, Layout
-from jobs.window import HOUR, MINUTE, SECOND, DayWindow
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, SourceForeign, SourceUnavailable
 from tests.support.influxdb import LiveServer, free_port
@@ -58,15 +58,15 @@ def events(log: DayLog) -> list[tuple[str, str, int]]:
     ]
 
 
-def spells(log: DayLog, entity_id: str) -> list[tuple[str, int, int, bool, bool]]:
-    found = log.spells
+def intervals(log: DayLog, entity_id: str) -> list[tuple[str, int, int, bool, bool]]:
+    found = log.intervals
     start = log.window.start
     return [
-        (log.states[state], begin - start, end - start, begun, finished)
-        for entity, state, begin, end, begun, finished in zip(
+        (log.states[state], begin - start, end - start, start_known, end_known)
+        for entity, state, begin, end, start_known, end_known in zip(
             *(column.tolist() for column in (found.entity, found.state, found.start, found.end)),
-            found.begun.tolist(),
-            found.finished.tolist(),
+            found.start_known.tolist(),
+            found.end_known.tolist(),
             strict=True,
         )
         if log.entities[entity].entity_id == entity_id
@@ -111,8 +111,8 @@ def test_the_state_in_which_a_day_opens_is_followed_back_to_where_it_began(influ
         light("on", START - 2 * HOUR),
         light("off", START + HOUR),
     ]
-    assert spells(read(influxdb, lines), "light.hall")[0] == ("on", -50 * HOUR, HOUR, True, True)
-    (first, *_) = spells(read(influxdb, lines, lookback_days=1), "light.hall")
+    assert intervals(read(influxdb, lines), "light.hall")[0] == ("on", -50 * HOUR, HOUR, True, True)
+    (first, *_) = intervals(read(influxdb, lines, lookback_days=1), "light.hall")
     assert first == ("on", -2 * HOUR, HOUR, False, True)  # when it began lies beyond the bound
 
 
@@ -124,7 +124,7 @@ def test_a_state_that_was_repeated_many_times_before_the_day_keeps_its_begin(inf
         *(light("on", begin + minute * MINUTE) for minute in range(300)),
         light("off", START + HOUR),
     ]
-    assert spells(read(influxdb, lines), "light.hall")[0] == ("on", -30 * HOUR, HOUR, True, True)
+    assert intervals(read(influxdb, lines), "light.hall")[0] == ("on", -30 * HOUR, HOUR, True, True)
 
 
 def test_a_long_silence_is_not_known_time(influxdb: LiveServer) -> None:
@@ -159,7 +159,7 @@ def test_a_restart_sends_everything_anew_and_nothing_of_it_is_an_event(influxdb:
     ]
     log = read(influxdb, lines)
     assert events(log) == []
-    assert ("on", 5 * HOUR + 3000, 24 * HOUR, False, False) in spells(log, "light.lamp_3")
+    assert ("on", 5 * HOUR + 3000, 24 * HOUR, False, False) in intervals(log, "light.lamp_3")
     assert log.known_seconds < 86_400
 
 

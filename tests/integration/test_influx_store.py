@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 
 import pytest
 
-from storage.backends.influxdb import ERRORS, InfluxStore
+from storage.backends.influxdb.line_protocol import line, midnight_seconds
+from storage.backends.influxdb.rows import CHUNK_LINES
+from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers import influxdb_buckets
-from storage.drivers.influxdb import Connection
-from storage.drivers.influxdb_organisation import prove_organisation
-from storage.drivers.influxdb_rows import CHUNK_LINES
-from storage.drivers.influxql import Question
-from storage.drivers.line_protocol import line, midnight_seconds
+from storage.drivers.influxdb import buckets
+from storage.drivers.influxdb.connection import Connection
+from storage.drivers.influxdb.influxql import Question
+from storage.drivers.influxdb.organisation import prove_organisation
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
 from tests.support.influxdb import Influxd, LiveServer, find_binary
@@ -395,7 +395,7 @@ def test_no_number_of_values_or_days_is_too_large_to_read(influxdb: LiveServer) 
 def test_rows_in_another_policy_of_the_database_are_not_deleted_with_ours(influxdb_1: LiveServer) -> None:
     database = influxdb_1.new_bucket()
     with closing(influxdb_1.connection()) as connection:
-        influxdb_buckets.create(connection, f"{database}/other", 0)
+        buckets.create(connection, f"{database}/other", 0)
     ours, theirs = (InfluxStore(influxdb_1.server(), bucket) for bucket in (database, f"{database}/other"))
     with closing(ours), closing(theirs):
         ours.replace_day(time_based_batch(time_based(), time_based("light.hall")))
@@ -412,7 +412,7 @@ def test_rows_in_another_policy_of_the_database_are_not_deleted_with_ours(influx
 def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServer) -> None:
     name, other = influxdb_2.new_bucket(), influxdb_2.new_bucket()
     with closing(influxdb_2.connection()) as connection:
-        found = influxdb_buckets.look_up(connection, other)
+        found = buckets.look_up(connection, other)
         assert found
         mapping = {"org": influxdb_2.org, "bucketID": found.id, "database": name, "retention_policy": "x"}
         made = connection.send_json("POST", "/api/v2/dbrps", {**mapping, "default": True})

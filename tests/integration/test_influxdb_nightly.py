@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from storage.backends.influxdb import InfluxStore
+from storage.backends.influxdb.store import InfluxStore
 from storage.backends.sql import SqlStore
 from storage.dates import DateRange
 from storage.models import AGGREGATES, CoOccurrenceDaily, DetectorRunDaily, TimeBasedDaily

@@ -14,9 +14,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from influxdb_client.client.write.point import Point
 
-from storage.drivers.influxdb_rows import CHUNK_LINES
-from storage.drivers.influxql import Question
-from storage.drivers.line_protocol import line
+from storage.backends.influxdb.line_protocol import line
+from storage.backends.influxdb.rows import CHUNK_LINES
+from storage.drivers.influxdb.influxql import Question
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
 from tests.support.influxdb import Influxd, LiveServer, find_binary

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.window import MINUTE, DayWindow
+from jobs.activity.window import MINUTE, DayWindow
 from storage.dates import parse_day
 from storage.query import DetectorRunDaily, open_query
 from tests.support.home import CSV_CONFIG, EVENTS, ROOT, Home

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jobs.endpoint import Page, serving
+from jobs.daemon.http import Page, serving
 from storage.errors import SettingsError
 from tests.support.daemon import CONFIG, get, serve, wait_for
 from tests.support.home import Home

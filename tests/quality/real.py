@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
+from jobs.activity.events import DayLog
 from jobs.detectors.anomaly import Anomaly
-from jobs.events import DayLog
 from jobs.registry import EventDetector, NotJudged, load
 from storage.backends.memory import MemoryStore
 from storage.models import AnomalyDaily, CoOccurrenceDaily, DailyAggregate, SequenceDaily, TimeBasedDaily

@@ -15,16 +15,16 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from jobs.activity.entities import EntityRules
+from jobs.activity.events import DayLog
+from jobs.activity.window import DayWindow
 from jobs.detectors.anomaly import Anomaly
 from jobs.detectors.co_occurrence import CoOccurrence
 from jobs.detectors.sequence import Sequence
 from jobs.detectors.time_based import TimeBased
-from jobs.entities import EntityRules
-from jobs.events import DayLog
 from jobs.registry import NotJudged
 from jobs.sources._devices import MORTAL
 from jobs.sources.simulated_home import SimulatedHome
-from jobs.window import DayWindow
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
 from storage.models import AnomalyDaily, TimeBasedDaily

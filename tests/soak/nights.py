@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.wiring import system_clock
 from storage.dates import ONE_DAY
-from storage.ledger import Ledger
+from storage.ledger.ledger import Ledger
 from tests.support.simulated_nights import serve
 
 FIRST: Final = dt.date(2026, 1, 1)

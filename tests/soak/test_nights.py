@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.ledger import REMEMBERED
+from storage.ledger.ledger import REMEMBERED
 from tests.soak.nights import soak
 
 DETECTORS = 6

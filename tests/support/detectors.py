@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from jobs.events import DayLog
+from jobs.activity.events import DayLog
 from jobs.registry import Finding
 from storage.backends.memory import MemoryStore
 from storage.batch import DayBatch

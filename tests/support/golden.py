@@ -14,9 +14,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from jobs.entities import Description, EntityRules
-from jobs.events import AUTOMATION, DEVICE, DayLog, Recording, SampleBuilder
-from jobs.window import SECOND, DayWindow
+from jobs.activity.building import Recording, SampleBuilder
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import AUTOMATION, DEVICE, DayLog
+from jobs.activity.window import SECOND, DayWindow
 from storage.backends.memory import MemoryStore
 from storage.models import DailyAggregate, DetectorRunDaily, TimeBasedDaily
 

@@ -26,10 +26,10 @@ import pytest
 import urllib3
 from pydantic import SecretStr
 
-from storage.backends.influxdb import ERRORS, InfluxStore
-from storage.drivers import influxdb_buckets
-from storage.drivers.influxdb import Connection
-from storage.drivers.influxdb_server import Server
+from storage.backends.influxdb.store import ERRORS, InfluxStore
+from storage.drivers.influxdb import buckets
+from storage.drivers.influxdb.connection import Connection
+from storage.drivers.influxdb.server import Server
 
 ORG: Final = "home"
 TOKEN: Final = "a-token-that-nobody-shall-see"  # noqa: S105 - of servers that live for one test run
@@ -66,7 +66,7 @@ class LiveServer:
     def new_bucket(self, retention_days: int = 0) -> str:
         name = f"test_{uuid.uuid4().hex[:12]}"
         connection = self.connection()
-        influxdb_buckets.create(connection, name, retention_days)
+        buckets.create(connection, name, retention_days)
         connection.close()
         return name
 
@@ -78,7 +78,7 @@ class LiveServer:
         connection = other.connection()
         made = connection.send_json("POST", "/api/v2/orgs", {"name": other.org})
         assert made.status == 201, made.words()
-        influxdb_buckets.create(connection, bucket, 0)
+        buckets.create(connection, bucket, 0)
         connection.close()
         return other
 

@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from jobs.entities import Description, EntityRules
-from jobs.events import DEVICE, DayLog, Recording, SampleBuilder
-from jobs.window import DayWindow, from_instant
+from jobs.activity.building import Recording, SampleBuilder
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import DEVICE, DayLog
+from jobs.activity.window import DayWindow, from_instant
 from storage.dates import DateRange
 from storage.errors import SourceError
 

@@ -14,14 +14,14 @@ import pytest
 from freezegun import freeze_time
 from freezegun.api import FrozenDateTimeFactory
 
-from jobs.daemon import Daemon
+from jobs.activity.window import DayWindow, from_instant
+from jobs.daemon.loop import Daemon
 from jobs.pipeline import Pipeline
 from jobs.registry import Registered
 from jobs.settings import HomeSettings, Settings
-from jobs.window import DayWindow, from_instant
 from jobs.wiring import Home, system_clock
 from storage.dates import ONE_DAY, DateRange
-from storage.ledger import Ledger
+from storage.ledger.ledger import Ledger
 from tests.support.detectors import Counter, FlakyStore
 from tests.support.memory_source import MemorySource, Row
 

@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.entities import Description, EntityRules
-from jobs.events import DEVICE, DayLog, Recording, Samples
-from jobs.window import HOUR, MINUTE, SECOND, DayWindow
+from jobs.activity.building import Recording
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import DEVICE, DayLog, Samples
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
 
 KINDS: Final = ("uniform", "on_off", "bursty", "morning", "quarters")
 DAY: Final = dt.date(2026, 3, 2)

@@ -19,9 +19,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from jobs.entities import Description, EntityRules
-from jobs.events import AUTOMATION, DEVICE, DayLog, Recording, SampleBuilder, Samples
-from jobs.window import MINUTE, SECOND, DayWindow
+from jobs.activity.building import Recording, SampleBuilder
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import AUTOMATION, DEVICE, DayLog, Samples
+from jobs.activity.window import MINUTE, SECOND, DayWindow
 
 ZONE: Final = ZoneInfo("Europe/Berlin")
 _WEEKDAY: Final = np.array([0, 0, 0, 0, 0, 0, 1, 6, 5, 1, 1, 1, 1, 1, 1, 1, 1, 4, 6, 6, 5, 5, 4, 1], np.float64)

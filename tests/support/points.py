@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jobs.matching import Points
-from jobs.window import SECOND
+from jobs.activity.window import SECOND
+from jobs.statistics.matching import Points
 
 
 def points(*seconds: Sequence[int]) -> Points:

@@ -22,10 +22,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from jobs.entities import Description, EntityRules
-from jobs.events import DayLog, Recording, SampleBuilder
+from jobs.activity.building import Recording, SampleBuilder
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import DayLog
+from jobs.activity.window import DAY, MINUTE, SECOND, DayWindow, to_instant
 from jobs.sources.home_assistant_db import HomeAssistantDatabase
-from jobs.window import DAY, MINUTE, SECOND, DayWindow, to_instant
 from storage.dates import DateRange
 
 DATA: Final = Path(os.environ.get("REAL_HOMES", Path(__file__).resolve().parents[3] / "shared" / "data"))

@@ -16,8 +16,8 @@ from typing import Any, Final, Literal, Self
 
 import numpy as np
 
-from jobs.events import AUTOMATION, DEVICE, GAP, USER, Samples
-from jobs.window import SECOND, from_instant
+from jobs.activity.events import AUTOMATION, DEVICE, GAP, USER, Samples
+from jobs.activity.window import SECOND, from_instant
 
 SCHEMA: Final = """
 CREATE TABLE event_types (event_type_id INTEGER NOT NULL, event_type VARCHAR(64), PRIMARY KEY (event_type_id));

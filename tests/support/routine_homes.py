@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
+from jobs.activity.building import Recording, SampleBuilder
+from jobs.activity.entities import Description, EntityRules
+from jobs.activity.events import DEVICE, DayLog
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
-from jobs.entities import Description, EntityRules
-from jobs.events import DEVICE, DayLog, Recording, SampleBuilder
-from jobs.window import HOUR, MINUTE, SECOND, DayWindow
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from freezegun import freeze_time
 
-from jobs.daemon import Daemon
+from jobs.daemon.loop import Daemon
 from jobs.wiring import open_home, system_clock
 
 LONGEST_SLEEP_SECONDS = 3600.0

@@ -1,0 +1,277 @@
+"""How an entity is classed: are its changes activity, which of its states are active, does it show presence?
+
+Decided from domain, device class, unit and entity category, then from the states themselves, then from the settings'
+overrides, which always win. ``pattern-aggregates doctor`` prints each decision with its reason.
+
+=====================  ====================================================================================
+class                  which
+=====================  ====================================================================================
+activity               lights, switches, binary sensors, covers, locks, media players, climate modes, persons ...;
+                       sensors with a list of options, or with few texts as states
+reading                anything with a unit or a state class; numbers, timestamps and free text
+ignored                the machine's own affairs (automations, updates, the sun, diagnostics), left-out ids
+=====================  ====================================================================================
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Final
+
+from storage.models import tag_fault
+
+GAPS: Final = frozenset({"", "unavailable", "unknown"})
+MAX_STATES: Final = 30  # more different texts in a day than this are free text
+
+_GENERIC = frozenset({"on", "open", "unlocked", "home", "playing", "heating", "cooling", "cleaning", "mowing"})
+_MODES = frozenset(
+    {"heat", "cool", "heat_cool", "auto", "dry", "fan_only", "heating", "cooling", "drying"}
+)  # climate entities report modes, some integrations actions
+_ACTIVE: Final[Mapping[str, frozenset[str]]] = {
+    "alarm_control_panel": frozenset({"triggered"}),
+    "binary_sensor": frozenset({"on"}),
+    "climate": _MODES,
+    "cover": frozenset({"open"}),
+    "device_tracker": frozenset({"home"}),
+    "fan": frozenset({"on"}),
+    "humidifier": frozenset({"on"}),
+    "input_boolean": frozenset({"on"}),
+    "input_select": _GENERIC,
+    "lawn_mower": frozenset({"mowing"}),
+    "light": frozenset({"on"}),
+    "lock": frozenset({"unlocked", "open"}),
+    "media_player": frozenset({"playing", "on"}),
+    "person": frozenset({"home"}),
+    "remote": frozenset({"on"}),
+    "select": _GENERIC,
+    "siren": frozenset({"on"}),
+    "switch": frozenset({"on"}),
+    "vacuum": frozenset({"cleaning"}),
+    "valve": frozenset({"open"}),
+    "water_heater": frozenset({"eco", "electric", "gas", "heat_pump", "high_demand", "performance"}),
+}
+_IGNORED: Final = frozenset(
+    {
+        "ai_task",
+        "assist_satellite",
+        "automation",
+        "button",
+        "calendar",
+        "camera",
+        "conversation",
+        "counter",
+        "date",
+        "datetime",
+        "event",
+        "geo_location",
+        "image",
+        "image_processing",
+        "input_button",
+        "input_datetime",
+        "input_number",
+        "input_text",
+        "notify",
+        "number",
+        "persistent_notification",
+        "plant",
+        "proximity",
+        "schedule",
+        "scene",
+        "script",
+        "stt",
+        "sun",
+        "tag",
+        "text",
+        "time",
+        "timer",
+        "todo",
+        "tts",
+        "update",
+        "wake_word",
+        "weather",
+        "zone",
+    }
+)
+_DIAGNOSTIC: Final = frozenset({"battery", "battery_charging", "connectivity", "problem", "update"})
+_PRESENCE: Final = frozenset({"motion", "occupancy", "presence", "door"})
+
+
+class Kind(StrEnum):
+    """What an entity's changes of state are to the detectors."""
+
+    ACTIVITY = "activity"
+    READING = "reading"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a source knows of an entity, as far as it knows it.
+
+    Attributes:
+        entity_id: ``domain.object_id`` in Home Assistant's way; any text elsewhere.
+        device_class: ``motion``, ``door``, ``temperature`` ...
+        unit: The unit of measurement.
+        state_class: ``measurement``, ``total`` ...
+        category: ``diagnostic`` or ``config``.
+        device_id: The device it belongs to.
+        area_id: The area it lies in: its own, else its device's.
+    """
+
+    entity_id: str
+    device_class: str | None = None
+    unit: str | None = None
+    state_class: str | None = None
+    category: str | None = None
+    device_id: str | None = None
+    area_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """One entity as detectors see it.
+
+    Attributes:
+        entity_id: Its id.
+        domain: The part before the first dot; ``other`` where there is none.
+        device_class: As described.
+        device_id: As described.
+        area_id: As described, or from the settings.
+        kind: Whether its changes are activity.
+        active_states: The states in which it is on, open, home, playing ...
+        presence: Whether it shows that somebody is around (motion, occupancy, presence, door).
+        reason: Why it is classed so, in words.
+        by_states: Whether that depends on the states it takes.
+    """
+
+    entity_id: str
+    domain: str
+    device_class: str | None
+    device_id: str | None
+    area_id: str | None
+    kind: Kind
+    active_states: frozenset[str]
+    presence: bool
+    reason: str
+    by_states: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What the settings say of the entities that match a glob; None leaves it to the rules."""
+
+    kind: Kind | None = None
+    device_class: str | None = None
+    area: str | None = None
+    active_states: tuple[str, ...] | None = None
+    presence: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EntityRules:
+    """The settings' say in how entities are classed.
+
+    Attributes:
+        include: Globs; where there are any, entities that match none are ignored.
+        exclude: Globs; entities that match one are ignored.
+        override: Globs with what holds for entities that match; of several the last counts.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    override: Mapping[str, Override] = field(default_factory=dict)
+
+    def classify(self, about: Description, states: Collection[str] | None = None) -> Entity:
+        """Class one entity.
+
+        Args:
+            about: What the source knows of it.
+            states: The different states that were seen of it, where the rest does not decide; until they are known,
+                such an entity may be activity.
+        """
+        override = Override()
+        for glob, candidate in self.override.items():
+            if fnmatchcase(about.entity_id, glob):
+                override = candidate
+        domain, dot, _ = about.entity_id.partition(".")
+        domain = domain if dot and not tag_fault(domain) else "other"
+        device_class = override.device_class or about.device_class
+        decided = self._kind(about, domain, device_class)
+        if override.kind is not None and not tag_fault(about.entity_id):
+            decided = override.kind, "the settings say so"
+        kind, reason = decided or _kind_by_states(states)
+        area = override.area or about.area_id
+        if area is not None and tag_fault(area):
+            area = None
+        active = _ACTIVE.get(domain, _GENERIC) if override.active_states is None else frozenset(override.active_states)
+        presence = domain == "binary_sensor" and device_class in _PRESENCE
+        return Entity(
+            entity_id=about.entity_id,
+            domain=domain,
+            device_class=device_class,
+            device_id=about.device_id,
+            area_id=area,
+            kind=kind,
+            active_states=active,
+            presence=presence if override.presence is None else override.presence,
+            reason=reason,
+            by_states=decided is None,
+        )
+
+    def _kind(  # noqa: C901, PLR0911 - a list of rules in order, the first that fits decides
+        self, about: Description, domain: str, device_class: str | None
+    ) -> tuple[Kind, str] | None:
+        if fault := tag_fault(about.entity_id):
+            return Kind.IGNORED, f"its id cannot be kept: it {fault}"
+        if any(fnmatchcase(about.entity_id, glob) for glob in self.exclude):
+            return Kind.IGNORED, "excluded by the settings"
+        if self.include and not any(fnmatchcase(about.entity_id, glob) for glob in self.include):
+            return Kind.IGNORED, "not included by the settings"
+        if domain in _IGNORED:
+            return Kind.IGNORED, f"{domain} is no device that people use"
+        if about.category:
+            return Kind.IGNORED, f"a {about.category} entity"
+        if domain == "binary_sensor" and device_class in _DIAGNOSTIC:
+            return Kind.IGNORED, f"{device_class} is about the device, not about people"
+        if about.unit or about.state_class:
+            return Kind.READING, f"it has the unit {about.unit}" if about.unit else f"a {about.state_class}"
+        if domain in _ACTIVE:
+            return Kind.ACTIVITY, f"a {domain}"
+        if device_class == "enum":
+            return Kind.ACTIVITY, "it has a list of options"
+        if domain == "sensor" and device_class:
+            return Kind.READING, f"a {device_class}"
+        return None
+
+
+def _kind_by_states(states: Collection[str] | None) -> tuple[Kind, str]:
+    if states is None:
+        return Kind.ACTIVITY, "its states are not known yet"
+    known = [state for state in states if state not in GAPS]
+    if not known:
+        return Kind.IGNORED, "no known state was seen"
+    if any(_is_number(state) or _is_instant(state) for state in known):
+        return Kind.READING, "its states are numbers or times"
+    if len(known) > MAX_STATES:
+        return Kind.READING, f"more than {MAX_STATES} different texts: free text"
+    return Kind.ACTIVITY, "its states are a few words"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,90 @@
+"""Whether the newest due day is written, and what is said where it is not."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from jobs.daemon.health import State, look, newest_due
+from jobs.registry import Registered
+from jobs.settings import Settings
+from jobs.wiring import Home
+from storage.ledger.ledger import Ledger
+from storage.models import TimeBasedDaily
+from tests.support.detectors import Fixed, fixed_duration
+from tests.support.rows import DAY, finding, time_based, time_based_batch
+
+SETTINGS = {"home": {"time_zone": "Europe/Berlin"}, "ledger": {"path": "ledger.db"}}
+
+
+class Clock:
+    """Shows what it is told to."""
+
+    def __init__(self) -> None:
+        self.now = dt.datetime(2026, 3, 3, 8, tzinfo=dt.UTC)
+
+    def __call__(self) -> dt.datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def home(tmp_path: Path, clock: Clock) -> Home:
+    registered = [Registered(Fixed(), "test", enabled=True), Registered(fixed_duration(), "test", enabled=False)]
+    return Home(Settings.model_validate(SETTINGS), tmp_path, "test", registered, clock)
+
+
+@pytest.fixture
+def ledger(home: Home) -> Iterator[Ledger]:
+    with home.open_ledger() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("now", "due"),
+    [
+        ("2026-03-03T02:29+01:00", "2026-03-01"),
+        ("2026-03-03T04:29+01:00", "2026-03-01"),  # the night may take an hour
+        ("2026-03-03T04:30+01:00", "2026-03-02"),
+        ("2026-03-03T23:59+01:00", "2026-03-02"),
+        ("2026-03-04T00:30+01:00", "2026-03-02"),
+    ],
+)
+def test_a_day_is_due_when_its_night_came_and_had_its_hour(home: Home, clock: Clock, now: str, due: str) -> None:
+    clock.now = dt.datetime.fromisoformat(now)
+    assert newest_due(home) == dt.date.fromisoformat(due)
+
+
+def test_a_day_that_nobody_computed_is_stale_and_with_trouble_failing(home: Home) -> None:
+    assert look(home).state is State.STALE
+    assert not home.ledger_path.exists()  # looking makes nothing
+    troubled = look(home, "source: locked")
+    assert (troubled.state, troubled.reason) == (State.FAILING, "2026-03-02 is not computed: source: locked")
+
+
+def test_a_day_is_fresh_once_every_enabled_detector_is_written(home: Home, ledger: Ledger) -> None:
+    row = time_based()
+    with ledger.day(DAY) as work:
+        work.stage(finding(TimeBasedDaily, [row]), "f", 1)
+        waiting = look(home)
+        assert (waiting.state, waiting.reason) == (State.FAILING, "2026-03-02: time_based is staged")
+        work.written(time_based_batch(row))
+    assert look(home, "an older day failed").state is State.FRESH
+
+
+def test_a_detector_that_failed_is_named_with_its_error(home: Home, ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.fail("time_based", 1, "ZeroDivisionError: oh")
+    assert look(home).reason == "2026-03-02: time_based is failed, ZeroDivisionError: oh"
+
+
+def test_a_ledger_that_cannot_be_read_is_failing(home: Home) -> None:
+    home.ledger_path.write_bytes(b"no database at all" * 100)
+    assert look(home).state is State.FAILING

@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from jobs.activity.window import SECOND
+from jobs.statistics import shared as statistics
+from jobs.statistics.close_pairs import find_links
+from jobs.statistics.matching import Points, Scale
+from jobs.statistics.shared import Floats, Integers, benjamini_hochberg
+from tests.support.points import points
+
+DAY_SECONDS = 86_400
+SCALES = [Scale(10, 600), Scale(30, 600), Scale(60, 600)]
+
+
+def links_of(both: Points, *, ordered: bool, rate: float = 0.05) -> list[tuple[int, int]]:
+    found = find_links(both, SCALES, ~np.eye(both.groups, dtype=np.bool_), ordered=ordered, rate=rate)
+    return list(zip(found.first.tolist(), found.second.tolist(), strict=True))
+
+
+def test_what_follows_closely_is_linked_in_its_order() -> None:
+    leader = [10_000, 30_000, 50_000, 70_000]
+    both = points([at + 7 for at in leader], leader, list(range(0, DAY_SECONDS, 1300)))
+    assert links_of(both, ordered=True) == [(1, 0)]
+    assert links_of(both, ordered=False) == [(0, 1)]
+
+
+def test_the_same_instant_has_no_order() -> None:
+    leader = [10_000, 30_000, 50_000, 70_000]
+    assert not links_of(points(leader, leader), ordered=True)
+
+
+def test_two_that_are_busy_in_the_same_minutes_are_not_linked_by_that_alone() -> None:
+    one = [start + offset for start in (20_000, 40_000, 60_000) for offset in (0, 310, 640)]
+    other = [start + offset for start in (20_000, 40_000, 60_000) for offset in (150, 480, 790)]
+    assert not links_of(points(one, other), ordered=False)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("ordered", [True, False])
+def test_links_do_not_depend_on_how_groups_are_numbered(seed: int, *, ordered: bool) -> None:
+    rng = np.random.default_rng(seed)
+    columns = [np.sort(rng.choice(DAY_SECONDS // 200, rng.integers(0, 40), replace=False) * 200) for _ in range(12)]
+    columns[3], columns[8] = columns[5] + 3, columns[5][:-1] + 9
+    order = rng.permutation(12)
+    there = links_of(points(*[column.tolist() for column in columns]), ordered=ordered)
+    back = links_of(points(*[columns[group].tolist() for group in order]), ordered=ordered)
+    renamed = [(int(order[one]), int(order[other])) for one, other in back]
+    assert there
+    assert {frozenset(pair) if not ordered else pair for pair in there} == {
+        frozenset(pair) if not ordered else pair for pair in renamed
+    }
+
+
+def test_the_chance_of_a_hit_is_right_where_points_lie_anywhere() -> None:
+    rng = np.random.default_rng(3)
+    tested, found = 0, 0
+    for _ in range(40):
+        columns = [(np.arange(60) * 1440 + rng.integers(0, 1300, 60)).tolist() for _ in range(12)]
+        tested += 12 * 11 // 2
+        found += len(links_of(points(*columns), ordered=False))
+    assert found / tested < 0.002
+
+
+def test_no_points_no_links() -> None:
+    assert links_of(points([], [], []), ordered=True) == []
+
+
+def whole_table(both: Points, *, ordered: bool) -> tuple[int, list[tuple[int, int]]]:
+    """How many pairs can be tested and which are found, by tables of all pairs at once, as the rule is written."""
+    at, sizes = both.at, both.sizes
+    slot = at // (30 * SECOND) - at[0] // (30 * SECOND)
+    count = np.zeros((int(slot[-1]) + 1, both.groups))
+    np.add.at(count, (slot, both.group), 1)
+    gap = at[None, :] - at[:, None]
+    member = np.eye(both.groups)[both.group]
+    least, p = np.ones((both.groups, both.groups)), np.ones((both.groups, both.groups))
+    for scale in SCALES:
+        width = scale.around // 30
+        around = np.array([count[max(row - width, 0) : row + width + 1].sum(axis=0) for row in range(len(count))])
+        chance = 1 - (1 - scale.near / (2 * width + 1) / 30 * (1 if ordered else 2)) ** around
+        trials, chance = count.T @ (around > 0), (count.T @ chance) / np.maximum(count.T @ (around > 0), 1)
+        near = (gap > 0) & (gap <= scale.near * SECOND) if ordered else np.abs(gap) <= scale.near * SECOND
+        trials, chance = from_the_rarer(sizes, trials, chance, ordered=ordered)
+        hits = member.T @ near @ member
+        least = np.minimum(least, np.where(trials >= 3, chance**trials, 1))
+        enough = (hits >= 3) & (hits > trials * chance)
+        p = np.where(enough, np.minimum(p, binom.sf(hits - 1, trials, chance)), p)
+    pairs = np.nonzero(~np.eye(both.groups, dtype=np.bool_) if ordered else np.triu(np.ones_like(p), 1))
+    possible = statistics.testable(least[pairs] * 3, 0.05)
+    adjusted = np.where(possible, p[pairs] * 3, 1)
+    tested = int(possible.sum())
+    found = benjamini_hochberg(adjusted, 0.05, tested) & (adjusted <= max(3e-4, 0.25 / max(tested, 1)))
+    return tested, [(int(pairs[0][index]), int(pairs[1][index])) for index in np.flatnonzero(found)]
+
+
+def from_the_rarer(sizes: Integers, trials: Floats, chance: Floats, *, ordered: bool) -> tuple[Floats, Floats]:
+    """Trials and chances of each pair: the rarer's or, of equals without an order, those of the larger chance."""
+    other = sizes[None, :] < sizes[:, None]
+    if not ordered:
+        other |= (sizes[None, :] == sizes[:, None]) & (chance < chance.T)
+    return np.where(other, trials.T, trials), np.where(other, chance.T, chance)
+
+
+@pytest.mark.parametrize("ordered", [True, False])
+def test_blocks_of_pairs_give_what_one_table_of_all_pairs_gives(*, ordered: bool) -> None:
+    rng = np.random.default_rng(8)
+    columns = [np.sort(rng.choice(DAY_SECONDS // 130, rng.integers(1, 14), replace=False) * 130) for _ in range(240)]
+    for follower in range(0, 40, 2):
+        columns[follower + 1] = columns[follower] + rng.integers(1, 9 + 2 * follower)
+    both = points(*[column.tolist() for column in columns])
+    found = find_links(both, SCALES, ~np.eye(240, dtype=np.bool_), ordered=ordered, rate=0.05)
+    tested, pairs = whole_table(both, ordered=ordered)
+    assert found.tested == tested
+    assert sorted(zip(found.first.tolist(), found.second.tolist(), strict=True)) == sorted(pairs)
+    assert len(pairs) >= 8

@@ -1,0 +1,452 @@
+"""The invariants of the nightly job, one after the other, with a source and a store that obey the test."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobs import nightly
+from jobs.activity.events import DayLog
+from jobs.activity.window import HOUR, DayWindow
+from jobs.nightly import RunReport
+from jobs.pipeline import DayStatus, Pipeline
+from jobs.registry import Detector, Finding
+from storage.dates import ONE_DAY, DateRange
+from storage.errors import SourceUnavailable, UsageError
+from storage.ledger.ledger import Ledger, Status
+from storage.models import DetectorRunDaily, TimeBasedDaily
+from tests.support.detectors import CountDaily, Counter, Fixed, FlakyStore, Trend, TrendDaily
+from tests.support.memory_source import MemorySource, Row
+
+ZONE = ZoneInfo("Europe/Berlin")
+FIRST = dt.date(2026, 3, 2)
+DAYS = DateRange(FIRST, FIRST + 4 * ONE_DAY)
+YESTERDAY = DAYS.last
+
+
+def uses(day: dt.date, entity_id: str = "light.a", times: int = 4) -> list[Row]:
+    """A day in which an entity opens off and then changes so many times, at the full hours from 6."""
+    start = DayWindow(day, ZONE).start
+    changes = [Row(start + (6 + hour) * HOUR, entity_id, ("on", "off")[hour % 2]) for hour in range(times)]
+    return [Row(start, entity_id, "off"), *changes]
+
+
+class Night:
+    """A home whose source, store and detectors a test can disturb."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = dt.datetime(2026, 3, 7, 3, 30, tzinfo=dt.UTC)
+        end = DayWindow(YESTERDAY, ZONE).end
+        rows = [row for day in DAYS for row in uses(day)]
+        self.source = MemorySource(ZONE, rows, runs=[(DayWindow(FIRST, ZONE).start, end)])
+        self.source.held = DAYS
+        self.store = FlakyStore()
+        self.counter = Counter()
+        self.trend = Trend()
+        self.detectors: list[Detector] = [self.counter, self.trend]
+        self.ledger = Ledger(folder / "ledger.db", clock=lambda: self.now)
+
+    @property
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.detectors, self.source, self.store, self.ledger, ZONE, lambda: self.now)
+
+    def run(self, **changes: object) -> RunReport:
+        arguments = {"yesterday": YESTERDAY, "retention_days": 90, "recheck_days": 2, **changes}
+        return nightly.run(self.pipeline, **arguments)  # type: ignore[arg-type]
+
+    def backfill(self, days: DateRange = DAYS, **changes: object) -> RunReport:
+        arguments = {"yesterday": YESTERDAY, "retention_days": 90, **changes}
+        return nightly.backfill(self.pipeline, days, **arguments)  # type: ignore[arg-type]
+
+    def counts(self) -> dict[dt.date, int]:
+        return {row.date: row.events for row in self.store.read(CountDaily, DateRange(dt.date.min, dt.date.max))}
+
+    def statuses(self, detector: str = "count") -> dict[dt.date, Status]:
+        return {day: entry.status for (day, name), entry in self.ledger.entries().items() if name == detector}
+
+    def runs(self, detector: str) -> dict[dt.date, DetectorRunDaily]:
+        runs = self.store.read(DetectorRunDaily, DateRange(dt.date.min, dt.date.max), {"detector": detector})
+        return {run.date: run for run in runs}
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Iterator[Night]:
+    home = Night(tmp_path)
+    yield home
+    home.ledger.close()
+
+
+def test_every_day_the_source_holds_is_computed_once_oldest_first(night: Night) -> None:
+    report = night.run()
+    assert [day.day for day in report.days] == list(DAYS)
+    assert {day.status for day in report.days} == {DayStatus.WRITTEN}
+    assert report.exit_code == 0
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+    assert night.store.writes == list(DAYS)
+    again = night.run()
+    assert {day.status for day in again.days} == {DayStatus.SKIPPED}
+    assert night.store.writes == list(DAYS)
+
+
+def test_nothing_found_is_recorded_with_its_reason(night: Night) -> None:
+    night.source.rows = [row for row in night.source.rows if row.at >= DayWindow(FIRST, ZONE).end]
+    night.run()
+    assert night.runs("count")[FIRST].rows == 0
+    assert night.runs("count")[FIRST].reason == "0 entities counted"
+
+
+def test_a_hole_behind_the_newest_success_is_found(night: Night) -> None:
+    night.run(only_day=DAYS.last)
+    night.run(only_day=DAYS.first)
+    report = night.run()
+    assert [day.day for day in report.days if day.status is DayStatus.WRITTEN] == list(DAYS)[1:4]
+
+
+def test_a_detector_that_raises_costs_only_its_own_rows_and_is_tried_again(night: Night) -> None:
+    night.detectors = [night.counter, Fixed()]
+    night.counter.fails_on = {FIRST}
+    report = night.run()
+    assert report.exit_code == 1
+    assert report.days[0].status is DayStatus.PARTIAL
+    assert report.days[0].detectors["count"].error == "ZeroDivisionError: told to fail"
+    assert FIRST in night.runs("time_based")
+    assert FIRST not in night.runs("count")
+    night.counter.fails_on = set()
+    mended = night.run()
+    assert [day.day for day in mended.days if day.status is DayStatus.WRITTEN] == [FIRST]
+    assert mended.exit_code == 0
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+def test_a_failed_redo_leaves_what_an_earlier_run_wrote(night: Night) -> None:
+    night.run()
+    before = night.counts(), night.runs("count")
+    night.counter.fails_on = {FIRST}
+    report = night.backfill(DateRange(FIRST, FIRST), redo="all")
+    assert report.exit_code == 1
+    assert (night.counts(), night.runs("count")) == before
+
+
+def test_a_store_that_is_down_costs_nothing_and_needs_no_raw_events_later(night: Night) -> None:
+    night.store.down = True
+    report = night.run()
+    assert report.exit_code == 75
+    assert {day.status for day in report.days} == {DayStatus.STAGED}
+    assert set(night.statuses().values()) == {Status.STAGED}
+    assert set(night.statuses("trend").values()) == {Status.DEFERRED}
+    night.source.rows, night.source.held, night.store.down = [], None, False
+    night.source.error = SourceUnavailable("gone")
+    later = night.run()
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+    assert set(night.statuses().values()) == {Status.WRITTEN}
+    trends = night.store.read(TrendDaily, DAYS)
+    assert [(row.before, row.today) for row in trends] == [(0, 4), (4, 4), (4, 4), (4, 4), (4, 4)]
+    assert later.exit_code == 75  # the source is gone, and that is said
+
+
+def test_an_answer_that_got_lost_is_written_again_and_nothing_stands_twice(night: Night) -> None:
+    night.store.dies_after_write = True
+    assert night.run().exit_code == 75
+    assert set(night.statuses().values()) == {Status.STAGED}
+    night.store.dies_after_write = False
+    assert night.run().exit_code == 0
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+def test_a_store_that_stays_down_is_not_asked_for_every_day(night: Night) -> None:
+    asked = []
+
+    class Counting(FlakyStore):
+        def replace_day(self, batch: object) -> None:
+            asked.append(batch)
+            super().replace_day(batch)  # type: ignore[arg-type]
+
+    night.store = Counting()
+    night.store.down = True
+    night.detectors = [night.counter]
+    night.run()
+    assert len(asked) == nightly.STORE_TRIES
+    assert set(night.statuses().values()) == {Status.STAGED}
+
+
+def test_a_source_that_cannot_be_reached_is_said_and_retried(night: Night) -> None:
+    night.source.error = SourceUnavailable("locked")
+    report = night.run()
+    assert (report.exit_code, report.days) == (75, [])
+    assert "locked" in report.notices[0]
+    night.source.error = None
+    assert night.run().exit_code == 0
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+def test_a_source_that_goes_away_in_the_middle_leaves_days_due_and_none_judged_from_nothing(night: Night) -> None:
+    class Locked(MemorySource):
+        def fingerprint(self, window: DayWindow) -> str:
+            if window.day > FIRST + ONE_DAY:
+                raise SourceUnavailable("database is locked")
+            return super().fingerprint(window)
+
+    whole = night.source
+    night.source = Locked(ZONE, whole.rows, runs=[(DayWindow(FIRST, ZONE).start, DayWindow(YESTERDAY, ZONE).end)])
+    night.source.held = DAYS
+    report = night.run()
+    assert report.exit_code == 75
+    assert [day.status for day in report.days] == ["written", "written", "failed", "failed", "failed"]
+    assert all("database is locked" in day.error for day in report.days[2:])
+    assert set(night.statuses("trend")) == set(night.statuses()) == {FIRST, FIRST + ONE_DAY}
+    assert set(night.runs("trend")) == {FIRST, FIRST + ONE_DAY}
+
+    night.source = whole
+    assert night.run().exit_code == 0
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+    assert night.trend.calls == list(DAYS)
+
+
+def test_a_day_on_which_no_detector_found_anything_is_judged_by_history_when_one_has(night: Night) -> None:
+    night.counter.fails_on = {FIRST}
+    report = night.run(only_day=FIRST)
+    assert (report.exit_code, report.days[0].status) == (1, DayStatus.FAILED)
+    assert night.statuses("trend")[FIRST] is Status.DEFERRED
+    assert night.trend.calls == []
+    night.counter.fails_on = set()
+    assert night.run(only_day=FIRST).exit_code == 0
+    assert night.statuses("trend")[FIRST] is Status.WRITTEN
+
+
+def test_a_day_that_can_no_longer_be_read_is_not_put_off_every_night_anew(night: Night) -> None:
+    night.counter.fails_on = {FIRST}
+    night.run()
+    night.source.held = DateRange(FIRST + ONE_DAY, DAYS.last)
+    report = night.run()
+    assert FIRST not in {day.day for day in report.days}
+    assert report.exit_code == 0
+
+
+def test_late_events_are_found_in_the_days_that_are_looked_at_again(night: Night) -> None:
+    night.run()
+    night.source.rows += uses(DAYS.last, "light.late", 2) + uses(DAYS.first, "light.too_late", 2)
+    report = night.run()
+    assert [day.day for day in report.days if day.status is DayStatus.WRITTEN] == [DAYS.last]
+    rows = night.store.read(CountDaily, DAYS)
+    assert [row.entity_id for row in rows if row.date == DAYS.last] == ["light.a", "light.late"]
+    assert [row.entity_id for row in rows if row.date == DAYS.first] == ["light.a"]
+    assert [row.today for row in night.store.read(TrendDaily, DateRange(DAYS.last, DAYS.last))] == [6]
+
+
+def test_purged_events_are_not_late_events(night: Night) -> None:
+    night.run()
+    before = night.counts(), night.runs("count")
+    night.source.rows = [row for row in night.source.rows if row.at < DayWindow(DAYS.last, ZONE).start + 7 * HOUR]
+    night.run()
+    night.counter.version = 2
+    night.run()
+    night.backfill(redo="all")
+    assert night.counts() == before[0]
+    assert night.runs("count")[DAYS.last] == before[1][DAYS.last]
+    assert night.runs("count")[DAYS.first].version == 2
+    calls = len(night.counter.calls)
+    night.run()
+    assert len(night.counter.calls) == calls  # the decision is remembered
+    night.backfill(DateRange(DAYS.last, DAYS.last), redo="all", force=True)
+    assert night.counts()[DAYS.last] == 1
+
+
+def test_a_new_version_makes_old_days_outstanding(night: Night) -> None:
+    night.run()
+    night.counter.version = 2
+    report = night.run()
+    assert [day.day for day in report.days if day.status is DayStatus.WRITTEN] == list(DAYS)
+    assert {run.version for run in night.runs("count").values()} == {2}
+
+
+def test_a_rerun_takes_away_rows_that_a_day_no_longer_yields(night: Night) -> None:
+    night.source.rows += uses(FIRST, "light.b")
+    night.run()
+    night.source.rows = [row for row in night.source.rows if row.entity_id != "light.b"] + uses(FIRST, "light.c", 6)
+    night.backfill(DateRange(FIRST, FIRST), redo="all")
+    rows = night.store.read(CountDaily, DateRange(FIRST, FIRST))
+    assert [row.entity_id for row in rows] == ["light.a", "light.c"]
+
+
+def test_history_is_judged_on_staged_days_too(night: Night) -> None:
+    night.run()
+    assert [(row.before, row.today) for row in night.store.read(TrendDaily, DAYS)][1:] == [(4, 4)] * 4
+
+
+def test_a_history_that_changed_is_judged_again(night: Night) -> None:
+    night.run()
+    night.trend.calls.clear()
+    night.counter.version = 2
+    night.run()
+    assert night.trend.calls == list(DAYS)
+
+
+def test_staged_days_past_the_retention_are_given_up_once_and_said(night: Night) -> None:
+    night.store.down = True
+    night.detectors = [night.counter]
+    night.run()
+    night.store.down = False
+    later = YESTERDAY + 10 * ONE_DAY
+    report = night.run(yesterday=later, retention_days=11)
+    assert any("given up" in notice and str(FIRST) in notice for notice in report.notices)
+    assert report.exit_code == 1
+    assert night.statuses()[FIRST] is Status.EXPIRED
+    assert FIRST not in night.counts()
+    again = night.run(yesterday=later, retention_days=11)
+    assert not any("given up" in notice for notice in again.notices)
+
+
+def test_the_store_forgets_what_is_past_the_retention(night: Night) -> None:
+    night.run()
+    night.run(yesterday=YESTERDAY + ONE_DAY, retention_days=3)
+    assert sorted(night.counts()) == list(DAYS)[-2:]
+
+
+def test_a_clock_that_is_months_ahead_of_the_source_empties_no_store(night: Night) -> None:
+    night.run()
+    before = night.counts()
+    report = night.run(yesterday=YESTERDAY + 200 * ONE_DAY, retention_days=90)
+    assert report.exit_code == 1  # a stale source
+    assert night.counts() == before
+
+
+def test_zero_retention_keeps_everything(night: Night) -> None:
+    night.run(retention_days=0)
+    night.run(yesterday=YESTERDAY + 3000 * ONE_DAY, retention_days=0)
+    assert sorted(night.counts()) == list(DAYS)
+
+
+def test_a_source_that_fell_behind_is_stale(night: Night) -> None:
+    report = night.run(yesterday=YESTERDAY + ONE_DAY)
+    assert report.exit_code == 1
+    assert "stale source" in report.notices[0]
+    assert report.span == DAYS
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+def test_a_source_ahead_of_the_clock_is_pointed_at(night: Night) -> None:
+    night.source.held = DateRange(FIRST, YESTERDAY + 3 * ONE_DAY)
+    report = night.run()
+    assert any("in the future" in notice for notice in report.notices)
+    assert sorted(night.counts()) == list(DAYS)
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [
+        (DateRange(FIRST, YESTERDAY + ONE_DAY), "not over yet"),
+        (DateRange(FIRST - 100 * ONE_DAY, FIRST), "past the retention"),
+    ],
+)
+def test_a_range_that_cannot_be_meant_is_refused(night: Night, days: DateRange, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        night.backfill(days)
+    with pytest.raises(UsageError):
+        night.run(only_day=days.last if "over" in told else days.first)
+
+
+def test_days_the_source_no_longer_holds_are_counted_and_not_made_up(night: Night) -> None:
+    report = night.backfill(DateRange(FIRST - 2 * ONE_DAY, DAYS.last))
+    assert report.exit_code == 1
+    assert "2 days are out of reach" in report.notices[0]
+    assert sorted(night.counts()) == list(DAYS)
+
+
+def test_only_one_day_is_only_one_day(night: Night) -> None:
+    report = night.run(only_day=DAYS.first + ONE_DAY)
+    assert [day.day for day in report.days] == [DAYS.first + ONE_DAY]
+    assert sorted(night.counts()) == [DAYS.first + ONE_DAY]
+
+
+def test_a_backfill_can_be_narrowed_to_detectors(night: Night) -> None:
+    night.detectors = [night.counter, Fixed()]
+    night.backfill(detectors=["time_based"])
+    assert night.counts() == {}
+    assert len(night.store.read(TimeBasedDaily, DAYS)) == len(DAYS)
+    with pytest.raises(UsageError, match="no detector"):
+        night.backfill(detectors=["time_basd"])
+
+
+def test_redo_missing_and_failed_touch_only_what_they_say(night: Night) -> None:
+    night.detectors = [night.counter]
+    night.counter.fails_on = {FIRST}
+    night.backfill(DateRange(FIRST, FIRST + ONE_DAY))
+    night.counter.fails_on, night.counter.calls = set(), []
+    night.backfill(redo="missing")
+    assert night.counter.calls == list(DAYS)[2:]
+    night.counter.calls = []
+    night.backfill(redo="failed")
+    assert night.counter.calls == [FIRST]
+
+
+def test_redo_all_gives_the_same_rows_and_an_interrupted_one_is_resumed_without_it(night: Night) -> None:
+    night.run()
+    before = night.counts()
+    night.counter.calls = []
+
+    def stop(_report: object, number: int, _total: int) -> None:
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        night.backfill(redo="all", progress=stop)
+    assert night.counter.calls == list(DAYS)[:2]
+    night.backfill()
+    assert night.counter.calls == list(DAYS)
+    assert night.counts() == before
+
+
+def test_a_dry_run_plans_and_touches_nothing(night: Night) -> None:
+    report = night.backfill(dry_run=True)
+    assert [planned.day for planned in report.plan] == list(DAYS)
+    assert report.plan[0].detectors == ("count", "trend")
+    assert night.ledger.entries() == {}
+    assert night.store.writes == []
+
+
+def test_a_detector_that_gives_rows_of_another_day_has_failed(night: Night) -> None:
+    wrong = Fixed(make=lambda day: Fixed().make(day=day + ONE_DAY))
+    night.detectors = [wrong, night.counter]
+    report = night.run()
+    assert report.days[0].status is DayStatus.PARTIAL
+    assert "gave a row of" in report.days[0].detectors["time_based"].error
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+def test_rows_found_under_the_same_key_twice_are_a_failure(night: Night) -> None:
+    class Twice(Fixed):
+        def detect(self, log: DayLog) -> Finding:
+            rows, reason = super().detect(log)
+            return Finding([*rows, *rows], reason)
+
+    night.detectors = [Twice()]
+    assert "twice" in night.run().days[0].detectors["time_based"].error
+
+
+def test_an_entry_knows_how_often_it_was_tried(night: Night) -> None:
+    night.detectors = [night.counter]
+    night.counter.fails_on = {FIRST}
+    for _ in range(3):
+        night.run()
+    assert night.ledger.entries()[FIRST, "count"].attempts == 3
+
+
+def test_every_day_of_a_year_is_computed_with_its_true_length(night: Night) -> None:
+    year = DateRange(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
+    start, end = DayWindow(year.first, ZONE).start, DayWindow(year.last, ZONE).end
+    night.source = MemorySource(ZONE, [Row(start, "light.a", "off")], runs=[(start, end)])
+    night.source.held = year
+    night.detectors = [night.counter]
+    for month in range(1, 13):
+        days = DateRange.month_of(dt.date(2026, month, 1))
+        night.backfill(days, yesterday=year.last, retention_days=0)
+    runs = night.runs("count")
+    assert sorted(runs) == list(year)
+    lengths = {day: run.day_seconds / 3600 for day, run in runs.items() if run.day_seconds != 86_400}
+    assert lengths == {dt.date(2026, 3, 29): 23, dt.date(2026, 10, 25): 25}
+    assert all(run.known_seconds == run.day_seconds for run in runs.values())

@@ -1,0 +1,262 @@
+"""The ledger's book-keeping, its lock, and what it makes of files that are not its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import itertools
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storage.dates import DateRange
+from storage.errors import LedgerCorrupt, LedgerForeign, LedgerUnavailable, SettingsError
+from storage.ledger.ledger import Ledger, Status
+from storage.models import DailyAggregate, DurationDaily, TimeBasedDaily
+from tests.support.rows import COMPUTED_AT, DAY, duration, finding, time_based
+
+MODELS: dict[str, type[DailyAggregate]] = {model.measurement: model for model in (TimeBasedDaily, DurationDaily)}
+FOUND = finding(TimeBasedDaily, [time_based("light.küche 💡"), time_based("light.b", bouts=None)])
+
+
+def clock() -> dt.datetime:
+    return COMPUTED_AT
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with Ledger(tmp_path / "ledger.db", clock=clock) as opened:
+        yield opened
+
+
+def test_a_finding_waits_until_it_is_written(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        assert work.entries["time_based"].status is Status.STAGED
+    assert ledger.staged(MODELS) == [FOUND]
+    with ledger.day(DAY) as work:
+        batch = work.batch(MODELS)
+        assert batch is not None
+        assert batch.findings == (FOUND,)
+        work.written(batch)
+        assert work.batch(MODELS) is None
+    (entry,) = ledger.entries().values()
+    assert (entry.status, entry.written_version, entry.fingerprint) == (Status.WRITTEN, 1, "abc")
+    assert (entry.written_samples, entry.rows, entry.attempts) == (40, 2, 0)
+
+
+def test_what_is_staged_outlives_the_process(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.db", clock=clock) as first, first.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+    with Ledger(tmp_path / "ledger.db", clock=clock) as second:
+        assert second.staged(MODELS) == [FOUND]
+
+
+def test_a_failure_takes_nothing_away_from_what_is_written(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        batch = work.batch(MODELS)
+        assert batch is not None
+        work.written(batch)
+        work.fail("time_based", 2, "ZeroDivisionError: by zero")
+    (entry,) = ledger.entries().values()
+    assert (entry.status, entry.error) == (Status.FAILED, "ZeroDivisionError: by zero")
+    assert (entry.written_version, entry.fingerprint) == (1, "abc")
+    assert entry.due(2)
+
+
+def test_a_failure_takes_nothing_away_from_what_is_staged(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        work.fail("time_based", 2, "ZeroDivisionError: by zero")
+        assert [entry.status for entry in work.entries.values()] == ["staged"]
+        batch = work.batch(MODELS)
+        assert batch is not None
+        work.written(batch)
+        assert [entry.status for entry in work.entries.values()] == ["failed"]
+        assert work.entries["time_based"].due(1)
+
+
+def test_an_entry_is_due_when_failed_outdated_or_asked_for_again(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        assert not work.entries["time_based"].due(1)
+        assert work.entries["time_based"].due(2)
+        work.defer("anomaly", 1, "no history")
+        assert work.entries["anomaly"].due(1)
+    assert ledger.mark_redo(DateRange(DAY, DAY), ["time_based"]) == 1
+    assert ledger.entries()[DAY, "time_based"].due(1)
+
+
+def test_a_kept_result_is_not_asked_for_again_until_something_changes(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        work.keep("time_based", 2, "def")
+        entry = work.entries["time_based"]
+    assert not entry.due(2)
+    assert entry.due(3)
+
+
+def test_staged_days_past_the_retention_expire_once_and_old_entries_go(ledger: Ledger) -> None:
+    ancient = DAY - dt.timedelta(days=60)
+    for day in (ancient, DAY):
+        with ledger.day(day) as work:
+            work.stage(finding(TimeBasedDaily, [time_based(day=day)], day), "abc", 40)
+    assert [entry.day for entry in ledger.expire(DAY)] == [ancient]
+    assert ledger.expire(DAY) == []
+    assert {day for day, _ in ledger.entries()} == {DAY}
+    assert [entry.day for entry in ledger.expire(DAY + dt.timedelta(days=1))] == [DAY]
+    entry = ledger.entries()[DAY, "time_based"]
+    assert (entry.status, entry.due(1), entry.due(2)) == (Status.EXPIRED, False, False)
+    assert ledger.staged(MODELS) == []
+
+
+def test_what_no_registered_model_can_read_goes_on_waiting(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        work.stage(finding(DurationDaily, [duration()]), "abc", 40)
+        batch = work.batch({"duration_daily": DurationDaily})
+        assert batch is not None
+        assert [one.run.detector for one in batch.findings] == ["duration"]
+        work.written(batch)
+        assert work.entries["time_based"].status is Status.STAGED
+
+
+def test_a_second_process_waits_for_the_day_and_then_says_who_holds_it(ledger: Ledger) -> None:
+    code = f"""
+        import datetime as dt, sys
+        from pathlib import Path
+        from storage.ledger.ledger import Ledger
+        ledger = Ledger(Path({str(ledger.path)!r}), clock=lambda: dt.datetime.now(dt.UTC))
+        with ledger.day(dt.date(2026, 3, 2)):
+            print("in", flush=True)
+            sys.stdin.read()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "in\n"
+        with pytest.raises(LedgerUnavailable, match="another run holds"), ledger.day(DAY, wait_seconds=0.2):
+            pytest.fail("two processes are in the same day")
+        other.kill()  # a crash releases the lock
+        other.wait()
+    with ledger.day(DAY, wait_seconds=5) as work:
+        assert work.entries == {}
+
+
+def test_two_processes_with_many_days_take_turns(tmp_path: Path) -> None:
+    code = f"""
+        import datetime as dt, sys, time
+        from pathlib import Path
+        from storage.ledger.ledger import Ledger
+        ledger = Ledger(Path({str(tmp_path / "ledger.db")!r}), clock=lambda: dt.datetime.now(dt.UTC))
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for number in range(40):
+            with ledger.day(dt.date(2026, 3, 2) + dt.timedelta(number)):
+                with open({str(tmp_path / "turns")!r}, "a") as turns:
+                    turns.write(sys.argv[1])
+                time.sleep(0.03)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    both = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for name in "ab"
+    ]
+    for one in both:
+        assert one.stdout is not None
+        assert one.stdout.readline() == "ready\n"
+    for one in both:
+        assert one.stdin is not None
+        one.stdin.write("go\n")
+        one.stdin.flush()
+    for one in both:
+        one.communicate(timeout=60)
+    turns = (tmp_path / "turns").read_text()
+    assert sorted(turns) == ["a"] * 40 + ["b"] * 40
+    while_both_wait = turns[: min(turns.rindex("a"), turns.rindex("b")) + 1].lstrip(turns[0])
+    stretches = [len(list(days)) for _, days in itertools.groupby(while_both_wait)]
+    assert len(stretches) > 10
+    assert max(stretches) <= 5
+
+
+def test_only_the_owner_can_read_the_file(ledger: Ledger) -> None:
+    assert ledger.path.stat().st_mode & 0o077 == 0
+
+
+def test_looking_makes_no_file(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "none.db", clock=clock, read_only=True) as looking:
+        assert looking.entries() == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_looking_sees_what_is_there_and_changes_nothing(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+    with Ledger(ledger.path, clock=clock, read_only=True) as looking:
+        assert set(looking.entries()) == {(DAY, "time_based")}
+        with pytest.raises(LedgerUnavailable), looking.day(DAY) as work:
+            work.fail("time_based", 1, "x")
+
+
+def test_another_programs_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE states (state_id INTEGER)")
+    other.close()
+    with pytest.raises(LedgerForeign, match="another program"):
+        Ledger(path, clock=clock)
+    with sqlite3.connect(path) as other:
+        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("states",)]
+    other.close()
+
+
+def test_a_newer_versions_ledger_is_refused(ledger: Ledger) -> None:
+    ledger.close()
+    with sqlite3.connect(ledger.path) as newer:
+        newer.execute("PRAGMA user_version = 99")
+    newer.close()
+    with pytest.raises(LedgerForeign, match="schema 99"):
+        Ledger(ledger.path, clock=clock)
+
+
+@pytest.mark.parametrize("content", [b"this is no database at all, whatever its name says" * 30])
+def test_a_damaged_ledger_is_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "ledger.db"
+    path.write_bytes(content)
+    with pytest.raises(LedgerCorrupt, match="damaged"):
+        Ledger(path, clock=clock)
+    assert path.read_bytes() == content
+
+
+def test_a_truncated_ledger_is_said_to_be_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with Ledger(path, clock=clock) as whole:
+        for offset in range(40):
+            day = DAY + dt.timedelta(days=offset)
+            with whole.day(day) as work:
+                work.stage(finding(TimeBasedDaily, [time_based(day=day)], day), "abc", 40)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    with pytest.raises(LedgerCorrupt), Ledger(path, clock=clock) as broken:
+        broken.staged(MODELS)
+
+
+def test_a_staged_row_that_no_longer_fits_its_model_is_said_so(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+    with sqlite3.connect(ledger.path) as other:
+        other.execute("UPDATE entry SET payload = replace(payload, '0.125', '7')")
+    other.close()
+    with pytest.raises(LedgerCorrupt, match="frequency"):
+        ledger.staged(MODELS)
+
+
+def test_a_folder_that_cannot_be_made_is_a_matter_of_settings(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SettingsError, match=r"ledger\.path"):
+        Ledger(tmp_path / "file" / "ledger.db", clock=clock)
