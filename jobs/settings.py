@@ -82,7 +82,7 @@ class InfluxSourceSettings(InfluxServerSettings):
     fields: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     registry_dir: str | None = None
     lookback_days: Annotated[Whole, Field(ge=1, le=90)] = 7
-    longest_silence_hours: Annotated[float, Field(gt=0, le=24)] = 6.0
+    max_silence_hours: Annotated[float, Field(gt=0, le=24)] = 6.0
 
 
 SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFilesSettings | InfluxSourceSettings

@@ -144,7 +144,7 @@ class Home:
             layout=replace(LAYOUTS[source.layout], **said),
             registry_dir=based(self.base, source.registry_dir) if source.registry_dir else None,
             lookback_days=source.lookback_days,
-            longest_silence_hours=source.longest_silence_hours,
+            max_silence_hours=source.max_silence_hours,
         )
 
     def open_store(self, *, read_only: bool = False) -> AggregateStore:

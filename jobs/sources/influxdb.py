@@ -105,7 +105,7 @@ class InfluxSource:
         layout: Where things stand in the points.
         registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not at hand.
         lookback_days: How far back the states in which a day opens are looked for.
-        longest_silence_hours: For how long nothing at all may come in with the time still known.
+        max_silence_hours: For how long nothing at all may come in with the time still known.
 
     Raises:
         SettingsError: The registries or the certificate authority cannot be read.
@@ -121,7 +121,7 @@ class InfluxSource:
         layout: Layout = LAYOUTS["home_assistant"],
         registry_dir: Path | None = None,
         lookback_days: int = 7,
-        longest_silence_hours: float = 6.0,
+        max_silence_hours: float = 6.0,
     ) -> None:
         self._connection = Connection(server, _ERRORS, f"raw events {bucket!r}")
         self._bucket = bucket
@@ -130,7 +130,7 @@ class InfluxSource:
         self._layout = layout
         self._registry = read_registry(registry_dir) if registry_dir is not None else {}
         self._lookback = lookback_days * DAY
-        self._silence = round(longest_silence_hours * HOUR)
+        self._silence = round(max_silence_hours * HOUR)
         self._proven = False
 
     def close(self) -> None:

@@ -25,12 +25,12 @@ BURST: Final = 10 * SECOND
 FEWEST: Final = 5  # entities in a burst; a smaller home's restart cannot be told from people coming home
 
 
-def known_time(instants: Instants, longest_silence: int, starts: Instants) -> Spans:
+def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:
     """The spans in which a recording was alive.
 
     Args:
         instants: When anything at all was recorded, in any order.
-        longest_silence: How far apart two samples may be with the time between them known, microseconds.
+        max_silence: How far apart two samples may be with the time between them known, microseconds.
         starts: Instants, each of a sample, at which a recorder started.
 
     Returns:
@@ -39,7 +39,7 @@ def known_time(instants: Instants, longest_silence: int, starts: Instants) -> Sp
     instants = np.unique(instants)
     if not len(instants):
         return np.empty((0, 2), np.int64)
-    breaks = np.flatnonzero((np.diff(instants) > longest_silence) | np.isin(instants[1:], starts))
+    breaks = np.flatnonzero((np.diff(instants) > max_silence) | np.isin(instants[1:], starts))
     spans = np.column_stack((instants[np.append(0, breaks + 1)], instants[np.append(breaks, len(instants) - 1)]))
     return spans[spans[:, 0] < spans[:, 1]]
 

@@ -212,7 +212,7 @@ def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> Eve
     connection.close()
     layout = LAYOUTS["home_assistant_events"]
     return InfluxSource(
-        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, longest_silence_hours=24 * 14
+        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, max_silence_hours=24 * 14
     )
 
 

@@ -134,7 +134,7 @@ def test_a_long_silence_is_not_known_time(influxdb: LiveServer) -> None:
         [0, 4 * HOUR],
         [15 * HOUR, 24 * HOUR],
     ]
-    assert read(influxdb, lines, longest_silence_hours=12).known_seconds == 86_400
+    assert read(influxdb, lines, max_silence_hours=12).known_seconds == 86_400
 
 
 def test_the_end_of_a_day_is_known_once_something_came_after_it(influxdb: LiveServer) -> None:
