@@ -58,14 +58,9 @@ from pydantic import Field
 from jobs.activity.events import Flags
 from jobs.registry import Evidence, Finding, NotJudged, detector, left_out
 from jobs.statistics import dispersion
-from jobs.statistics.shared import (
-    Floats,
-    Integers,
-    adjusted,
-    negative_binomial_tail,
-    student_tail,
-    testable,
-)
+from jobs.statistics.arrays import Floats, Integers
+from jobs.statistics.corrections import adjusted, can_be_rejected
+from jobs.statistics.tails import negative_binomial_tail, student_tail
 from storage.dates import DateRange, Day
 from storage.models import HOURS, AnomalyDaily, DetectorRunDaily, DurationDaily, Severity, TimeBasedDaily
 from storage.store import AggregateReader
@@ -125,7 +120,9 @@ class Anomaly:
         durations = history.read(DurationDaily, days) if "long_duration" in self.types else []
         tests = list(self._tests(past, durations, self.types))
         p = np.concatenate([test.p for test in tests]) if tests else np.empty(0)
-        possible = testable(np.concatenate([test.least for test in tests]), rate) if tests else np.empty(0, np.bool_)
+        possible = (
+            can_be_rejected(np.concatenate([test.least for test in tests]), rate) if tests else np.empty(0, np.bool_)
+        )
         significance = np.ones(len(p))
         significance[possible] = adjusted(p[possible])
         entity = np.concatenate([test.entity for test in tests]) if tests else np.empty(0, np.int64)

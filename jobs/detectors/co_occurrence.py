@@ -46,7 +46,10 @@ from pydantic import Field
 from jobs.activity.events import AUTOMATION, DayLog, Events, Flags
 from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.statistics.arrays import Floats, Integers
+from jobs.statistics.bouts import BOUT_GAP, bout_starts, count_by_hour
 from jobs.statistics.close_pairs import Links, find_links
+from jobs.statistics.intervals import wilson_lower
 from jobs.statistics.matching import (
     MIN_HITS,
     SIMULTANEOUS,
@@ -57,7 +60,7 @@ from jobs.statistics.matching import (
     link_kind,
     match_one_to_one,
 )
-from jobs.statistics.shared import BOUT_GAP, Floats, Integers, count_by_hour, peak_hours, run_starts, wilson_lower
+from jobs.statistics.peaks import peak_hours
 from storage.models import CoOccurrenceDaily, LinkedBy, tag_fault
 
 SCALES: Final = (Scale(10, 600), Scale(30, 600), Scale(60, 600))
@@ -143,7 +146,7 @@ class CoOccurrence:
 def _bouts(events: Events, entities: int) -> tuple[Points, Integers]:
     """Starts of bouts in order of time, and which event each is."""
     order = np.lexsort((events.at, events.entity))
-    opens = run_starts(events.entity[order].astype(np.int64), events.at[order], BOUT_GAP)
+    opens = bout_starts(events.entity[order].astype(np.int64), events.at[order], BOUT_GAP)
     bout = np.sort(order[opens])
     return Points(events.at[bout], events.entity[bout].astype(np.int64), entities), bout
 

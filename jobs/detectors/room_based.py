@@ -43,7 +43,9 @@ from jobs.activity.entities import Kind
 from jobs.activity.events import AUTOMATION, DayLog, Flags
 from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector, left_out
-from jobs.statistics.shared import HOUR_COLUMNS, Integers, by_group, hours_explained, peak_hours
+from jobs.statistics.arrays import Integers
+from jobs.statistics.bouts import by_group
+from jobs.statistics.peaks import HOUR_COLUMNS, hours_explained, peak_hours
 from storage.columns import to_json
 from storage.models import JSON_BYTES, RoomBasedDaily
 

@@ -46,17 +46,13 @@ from pydantic import Field
 from jobs.activity.events import AUTOMATION, NEVER, DayLog, Events, Flags
 from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.statistics.arrays import Floats, Integers
+from jobs.statistics.bouts import BURST_GAP, bout_starts
 from jobs.statistics.close_pairs import Links, find_links
+from jobs.statistics.corrections import benjamini_hochberg
+from jobs.statistics.intervals import wilson_lower
 from jobs.statistics.matching import MIN_HITS, SIMULTANEOUS, ByGroup, Points, Scale, device_codes, link_kind
-from jobs.statistics.shared import (
-    CLUSTER_GAP,
-    Floats,
-    Integers,
-    benjamini_hochberg,
-    binomial_tail,
-    run_starts,
-    wilson_lower,
-)
+from jobs.statistics.tails import binomial_tail
 from storage.columns import to_json
 from storage.models import JSON_BYTES, LinkedBy, SequenceDaily
 
@@ -196,7 +192,7 @@ class _Steps:
 
     def __init__(self, log: DayLog, events: Events) -> None:
         order = np.lexsort((events.at, events.entity))
-        opens = run_starts(events.entity[order].astype(np.int64), events.at[order], CLUSTER_GAP)
+        opens = bout_starts(events.entity[order].astype(np.int64), events.at[order], BURST_GAP)
         event = np.sort(order[opens])
         width = max(len(log.states), 1)
         pairs, symbol = np.unique(
@@ -265,7 +261,7 @@ class _Steps:
         bounds = self._by_symbol.bounds
         at, there = self.at[bounds[first] : bounds[first + 1]], self.at[bounds[second] : bounds[second + 1]]
         index = np.searchsorted(there, at, side="right")
-        follows = (index < len(there)) & (there[np.minimum(index, len(there) - 1)] - at <= CLUSTER_GAP)
+        follows = (index < len(there)) & (there[np.minimum(index, len(there) - 1)] - at <= BURST_GAP)
         return np.where(follows, index + bounds[second], -1)
 
     def step_p(self, last: list[Integers], following: list[Integers], symbols: list[int]) -> tuple[Floats, Floats]:

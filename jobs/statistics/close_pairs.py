@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 
 from jobs.activity.events import Flags
 from jobs.activity.window import SECOND
+from jobs.statistics.arrays import Floats, Integers
+from jobs.statistics.corrections import benjamini_hochberg, can_be_rejected
 from jobs.statistics.matching import MIN_HITS, Points, Scale
-from jobs.statistics.shared import Floats, Integers, benjamini_hochberg, binomial_tail, testable
+from jobs.statistics.tails import binomial_tail
 
 _MOST_P: Final = 3e-4  # a pair must be improbable by itself, whatever bar many others lift: see ``find_links``
 _MOST_BY_CHANCE: Final = 0.25  # or so improbable that chance gives no more pairs like it a day
@@ -54,7 +56,7 @@ def find_links(points: Points, scales: Sequence[Scale], allowed: Flags, *, order
     around, at least one of them is near by chance with probability 1 - (1 - near / around)^K, or half of ``near`` where
     it has to come after; the hits follow, at most as spread as this (Hoeffding 1956), a binomial distribution with the
     trials' mean chance. The smallest p over the scales counts times their number; Benjamini and Hochberg over the
-    pairs that could be found at all (``testable``).
+    pairs that could be found at all (``can_be_rejected``).
 
     Counts are small, so many pairs share one p, and a few true ones can lift the bar over all of them at once: where
     everything in a home starts at the same minutes, this gave up to 30 false pairs on a day. Hence p must also be at
@@ -74,7 +76,7 @@ def find_links(points: Points, scales: Sequence[Scale], allowed: Flags, *, order
     pairs = _Pairs(points.only(groups), scales, allowed[np.ix_(groups, groups)], ordered=ordered)
     blocks = list(pairs.by_block(rate))
     least = np.concatenate([np.empty(0), *(block.least for block in blocks)])
-    least = least[testable(least, rate)]
+    least = least[can_be_rejected(least, rate)]
     tests = _Tests(*(np.concatenate(parts, axis=-1) for parts in zip(*(block.tests for block in blocks), strict=True)))
     tests = tests.only(tests.least <= least.max()) if len(least) else tests.only(slice(0))
     p = tests.p()

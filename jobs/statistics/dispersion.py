@@ -16,7 +16,9 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from jobs.activity.events import Flags
-from jobs.statistics.shared import Floats, Integers, log_gamma, negative_binomial_tail
+from jobs.statistics.arrays import Floats, Integers
+from jobs.statistics.special_functions import log_gamma
+from jobs.statistics.tails import negative_binomial_tail
 
 SIZES: Final = np.array([0.25, 0.5, 1, 2, 4, 6, 9, 14, 20, 30, 50, 100, 400])
 _ANY_SIZE: Final = 2.0  # as many entities as it takes to doubt that every size is as common

@@ -13,7 +13,7 @@ import numpy as np
 
 from jobs.activity.entities import Entity
 from jobs.activity.window import DAY, SECOND, Instants
-from jobs.statistics.shared import Floats, Integers
+from jobs.statistics.arrays import Floats, Integers
 from storage.models import LinkedBy
 
 MIN_HITS: Final = 3  # fewer repeats in a day are no pattern

@@ -7,7 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from jobs.statistics.shared import Floats, negative_binomial_tail
+from jobs.statistics.arrays import Floats
+from jobs.statistics.tails import negative_binomial_tail
 from storage.backends.memory import MemoryStore
 from storage.models import TimeBasedDaily
 from tests.support.routine_homes import RoutineHome

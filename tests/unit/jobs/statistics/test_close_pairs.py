@@ -3,10 +3,10 @@ import pytest
 from scipy.stats import binom
 
 from jobs.activity.window import SECOND
-from jobs.statistics import shared as statistics
+from jobs.statistics.arrays import Floats, Integers
 from jobs.statistics.close_pairs import find_links
+from jobs.statistics.corrections import benjamini_hochberg, can_be_rejected
 from jobs.statistics.matching import Points, Scale
-from jobs.statistics.shared import Floats, Integers, benjamini_hochberg
 from tests.support.points import points
 
 DAY_SECONDS = 86_400
@@ -87,7 +87,7 @@ def whole_table(both: Points, *, ordered: bool) -> tuple[int, list[tuple[int, in
         enough = (hits >= 3) & (hits > trials * chance)
         p = np.where(enough, np.minimum(p, binom.sf(hits - 1, trials, chance)), p)
     pairs = np.nonzero(~np.eye(both.groups, dtype=np.bool_) if ordered else np.triu(np.ones_like(p), 1))
-    possible = statistics.testable(least[pairs] * 3, 0.05)
+    possible = can_be_rejected(least[pairs] * 3, 0.05)
     adjusted = np.where(possible, p[pairs] * 3, 1)
     tested = int(possible.sum())
     found = benjamini_hochberg(adjusted, 0.05, tested) & (adjusted <= max(3e-4, 0.25 / max(tested, 1)))

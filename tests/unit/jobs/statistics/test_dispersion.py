@@ -3,8 +3,8 @@ import pytest
 from scipy import stats
 
 from jobs.statistics import dispersion
+from jobs.statistics.arrays import Floats
 from jobs.statistics.dispersion import SIZES
-from jobs.statistics.shared import Floats
 
 DAYS = 28
 

@@ -1,0 +1,10 @@
+"""The types of the arrays that statistics are computed with."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+Numbers = Floats | Integers

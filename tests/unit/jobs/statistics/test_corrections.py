@@ -1,0 +1,41 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from jobs.statistics.corrections import adjusted, benjamini_hochberg, can_be_rejected
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0.001, 0.3))
+def test_benjamini_hochberg_rejects_what_scipys_adjustment_rejects(p: list[float], rate: float) -> None:
+    expected = stats.false_discovery_control(p)
+    np.testing.assert_allclose(adjusted(np.array(p)), expected, rtol=1e-12)
+    clear = np.abs(expected - rate) > 1e-9
+    np.testing.assert_array_equal(benjamini_hochberg(np.array(p), rate)[clear], (expected <= rate)[clear])
+
+
+def test_places_that_are_no_tests_do_not_lift_the_bar() -> None:
+    assert not benjamini_hochberg(np.ones(24), 0.05, 1).any()
+    p = np.concatenate(([0.04], np.ones(23)))
+    assert benjamini_hochberg(p, 0.05, 1).tolist() == [True] + [False] * 23
+    assert not benjamini_hochberg(p, 0.05, 24).any()
+
+
+def test_benjamini_hochberg_of_nothing_rejects_nothing() -> None:
+    assert benjamini_hochberg(np.empty((3, 0)), 0.05).shape == (3, 0)
+
+
+def test_only_tests_that_could_be_rejected_count() -> None:
+    least = np.array([1e-6, 1e-4, 0.02, 0.5, 0.9])
+    assert can_be_rejected(least, 0.05).tolist() == [True, True, False, False, False]
+    assert not can_be_rejected(np.ones(100), 0.05).any()
+    assert not can_be_rejected(np.empty(0), 0.05).any()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
+def test_the_number_of_testable_tests_fits_the_bar_that_they_attain(least: list[float]) -> None:
+    chosen = can_be_rejected(np.array(least), 0.05)
+    attained = np.array(least)[chosen]
+    bars = [0.05 / tests for tests in range(1, len(least) + 1) if sum(p <= 0.05 / tests for p in least) <= tests]
+    assert (attained <= max(bars)).all()
+    assert chosen.sum() == sum(p <= max(bars) for p in least)
