@@ -126,15 +126,15 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         """Why this thread's newest call failed; None if it did not."""
         return self._outcomes.last_error
 
-    def ensure_bucket(self, *, mend: bool = False) -> bool:
+    def ensure_bucket(self, *, update_retention: bool = False) -> bool:
         """Make the bucket if it is not there, and see that the token belongs to the organisation.
 
         Args:
-            mend: Also give a bucket that is there the retention of this client, if it has another one.
+            update_retention: Also give a bucket that is there the retention of this client, if it has another one.
         """
 
         def ensure() -> bool:
-            for change in self._store.prepare(mend=mend):
+            for change in self._store.prepare(update_retention=update_retention):
                 logger.info("%s", change)
             prove_organisation(self._connection, self.bucket)
             self._store.prove_writing()

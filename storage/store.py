@@ -84,11 +84,11 @@ class AggregateReader(Protocol):
 class AggregateWriter(Protocol):
     """Writes whole days."""
 
-    def prepare(self, *, mend: bool = False) -> list[str]:
+    def prepare(self, *, update_retention: bool = False) -> list[str]:
         """Create what is needed to keep aggregates. Safe to repeat. Returns what was changed, in words.
 
         Args:
-            mend: Also change what is there but differs from the settings, a retention say; else that is only told.
+            update_retention: Also change what is there but differs from the settings, a retention say; else that is only told.
         """
         ...
 
@@ -152,6 +152,6 @@ def _is_condition(admitted: object) -> bool:
     return isinstance(admitted, Collection) and all(isinstance(value, str) for value in admitted)
 
 
-def wanted(value: str | Collection[str]) -> list[str]:
+def as_values(value: str | Collection[str]) -> list[str]:
     """The values that a ``where`` entry admits, each once, in order."""
     return [value] if isinstance(value, str) else sorted(set(value))

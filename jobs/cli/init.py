@@ -12,7 +12,7 @@ from jobs.cli.app import command, home_of, out
 @command("pattern-aggregates init")
 def init(
     context: typer.Context,
-    mend: Annotated[
+    update_retention: Annotated[
         bool, typer.Option("--update-retention", help="Also change a retention that differs from the settings.")
     ] = False,
 ) -> None:
@@ -20,7 +20,7 @@ def init(
     home = home_of(context)
     store = home.open_store()
     try:
-        changes = store.prepare(mend=mend)
+        changes = store.prepare(update_retention=update_retention)
     finally:
         store.close()
     existed = home.ledger_path.is_file()

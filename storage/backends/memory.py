@@ -12,7 +12,7 @@ from typing import TypeVar
 from storage.batch import DayBatch
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Function, Summary, Where, check_query, wanted
+from storage.store import NO_FILTER, Function, Summary, Where, as_values, check_query
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -35,7 +35,7 @@ class MemoryStore:
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         check_query(model, where=where)
-        admitted = {tag: set(wanted(value)) for tag, value in where.items()}
+        admitted = {tag: set(as_values(value)) for tag, value in where.items()}
         with self._lock:
             found = [
                 row
@@ -68,7 +68,7 @@ class MemoryStore:
             for group, rows in sorted(groups.items(), key=lambda item: item[0])
         ]
 
-    def prepare(self, *, mend: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
+    def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``: there is nothing to prepare."""
         return []
 

@@ -22,7 +22,7 @@ from storage.dates import DateRange
 from storage.drivers import sql
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.models import AGGREGATES, TAG_LENGTH, DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Function, Summary, Where, check_query, wanted
+from storage.store import NO_FILTER, Function, Summary, Where, as_values, check_query
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -148,7 +148,7 @@ class SqlStore:
             if row[-1]
         ]
 
-    def prepare(self, *, mend: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
+    def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``."""
         with self._transaction() as connection:
             return [change for model in _BUILT_IN for change in self._ensure(connection, model)]
@@ -256,7 +256,7 @@ def _tags(table: sa.Table, model: type[DailyAggregate]) -> list[sa.Column[Any]]:
 
 def _conditions(table: sa.Table, days: DateRange, where: Where) -> list[sa.ColumnElement[bool]]:
     conditions: list[sa.ColumnElement[bool]] = [table.c.date.between(days.first.isoformat(), days.last.isoformat())]
-    conditions += [table.c[tag].in_(wanted(value)) for tag, value in where.items()]
+    conditions += [table.c[tag].in_(as_values(value)) for tag, value in where.items()]
     return conditions
 
 

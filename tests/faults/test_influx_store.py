@@ -144,7 +144,7 @@ def test_a_retention_that_may_not_be_changed_is_told(httpserver: HTTPServer) -> 
     store = InfluxStore(Server(httpserver.url_for(""), "home", timeout_seconds=2), "days", retention_days=30)
     assert "keeps 90 days" in store.prepare()[0]
     with pytest.raises(StoreError, match="change bucket 'days'"):
-        store.prepare(mend=True)
+        store.prepare(update_retention=True)
     store.close()
 
 

@@ -159,10 +159,10 @@ def test_prepare_makes_the_bucket_once_tells_a_different_retention_and_mends_it_
     other = InfluxStore(influxdb.server(), name, retention_days=30)
     assert other.prepare() == [f"left bucket {name} as it is: it keeps 90 days, the settings say 30 days"]
     assert "keeps 90 days" in other.check()[0]
-    assert other.prepare(mend=True) == [f"bucket {name} now keeps 30 days, not 90 days"]
+    assert other.prepare(update_retention=True) == [f"bucket {name} now keeps 30 days, not 90 days"]
     assert other.check() == []
     for_ever = InfluxStore(influxdb.server(), name, retention_days=0)
-    assert for_ever.prepare(mend=True) == [f"bucket {name} now keeps everything, not 30 days"]
+    assert for_ever.prepare(update_retention=True) == [f"bucket {name} now keeps everything, not 30 days"]
     for opened in (store, other, for_ever):
         opened.close()
 
@@ -318,8 +318,8 @@ def test_a_short_retention_has_short_shards(influxdb: LiveServer, days: int) -> 
     assert "made bucket" in store.prepare()[0]
     assert store.prepare() == []
     longer = InfluxStore(influxdb.server(), store.bucket, retention_days=90)
-    assert "now keeps 90 days" in longer.prepare(mend=True)[0]
-    assert "now keeps" in store.prepare(mend=True)[0]
+    assert "now keeps 90 days" in longer.prepare(update_retention=True)[0]
+    assert "now keeps" in store.prepare(update_retention=True)[0]
     assert store.prepare() == []
     store.close()
     longer.close()
@@ -331,7 +331,7 @@ def test_the_policy_of_a_database_is_mended_whatever_its_name(influxdb_1: LiveSe
     ask(influxdb_1, f'CREATE DATABASE "{database}" WITH DURATION 30d NAME "monthly"')
     ask(influxdb_1, f'CREATE RETENTION POLICY "autogen" ON "{database}" DURATION INF REPLICATION 1')
     store = InfluxStore(influxdb_1.server(), f"{database}/autogen" if named else database, retention_days=3650)
-    (told,) = store.prepare(mend=True)
+    (told,) = store.prepare(update_retention=True)
     assert told.endswith("now keeps 3650 days, not " + ("everything" if named else "30 days"))
     assert store.prepare() == []
     store.replace_day(time_based_batch(time_based()))
@@ -345,7 +345,7 @@ def test_a_database_without_a_policy_is_given_one(influxdb_1: LiveServer) -> Non
     database = influxdb_1.new_bucket()
     ask(influxdb_1, f'DROP RETENTION POLICY "autogen" ON "{database}"')
     store = InfluxStore(influxdb_1.server(), database, retention_days=3650)
-    assert "now keeps 3650 days" in store.prepare(mend=True)[0]
+    assert "now keeps 3650 days" in store.prepare(update_retention=True)[0]
     named = InfluxStore(influxdb_1.server(), f"{database}/aggregates", retention_days=3000)
     assert named.prepare() == [f"made bucket {database}/aggregates, which keeps 3000 days"]
     named.replace_day(time_based_batch(time_based()))

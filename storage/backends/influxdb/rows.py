@@ -29,7 +29,7 @@ from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.influxql import Question, Series, field_named, quoted, tag_named
 from storage.errors import StoreCorrupt, UsageError
 from storage.models import DailyAggregate, tag_fault
-from storage.store import NO_FILTER, Function, Where, wanted
+from storage.store import NO_FILTER, Function, Where, as_values
 
 CHUNK_LINES: Final = 5_000
 DELETED_AT_ONCE: Final = 500  # keys in one DELETE
@@ -303,7 +303,7 @@ def _questions(
     bucket: str, model: type[DailyAggregate], selected: str, days: DateRange, where: Where
 ) -> list[Question]:
     """What is selected of the rows that match, in as many questions as it takes; none where nothing can match."""
-    admitted = {tag: [value for value in wanted(values) if not tag_fault(value)] for tag, values in where.items()}
+    admitted = {tag: [value for value in as_values(values) if not tag_fault(value)] for tag, values in where.items()}
     questions = []
     for some in _asked_at_once(admitted):
         question = _on(bucket, model, f"SELECT {selected}", days)

@@ -123,7 +123,7 @@ class InfluxStore:
             for tags, values, rows in sorted(groups, key=lambda group: [group[0][name] for name in by])
         ]
 
-    def prepare(self, *, mend: bool = False) -> list[str]:
+    def prepare(self, *, update_retention: bool = False) -> list[str]:
         """See ``AggregateWriter.prepare``."""
         self._refuse_read_only()
         kept = _days(self._retention_days)
@@ -134,7 +134,7 @@ class InfluxStore:
         if bucket.keeps(self._retention_days):
             return []
         before = _days(bucket.retention_seconds / buckets.SECONDS_A_DAY)
-        if not mend:
+        if not update_retention:
             return [f"left bucket {self.bucket} as it is: it keeps {before}, the settings say {kept}"]
         buckets.mend(self._connection, self.bucket, bucket, self._retention_days)
         return [f"bucket {self.bucket} now keeps {kept}, not {before}"]
