@@ -113,6 +113,20 @@ def _json_fields(model: type[DailyAggregate]) -> tuple[str, ...]:
     return tuple(column.name for column in columns(model) if column.kind is Kind.JSON)
 
 
+def with_present_names(model: type[DailyAggregate], record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of a record in which former names and values (``FormerlyNamed``) are replaced by the present ones.
+
+    Where a record has a value under both names, the present name's counts.
+    """
+    fields = dict(record)
+    for name, former in model.former_names().items():
+        if former.name in fields:
+            value = fields.pop(former.name)
+            if fields.get(name) is None:
+                fields[name] = former.values.get(value, value)
+    return fields
+
+
 @cache
 def _decoder(model: type[A]) -> TypeAdapter[list[A]]:
     item: Any = model  # a type made at run time
@@ -120,14 +134,14 @@ def _decoder(model: type[A]) -> TypeAdapter[list[A]]:
 
 
 def decode(model: type[A], records: Iterable[Mapping[str, Any]]) -> list[A]:
-    """Typed rows from records as ``encode`` makes them.
+    """Return typed rows of records as ``encode`` makes them, today or in an earlier version of this program.
 
     Raises:
         StoreCorrupt: A record does not satisfy its model; the message names measurement, date and tags.
     """
     structured, raw = _json_fields(model), []
     for record in records:
-        fields = dict(record)
+        fields = with_present_names(model, record)
         for name in structured:
             if isinstance(text := fields.get(name), str):
                 try:

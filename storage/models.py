@@ -13,9 +13,12 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Annotated, Any, ClassVar, Final, Literal, Self
+from types import NoneType
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
@@ -28,12 +31,39 @@ HOURS: Final = 24
 
 _MEASUREMENT = re.compile(r"[a-z][a-z0-9_]{0,99}")
 _LINE_BREAK = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029\x00]")
-_RESERVED = frozenset({"allow_missing", "by", "first", "last", "model", "where"})
+_RESERVED = frozenset({"allow_missing", "by", "fields", "first", "last", "model", "self", "where"})
 _RELATIVE_TOLERANCE = 1e-9
 
 
 class TagMark:
     """Marks a field as part of a row's identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedBy:
+    """Marks a stored mean whose number of observations is another field of the same row.
+
+    A mean over several rows is then weighted: sum(value x weight) / sum(weight), which is the mean of all observations.
+    Rows in which the value or the weight is absent are left out.
+
+    Attributes:
+        field: The field with the number of observations.
+    """
+
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
+class FormerlyNamed:
+    """Marks a field that an earlier version stored under another name, perhaps with other values.
+
+    Attributes:
+        name: The former name.
+        values: The present value for each former value that has changed; every other value is the same.
+    """
+
+    name: str
+    values: Mapping[str, str]
 
 
 @lru_cache(maxsize=4096)  # the same few hundred entities come with every day
@@ -72,6 +102,11 @@ def _utc(at: dt.datetime) -> dt.datetime:
     return at.astimezone(dt.UTC)
 
 
+def _is_number(annotation: Any) -> bool:  # noqa: ANN401 - a type form
+    arms = get_args(annotation) or (annotation,)
+    return {getattr(arm, "__origin__", arm) for arm in arms} - {NoneType} <= {int, float}
+
+
 Tag = Annotated[str, AfterValidator(_valid_tag), TagMark()]
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -80,6 +115,7 @@ Hour = Annotated[int, Field(ge=0, le=HOURS - 1)]
 Hours = Annotated[list[Hour], Field(max_length=HOURS)]
 SmallJson = AfterValidator(_small_json)
 LinkedBy = Literal["automation", "same_device", "simultaneous"]
+_LINKED_BY_OF_0_1 = FormerlyNamed("wired", {"device": "same_device", "in_step": "simultaneous"})
 
 
 class Severity(StrEnum):
@@ -116,6 +152,9 @@ class DailyAggregate(BaseModel):
             raise TypeError(f"{cls.__qualname__} has no field annotated as Tag: its rows could not be told apart")
         if len(cls.model_fields) == len(cls.tags()) + 1:
             raise TypeError(f"{cls.__qualname__} has no field beside date and tags: there is nothing to keep")
+        for name, weight in cls.weights().items():
+            if weight == name or weight not in cls.model_fields or not _is_number(cls.model_fields[weight].annotation):
+                raise TypeError(f"{cls.__qualname__}.{name} is weighted by {weight!r}, which is not a number beside it")
 
     @classmethod
     @cache  # it is asked for every row
@@ -126,6 +165,28 @@ class DailyAggregate(BaseModel):
             for name, field in cls.model_fields.items()
             if any(isinstance(mark, TagMark) for mark in field.metadata)
         )
+
+    @classmethod
+    @cache
+    def weights(cls) -> Mapping[str, str]:
+        """Return, for each field marked with ``WeightedBy``, the field that holds its weight."""
+        return {
+            name: mark.field
+            for name, field in cls.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, WeightedBy)
+        }
+
+    @classmethod
+    @cache
+    def former_names(cls) -> Mapping[str, FormerlyNamed]:
+        """Return, for each field marked with ``FormerlyNamed``, the name and values it had in an earlier version."""
+        return {
+            name: mark
+            for name, field in cls.model_fields.items()
+            for mark in field.metadata
+            if isinstance(mark, FormerlyNamed)
+        }
 
     def key(self) -> tuple[str, ...]:
         """The values of ``tags()``: no two rows of one date and measurement share them."""
@@ -186,8 +247,8 @@ class CoOccurrenceDaily(DailyAggregate):
     # since the first version:
     expected_count: Seconds | None = None
     median_gap_seconds: Seconds | None = None
-    first_share: Share | None = None
-    linked_by: LinkedBy | None = None
+    first_share: Annotated[Share | None, WeightedBy("co_occurrence_count")] = None
+    linked_by: Annotated[LinkedBy | None, _LINKED_BY_OF_0_1] = None
 
     def entities(self) -> frozenset[str]:
         """Both sides of the pair."""
@@ -210,10 +271,10 @@ class SequenceDaily(DailyAggregate):
     sequence_id: Tag
     sequence: Annotated[list[str], Field(min_length=2, max_length=5), SmallJson]
     frequency: Count
-    avg_duration_seconds: Seconds
+    avg_duration_seconds: Annotated[Seconds, WeightedBy("frequency")]
     confidence: Share
     # since the first version:
-    linked_by: LinkedBy | None = None
+    linked_by: Annotated[LinkedBy | None, _LINKED_BY_OF_0_1] = None
 
     def entities(self) -> frozenset[str]:
         """The entity of every step."""
@@ -257,10 +318,10 @@ class DurationDaily(DailyAggregate):
 
     measurement: ClassVar[str] = "duration_daily"
     entity_id: Tag
-    avg_duration_seconds: Seconds
+    avg_duration_seconds: Annotated[Seconds, WeightedBy("episodes")]
     min_duration_seconds: Seconds
     max_duration_seconds: Seconds
-    duration_variance: Annotated[float, Field(ge=0)]
+    duration_variance: Annotated[float, Field(ge=0), WeightedBy("episodes")]
     efficiency_score: Share | None = None
     # since the first version:
     episodes: Count | None = None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from storage.backends.memory import MemoryStore
 from storage.batch import DetectorDay
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, AggregateReader, Function, Summary, Where
+from storage.store import NO_FILTER, AggregateReader, Fields, Summary, Where
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -44,7 +44,7 @@ class OverlaidReader:
         self,
         model: type[DailyAggregate],
         days: DateRange,
-        fields: Mapping[str, Function],
+        fields: Fields,
         by: Sequence[str] = (),
         where: Where = NO_FILTER,
     ) -> list[Summary]:

@@ -1,11 +1,12 @@
-"""What a store of aggregates promises. ``storage.backends`` keeps these promises, ``tests/contract`` checks them."""
+"""The contract of a store of aggregates: implemented in ``storage.backends``, checked by ``tests/contract``."""
 
 from __future__ import annotations
 
 import datetime as dt
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, get_args
+from typing import Literal, Protocol, TypeVar, cast, get_args
 
 from storage.batch import DayBatch
 from storage.columns import Kind, check_names, columns
@@ -16,8 +17,10 @@ from storage.models import DailyAggregate
 A = TypeVar("A", bound=DailyAggregate)
 
 Function = Literal["sum", "mean", "count", "min", "max"]
+Fields = Mapping[str, Function | Sequence[Function]]
 Where = Mapping[str, str | Collection[str]]
 NO_FILTER: Where = {}
+NO_FIELDS: Fields = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +28,10 @@ class Summary:
     """One group of a summary.
 
     Attributes:
-        by: The group: a value for each name asked for (tags as text, ``date`` as a date).
-        values: The computed value of each field; None where the group holds none. A sum, minimum or maximum of
-            integers is an integer; a mean is a float; a count is how many rows have the field.
+        by: The value of each name that makes the groups (tags as text, ``date`` as a date).
+        values: The results: under the field's name where one function was given, under ``FIELD_FUNCTION`` where a list
+            of functions was. None where no row of the group has the field. A sum, minimum or maximum of integers is an
+            integer; a mean is a float; a count is the number of rows that have the field.
         rows: How many rows the group has.
     """
 
@@ -43,15 +47,16 @@ class AggregateReader(Protocol):
     """Reads typed rows. Safe to call from several threads."""
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
-        """The rows of a model in a range of days, ordered by date and then by tags.
+        """Return the rows of a model in a range of days, ordered by date and then by tags.
 
         Args:
             model: Which aggregate.
             days: Which days, inclusive.
-            where: For any tag, the value it must have, or several of which it must have one; none matches nothing.
+            where: For any tag, the value it must have, or several values of which it must have one; an empty list
+                matches nothing.
 
         Raises:
-            UsageError: ``where`` names something that is no tag of the model.
+            UsageError: ``where`` names something that is not a tag of the model.
             StoreUnavailable: The store cannot be reached now.
             StoreCorrupt: A row does not satisfy its model.
         """
@@ -61,17 +66,18 @@ class AggregateReader(Protocol):
         self,
         model: type[DailyAggregate],
         days: DateRange,
-        fields: Mapping[str, Function],
+        fields: Fields,
         by: Sequence[str] = (),
         where: Where = NO_FILTER,
     ) -> list[Summary]:
-        """A function over each field, by groups, computed where the rows lie; ordered by group.
+        """Return functions of fields for each group of rows, ordered by group.
 
         Args:
             model: Which aggregate.
             days: Which days, inclusive.
-            fields: A function for each numeric field (``count`` for any field).
-            by: The tags, and ``date``, that make the groups; none makes one group of everything, if there is anything.
+            fields: One function, or a list of functions, for each numeric field (``count`` for any field). The ``mean``
+                of a field that the model marks with ``WeightedBy`` is weighted, as ``storage.summaries`` describes.
+            by: The tags, and ``date``, that make the groups; none makes one group of all rows, if there is any row.
             where: As in ``read``.
 
         Raises:
@@ -85,26 +91,26 @@ class AggregateWriter(Protocol):
     """Writes whole days."""
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:
-        """Create what is needed to keep aggregates. Safe to repeat. Returns what was changed, in words.
+        """Create what is needed to keep aggregates. Safe to repeat. Returns a sentence for each change.
 
         Args:
-            update_retention: Also change what is there but differs from the settings, a retention say; else that is only told.
+            update_retention: Also change a retention that differs from the settings; else it is only reported.
         """
         ...
 
     def replace_day(self, batch: DayBatch) -> None:
         """Make the day hold exactly this batch for the detectors it names. Idempotent.
 
-        Rows are there before the run records that stand for them, and a reader never sees an empty day in between.
-        Other detectors' rows and other days stay as they are.
+        The run records are written after the rows they describe, and a reader never sees an empty day in between.
+        Rows of other detectors and other days stay as they are.
 
         Raises:
-            StoreUnavailable: Nothing, or only a part, was written; the same call later mends it.
+            StoreUnavailable: Nothing or only a part was written; repeating the call completes it.
         """
         ...
 
     def expire(self, before: dt.date) -> int:
-        """Forget days before ``before``. Returns how many rows went, where the store can tell; idempotent."""
+        """Delete the days before ``before``; idempotent. Returns how many rows that were, where the store can tell."""
         ...
 
 
@@ -112,21 +118,21 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
     """A place where aggregates are kept."""
 
     def check(self) -> list[str]:
-        """What stands in the way of reading and writing, in words; empty if nothing does. Changes nothing."""
+        """Return a sentence for each thing that prevents reading or writing. Changes nothing."""
         ...
 
     def close(self) -> None:
-        """Give back connections. Safe to repeat."""
+        """Close all connections. Safe to repeat."""
         ...
 
 
 def check_query(
     model: type[DailyAggregate],
-    fields: Mapping[str, Function] = {},
+    fields: Fields = NO_FIELDS,
     by: Sequence[str] = (),
     where: Where = NO_FILTER,
 ) -> None:
-    """Refuse a question that no store could answer, in the same words for every store.
+    """Refuse a query that no store could answer, with the same message for every store.
 
     Raises:
         UsageError: A name is not a field or tag of the model, or a function is unknown or does not suit its field.
@@ -134,24 +140,52 @@ def check_query(
     kinds = {column.name: column.kind for column in columns(model)}
     values = [name for name in kinds if name != "date" and name not in model.tags()]
     if isinstance(by, str):
-        raise UsageError(f"by={by!r} is one text", hint=f"Name tags in a list: by=[{by!r}].")
+        raise UsageError(f"by={by!r} is a text, not a list", hint=f"Name tags in a list: by=[{by!r}].")
     check_names(model, where, model.tags(), "tag")
-    for tag, admitted in where.items():
-        if not _is_condition(admitted):
-            raise UsageError(f"{tag}={admitted!r} admits nothing", hint="Give one text, or several in a list.")
+    for tag, condition in where.items():
+        if not _is_condition(condition):
+            raise UsageError(
+                f"{tag}={condition!r} is not a valid filter", hint="Give one text, or several texts in a list."
+            )
     check_names(model, by, ("date", *model.tags()), "tag")
     check_names(model, fields, values, "field")
-    for field, function in fields.items():
-        if function not in get_args(Function):
-            raise UsageError(f"{function!r} is no function", hint=f"There are {', '.join(get_args(Function))}.")
-        if function != "count" and kinds[field] not in (Kind.INTEGER, Kind.FLOAT):
-            raise UsageError(f"{field} is no number: it can be counted, not be given to {function}")
+    results = list(by)
+    for field, functions in fields.items():
+        for name, function in functions_of(field, functions):
+            if function not in get_args(Function):
+                raise UsageError(
+                    f"{field}: {function!r} is not a valid function",
+                    hint=f"Use one of {', '.join(get_args(Function))}.",
+                )
+            if function != "count" and kinds[field] not in (Kind.INTEGER, Kind.FLOAT):
+                raise UsageError(
+                    f"{field} is not a number: it can only be counted", hint=f'Use {{"{field}": "count"}}.'
+                )
+            results.append(name)
+    twice = sorted(name for name, count in Counter(results).items() if count > 1)
+    if twice:
+        raise UsageError(f"{twice[0]} would be in the summary twice", hint="Name each tag and each function once.")
 
 
-def _is_condition(admitted: object) -> bool:
-    return isinstance(admitted, Collection) and all(isinstance(value, str) for value in admitted)
+def functions_of(field: str, functions: object) -> list[tuple[str, Function]]:
+    """Return the functions of one field, each with the name of its result in ``Summary.values``.
+
+    Raises:
+        UsageError: It is neither one function nor a list of at least one.
+    """
+    if isinstance(functions, str):
+        return [(field, cast("Function", functions))]
+    if not isinstance(functions, Sequence) or not functions:
+        raise UsageError(
+            f"{field}: {functions!r} is not a valid function", hint='Give one, such as "sum", or several in a list.'
+        )
+    return [(f"{field}_{function}", function) for function in cast("Sequence[Function]", functions)]
 
 
-def as_values(value: str | Collection[str]) -> list[str]:
-    """The values that a ``where`` entry admits, each once, in order."""
-    return [value] if isinstance(value, str) else sorted(set(value))
+def _is_condition(condition: object) -> bool:
+    return isinstance(condition, Collection) and all(isinstance(value, str) for value in condition)
+
+
+def as_values(condition: str | Collection[str]) -> list[str]:
+    """Return the values that a ``where`` entry matches, each once, in order."""
+    return [condition] if isinstance(condition, str) else sorted(set(condition))

@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from storage.batch import DayBatch
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Function, Summary, Where, as_values, check_query
+from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
+from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -50,23 +50,15 @@ class MemoryStore:
         self,
         model: type[DailyAggregate],
         days: DateRange,
-        fields: Mapping[str, Function],
+        fields: Fields,
         by: Sequence[str] = (),
         where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
         check_query(model, fields, by, where)
-        groups: dict[tuple[str | dt.date, ...], list[DailyAggregate]] = defaultdict(list)
-        for row in self.read(model, days, where):
-            groups[tuple(getattr(row, name) for name in by)].append(row)
-        return [
-            Summary(
-                by=dict(zip(by, group, strict=True)),
-                values={field: _apply(function, rows, field) for field, function in fields.items()},
-                rows=len(rows),
-            )
-            for group, rows in sorted(groups.items(), key=lambda item: item[0])
-        ]
+        plan = SummaryPlan(model, fields, by)
+        rows = self.read(model, days, where)
+        return plan.accumulate([getattr(row, name) for name in plan.columns] for row in rows)
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``: there is nothing to prepare."""
@@ -94,15 +86,3 @@ class MemoryStore:
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""
-
-
-def _apply(function: Function, rows: Sequence[DailyAggregate], field: str) -> int | float | None:
-    values = [value for row in rows if (value := getattr(row, field)) is not None]
-    if function == "count":
-        return len(values)
-    if not values:
-        return None
-    if function == "mean":
-        return fmean(values)
-    total: int | float = sum(values) if function == "sum" else min(values) if function == "min" else max(values)
-    return total

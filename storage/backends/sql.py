@@ -11,7 +11,7 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,7 +22,8 @@ from storage.dates import DateRange
 from storage.drivers import sql
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.models import AGGREGATES, TAG_LENGTH, DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Function, Summary, Where, as_values, check_query
+from storage.store import NO_FILTER, Fields, Function, Summary, Where, as_values, check_query
+from storage.summaries import Calculation, SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -107,18 +108,16 @@ class SqlStore:
         self,
         model: type[DailyAggregate],
         days: DateRange,
-        fields: Mapping[str, Function],
+        fields: Fields,
         by: Sequence[str] = (),
         where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
         check_query(model, fields, by, where)
-        table = _table(model)
-        groups = [table.c[name] for name in by]
+        plan, table = SummaryPlan(model, fields, by), _table(model)
+        groups = [table.c[name] for name in plan.by]
         query = (
-            sa.select(
-                *groups, *(_FUNCTIONS[function](table.c[field]) for field, function in fields.items()), sa.func.count()
-            )
+            sa.select(*groups, *(_calculated(table, one) for one in plan.calculations), sa.func.count())
             .where(*_conditions(table, days, where))
             .group_by(*groups)
             .order_by(*groups)
@@ -127,26 +126,8 @@ class SqlStore:
             if not self._has(connection, model):
                 return []
             found = connection.execute(query).all()
-        kinds = {column.name: column.kind for column in columns(model)}
-        whole = {
-            field: function == "count" or (function != "mean" and kinds[field] is Kind.INTEGER)
-            for field, function in fields.items()
-        }
-        return [
-            Summary(
-                by={
-                    name: dt.date.fromisoformat(value) if name == "date" else value
-                    for name, value in zip(by, row, strict=False)
-                },
-                values={
-                    field: None if value is None else int(value) if whole[field] else float(value)
-                    for field, value in zip(fields, row[len(by) :], strict=False)
-                },
-                rows=row[-1],
-            )
-            for row in found
-            if row[-1]
-        ]
+        depth = len(groups)
+        return plan.finish((row[:depth], row[depth:-1], row[-1]) for row in found)
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``."""
@@ -258,6 +239,18 @@ def _conditions(table: sa.Table, days: DateRange, where: Where) -> list[sa.Colum
     conditions: list[sa.ColumnElement[bool]] = [table.c.date.between(days.first.isoformat(), days.last.isoformat())]
     conditions += [table.c[tag].in_(as_values(value)) for tag, value in where.items()]
     return conditions
+
+
+def _calculated(table: sa.Table, calculation: Calculation) -> sa.ColumnElement[Any]:
+    value = table.c[calculation.field]
+    if calculation.weight is None:
+        return cast("sa.ColumnElement[Any]", _FUNCTIONS[calculation.function](value))
+    weight = table.c[calculation.weight]
+    total: sa.ColumnElement[Any] = sa.func.sum(
+        sa.cast(value, sa.Double()) * weight
+    )  # a product with NULL is NULL, which sum() leaves out
+    weights = sa.func.sum(sa.case((value.is_not(None), weight)))
+    return total / sa.func.nullif(sa.cast(weights, sa.Double()), 0)
 
 
 def _delete(

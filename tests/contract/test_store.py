@@ -22,7 +22,7 @@ from storage.models import (
     Tag,
     TimeBasedDaily,
 )
-from storage.store import AggregateStore
+from storage.store import AggregateStore, Fields
 from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
 
 TODAY = DateRange(DAY, DAY)
@@ -245,6 +245,62 @@ def test_a_function_of_absent_values_is_none(store: AggregateStore) -> None:
         assert one["bouts"] is None
 
 
+def test_several_functions_of_one_field_are_kept_apart_by_name(store: AggregateStore) -> None:
+    store.replace_day(time_based_batch(time_based("light.a"), time_based("light.b", occurrences=13, bouts=None)))
+    (one,) = store.summarize(
+        TimeBasedDaily, TODAY, {"occurrences": ["sum", "mean", "min", "max"], "bouts": ["count"], "frequency": "max"}
+    )
+    assert one.values == {
+        "occurrences_sum": 25,
+        "occurrences_mean": 12.5,
+        "occurrences_min": 12,
+        "occurrences_max": 13,
+        "bouts_count": 1,
+        "frequency": 0.125,
+    }
+    assert [type(value) for value in one.values.values()] == [int, float, int, int, int, float]
+
+
+def test_a_mean_of_means_is_weighted_by_the_number_of_observations(store: AggregateStore) -> None:
+    for day, mean, episodes in ((DAY, 60.0, 9), (NEXT, 90.0, 1)):
+        row = duration("light.a", day, avg_duration_seconds=mean, episodes=episodes, duration_variance=mean)
+        other = duration("light.b", day, avg_duration_seconds=mean, episodes=1, duration_variance=0.0)
+        store.replace_day(batch(finding(DurationDaily, [row, other], day)))
+    fields: Fields = {"avg_duration_seconds": ["mean", "max", "sum", "count"], "duration_variance": "mean"}
+    light_a, light_b = store.summarize(DurationDaily, BOTH, fields, by=["entity_id"])
+    assert light_a["avg_duration_seconds_mean"] == pytest.approx((9 * 60 + 90) / 10)
+    assert light_a["duration_variance"] == pytest.approx((9 * 60 + 90) / 10)
+    assert [light_a[f"avg_duration_seconds_{one}"] for one in ("max", "sum", "count")] == [90.0, 150.0, 2]
+    assert light_b["avg_duration_seconds_mean"] == pytest.approx(75)
+
+
+def test_rows_without_a_weight_do_not_count_in_a_weighted_mean(store: AggregateStore) -> None:
+    rows = [
+        duration("light.a", avg_duration_seconds=60.0, episodes=2),
+        duration("light.b", avg_duration_seconds=90.0, episodes=None),
+        duration("light.c", avg_duration_seconds=30.0, episodes=0),
+    ]
+    store.replace_day(batch(finding(DurationDaily, rows)))
+    (one,) = store.summarize(DurationDaily, TODAY, {"avg_duration_seconds": ["mean", "count"]})
+    assert (one["avg_duration_seconds_mean"], one["avg_duration_seconds_count"]) == (60.0, 3)
+    without = store.summarize(
+        DurationDaily, TODAY, {"avg_duration_seconds": "mean"}, where={"entity_id": ["light.b", "light.c"]}
+    )
+    assert [(one["avg_duration_seconds"], one.rows) for one in without] == [(None, 2)]
+
+
+def test_values_without_a_weighted_field_do_not_count_in_its_mean(store: AggregateStore) -> None:
+    pairs = [
+        CoOccurrenceDaily.model_validate(
+            {**ROWS[1].model_dump(), "device_pair": pair, "co_occurrence_count": count, "first_share": share}
+        )
+        for pair, count, share in (("a|b", 10, None), ("a|c", 3, 1.0), ("a|d", 1, 0.0))
+    ]
+    store.replace_day(batch(finding(CoOccurrenceDaily, pairs)))
+    (one,) = store.summarize(CoOccurrenceDaily, TODAY, {"first_share": "mean"})
+    assert one["first_share"] == pytest.approx(0.75)
+
+
 def test_summaries_group_by_date_and_heed_filters(store: AggregateStore) -> None:
     for day in (DAY, NEXT):
         store.replace_day(time_based_batch(time_based("light.a", day), time_based("light.b", day), day=day))
@@ -260,10 +316,21 @@ def test_json_and_text_can_be_counted(store: AggregateStore) -> None:
 
 @pytest.mark.parametrize(
     ("fields", "by"),
-    [({"occurences": "sum"}, []), ({"peak_hours": "sum"}, []), ({"occurrences": "median"}, []), ({}, ["room"])],
+    [
+        ({"occurences": "sum"}, []),
+        ({"peak_hours": "sum"}, []),
+        ({"occurrences": "median"}, []),
+        ({"occurrences": ["sum", "median"]}, []),
+        ({"occurrences": ["sum", "sum"]}, []),
+        ({"occurrences": []}, []),
+        ({"occurrences": 1}, []),
+        ({}, ["room"]),
+        ({}, ["entity_id", "entity_id"]),
+        ({}, "entity_id"),
+    ],
 )
 def test_a_summary_that_no_store_can_give_is_refused(
-    store: AggregateStore, fields: dict[str, object], by: list[str]
+    store: AggregateStore, fields: dict[str, object], by: list[str] | str
 ) -> None:
     with pytest.raises(UsageError):
         store.summarize(TimeBasedDaily, TODAY, fields, by)  # type: ignore[arg-type]

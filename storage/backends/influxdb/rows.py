@@ -106,7 +106,7 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
     bucket: str,
     model: type[DailyAggregate],
     days: DateRange,
-    fields: Mapping[str, Function],
+    wanted: Sequence[tuple[Function, str]],
     by: Sequence[str],
     where: Where = NO_FILTER,
 ) -> list[Group]:
@@ -118,7 +118,7 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
         UsageError: It is about more days and values than a server can be asked for.
         PatternAggregatesError: As the connection's errors say.
     """
-    calls = [f"{function.upper()}({field_named(field)})" for field, function in fields.items()]
+    calls = [f"{function.upper()}({field_named(field)})" for function, field in wanted]
     calls.append(f"COUNT({field_named(always_there(model))})")
     selected = ", ".join(f"{call} AS {quoted(f'a{place}')}" for place, call in enumerate(calls))
     within = days & _REACH

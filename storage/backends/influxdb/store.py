@@ -25,7 +25,8 @@ from storage.drivers.influxdb.organisation import prove_organisation
 from storage.drivers.influxdb.server import Server
 from storage.errors import PatternAggregatesError, SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.models import DailyAggregate, DetectorRunDaily, Tag
-from storage.store import NO_FILTER, Function, Summary, Where, check_query
+from storage.store import NO_FILTER, Fields, Summary, Where, check_query
+from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -102,26 +103,20 @@ class InfluxStore:
         self,
         model: type[DailyAggregate],
         days: DateRange,
-        fields: Mapping[str, Function],
+        fields: Fields,
         by: Sequence[str] = (),
         where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``."""
         check_query(model, fields, by, where)
         self._prove_reading(model)
-        kinds = {column.name: column.kind for column in columns(model)}
-        groups = rows_of.summarize(self._connection, self.bucket, model, days, fields, by, where)
-        return [
-            Summary(
-                by={name: dt.date.fromisoformat(tags[name]) if name == "date" else tags[name] for name in by},
-                values={
-                    field: _number(value, function, kinds[field])
-                    for (field, function), value in zip(fields.items(), values, strict=True)
-                },
-                rows=rows,
-            )
-            for tags, values, rows in sorted(groups, key=lambda group: [group[0][name] for name in by])
-        ]
+        plan = SummaryPlan(model, fields, by)
+        if any(one.weight for one in plan.calculations):  # InfluxQL cannot multiply within a sum
+            records = rows_of.read(self._connection, self.bucket, model, days, where)
+            return plan.accumulate([record[name] for name in plan.columns] for record in records)
+        calls = [(one.function, one.field) for one in plan.calculations]
+        groups = rows_of.summarize(self._connection, self.bucket, model, days, calls, by, where)
+        return plan.finish(([tags[name] for name in by], values, rows) for tags, values, rows in groups)
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:
         """See ``AggregateWriter.prepare``."""
@@ -316,15 +311,6 @@ def _checked(bucket: str, *, is_v2: bool) -> str:
             hint="Name one without a slash." if is_v2 else "Name it as database or database/policy.",
         )
     return bucket
-
-
-def _number(value: float | None, function: Function, kind: Kind) -> int | float | None:
-    """A number of the type that ``Summary`` promises, whatever JSON made of it."""
-    if function == "count":
-        return int(value or 0)
-    if value is None:
-        return None
-    return int(value) if kind is Kind.INTEGER and function != "mean" else float(value)
 
 
 def _comparable(model: type[DailyAggregate], record: Mapping[str, object]) -> Record:

@@ -11,15 +11,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.columns import Column, Kind, check_names, closest, columns, decode, encode, from_json, to_json
+from storage.columns import (
+    Column,
+    Kind,
+    check_names,
+    closest,
+    columns,
+    decode,
+    encode,
+    from_json,
+    to_json,
+    with_present_names,
+)
 from storage.errors import StoreCorrupt, UsageError
 from storage.models import (
     AGGREGATES,
     AnomalyDaily,
+    CoOccurrenceDaily,
     DailyAggregate,
     DetectorRunDaily,
     DurationDaily,
     Hours,
+    SequenceDaily,
     Severity,
     Tag,
     TimeBasedDaily,
@@ -61,6 +74,24 @@ METER = MeterDaily(
     hours=[0, 23],
     limits={"b": 2.0, "a": 1.0},
     pair=(1, "x"),
+)
+
+
+PAIR = CoOccurrenceDaily(
+    date=DAY,
+    device_pair="light.a|light.b",
+    co_occurrence_count=3,
+    time_window_seconds=300,
+    confidence=0.5,
+    typical_hours=[7],
+)
+CHAIN = SequenceDaily(
+    date=DAY,
+    sequence_id="0123456789abcdef",
+    sequence=["light.a:on", "light.b:on"],
+    frequency=3,
+    avg_duration_seconds=4.5,
+    confidence=0.5,
 )
 
 
@@ -305,3 +336,28 @@ def test_a_name_that_a_model_lacks_is_refused_with_the_nearest_or_with_all() -> 
     with pytest.raises(UsageError) as far:
         check_names(TimeBasedDaily, ["zzz"], TimeBasedDaily.tags(), "tag")
     assert far.value.hint == "It has entity_id, domain."
+
+
+@pytest.mark.parametrize(
+    ("former", "present"),
+    [("automation", "automation"), ("device", "same_device"), ("in_step", "simultaneous"), (None, None)],
+)
+@pytest.mark.parametrize("row", [PAIR, CHAIN], ids=lambda row: row.measurement)
+def test_a_record_of_an_earlier_version_is_read_with_its_present_names(
+    row: DailyAggregate, former: str | None, present: str | None
+) -> None:
+    record: dict[str, Any] = {**encode(row), "wired": former}
+    del record["linked_by"]
+    (back,) = decode(type(row), [record])
+    assert back == row.model_copy(update={"linked_by": present})
+
+
+def test_the_present_name_counts_where_a_record_has_both() -> None:
+    record = {**encode(PAIR), "linked_by": "automation", "wired": "in_step"}
+    assert with_present_names(CoOccurrenceDaily, record)["linked_by"] == "automation"
+    assert record["wired"] == "in_step"
+
+
+def test_an_unknown_former_value_is_refused_and_not_dropped() -> None:
+    with pytest.raises(StoreCorrupt, match="linked_by"):
+        decode(CoOccurrenceDaily, [{**encode(PAIR), "wired": "telepathy"}])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, ValidationError
@@ -24,6 +24,7 @@ from storage.models import (
     Severity,
     Tag,
     TimeBasedDaily,
+    WeightedBy,
     tag_fault,
 )
 
@@ -312,3 +313,31 @@ def test_a_third_partys_model_is_held_to_the_same_rules() -> None:
     ):
         with pytest.raises(ValidationError):
             model(date=DAY, tariff="t", **wrong)
+
+
+def test_stored_means_name_the_count_that_weights_them() -> None:
+    assert {model.measurement: dict(model.weights()) for model in MODELS if model.weights()} == {
+        "co_occurrence_daily": {"first_share": "co_occurrence_count"},
+        "sequence_daily": {"avg_duration_seconds": "frequency"},
+        "duration_daily": {"avg_duration_seconds": "episodes", "duration_variance": "episodes"},
+    }
+
+
+@pytest.mark.parametrize("weight", ["nothing", "mean", "place", "date", "note"])
+def test_a_weight_that_is_not_a_number_of_the_row_is_refused(weight: str) -> None:
+    with pytest.raises(TypeError, match=r"Weightless\.mean is weighted by"):
+
+        class Weightless(DailyAggregate):
+            measurement: ClassVar[str] = "weightless"
+            place: Tag
+            mean: Annotated[float, WeightedBy(weight)]
+            note: str = ""
+
+
+def test_fields_that_were_renamed_know_their_former_names() -> None:
+    assert {
+        (model.measurement, name): former.name for model in MODELS for name, former in model.former_names().items()
+    } == {
+        ("co_occurrence_daily", "linked_by"): "wired",
+        ("sequence_daily", "linked_by"): "wired",
+    }
