@@ -1,8 +1,14 @@
-"""Rules for the whole suite: no test is skipped but for a reason that names what is not here."""
+"""Rules for the whole suite, and the real servers that its tests share: one of each for a process."""
 
 from __future__ import annotations
 
 import pytest
+
+from tests.support.influxdb import influxdb, influxdb_1, influxdb_2
+from tests.support.mariadb import mariadb
+from tests.support.postgresql import postgresql
+
+__all__ = ["influxdb", "influxdb_1", "influxdb_2", "mariadb", "postgresql"]
 
 NOT_HERE = "not here: "
 

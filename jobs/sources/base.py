@@ -1,4 +1,4 @@
-"""What a source of raw events promises. ``tests/contract/test_source.py`` checks it on every implementation."""
+"""What a source of raw events promises. ``tests/contract/source`` checks it on every implementation."""
 
 from __future__ import annotations
 

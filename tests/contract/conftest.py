@@ -10,10 +10,8 @@ import pytest
 from storage.backends.memory import MemoryStore
 from storage.backends.sql import SqlStore
 from storage.store import AggregateStore
-from tests.support.influxdb import VERSIONS, influxdb_1, influxdb_2, new_store
-from tests.support.postgresql import new_database, postgresql
-
-__all__ = ["influxdb_1", "influxdb_2", "postgresql"]
+from tests.support.influxdb import VERSIONS, new_store
+from tests.support.postgresql import new_database
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql", *VERSIONS])

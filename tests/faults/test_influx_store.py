@@ -20,11 +20,9 @@ from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing
 from storage.models import TimeBasedDaily
-from tests.support.influxdb import LiveServer, free_port, influxdb_2
+from tests.support.influxdb import LiveServer, free_port
 from tests.support.raw_server import Answer, raw_server, reply
 from tests.support.rows import DAY, time_based, time_based_batch
-
-__all__ = ["influxdb_2"]
 
 NOTHING = b'{"results":[{"statement_id":0}]}\n'
 WRITTEN = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"

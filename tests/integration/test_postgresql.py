@@ -8,9 +8,7 @@ import sqlalchemy as sa
 
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from tests.support.home import CSV_CONFIG, Home
-from tests.support.postgresql import Cluster, new_database, postgresql, running
-
-__all__ = ["postgresql"]
+from tests.support.postgresql import Cluster, new_database, running
 
 SIMULATED = CSV_CONFIG.replace('kind = "csv_files"\npath = "events.csv"', 'kind = "simulated_home"')
 DAYS = ("-7d", "yesterday")

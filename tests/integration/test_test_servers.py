@@ -1,0 +1,15 @@
+"""The servers that tests start for themselves do what tests rely on."""
+
+from __future__ import annotations
+
+from tests.support.mariadb import MariaDb
+
+
+def test_each_mariadb_database_is_new_and_reached_by_network(mariadb: MariaDb) -> None:
+    first, second = mariadb.new_database(), mariadb.new_database()
+    assert first.database != second.database
+    in_first = f"USE {first.database};"
+    mariadb.execute(in_first + "CREATE TABLE word (text VARCHAR(9)); INSERT word VALUES ('é💡')")
+    assert mariadb.execute(in_first + "SELECT text FROM word") == "é💡\n"
+    assert mariadb.execute(f"SHOW TABLES IN {second.database}") == ""
+    assert mariadb.execute("SELECT @@bind_address, @@port").split() == [first.host, str(first.port)]
