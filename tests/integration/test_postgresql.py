@@ -42,8 +42,7 @@ def test_a_home_gives_the_rows_in_postgresql_that_it_gives_in_sqlite(tmp_path: P
 
 
 def test_a_server_that_is_away_leaves_the_days_staged(tmp_path: Path) -> None:
-    (tmp_path / "cluster").mkdir()
-    with running(tmp_path / "cluster") as cluster:
+    with running() as cluster:
         home = home_of(tmp_path / "home", new_database(cluster.url))
         assert home.call("init").exit_code == 0
         cluster.stop()

@@ -8,8 +8,7 @@ from tests.support.mariadb import MariaDb
 def test_each_mariadb_database_is_new_and_reached_by_network(mariadb: MariaDb) -> None:
     first, second = mariadb.new_database(), mariadb.new_database()
     assert first.database != second.database
-    in_first = f"USE {first.database};"
-    mariadb.execute(in_first + "CREATE TABLE word (text VARCHAR(9)); INSERT word VALUES ('é💡')")
-    assert mariadb.execute(in_first + "SELECT text FROM word") == "é💡\n"
-    assert mariadb.execute(f"SHOW TABLES IN {second.database}") == ""
+    mariadb.execute("CREATE TABLE word (text VARCHAR(9)); INSERT word VALUES ('é💡')", first.database)
+    assert mariadb.execute("SELECT text FROM word", first.database) == "é💡\n"
+    assert mariadb.execute("SHOW TABLES", second.database) == ""
     assert mariadb.execute("SELECT @@bind_address, @@port").split() == [first.host, str(first.port)]

@@ -102,9 +102,9 @@ class MariaDb:
         self._process = None
         Path(self._socket).unlink(missing_ok=True)
 
-    def execute(self, statements: str) -> str:
+    def execute(self, statements: str, database: str | None = None) -> str:
         """Return what the server's own client prints for some SQL, one row a line, columns between tabs."""
-        return self._client(statements, check=True).stdout
+        return self._client(statements, database, check=True).stdout
 
     def new_database(self) -> sa.URL:
         """Create an empty database, as Home Assistant wants it, and return its URL."""
@@ -113,11 +113,16 @@ class MariaDb:
         return self.url.set(database=name)
 
     def _answers(self) -> bool:
-        return self._client("SELECT 1", check=False).returncode == 0
+        return self._client("SELECT 1", None, check=False).returncode == 0
 
-    def _client(self, statements: str, *, check: bool) -> subprocess.CompletedProcess[str]:
+    def _client(self, statements: str, database: str | None, *, check: bool) -> subprocess.CompletedProcess[str]:
         command = [self._programs["mariadb"], "--no-defaults", f"--socket={self._socket}", f"--user={_USER}"]
-        command += ["--batch", "--skip-column-names"]
+        command += [
+            "--default-character-set=utf8mb4",
+            "--batch",
+            "--skip-column-names",
+            *([database] if database else []),
+        ]
         return subprocess.run(command, input=statements, check=check, capture_output=True, text=True, timeout=30)
 
 

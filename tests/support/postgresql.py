@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import subprocess
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from tests.support.influxdb import free_port
 
 
 def find_programs() -> Path | None:
-    """The folder of ``initdb`` and ``pg_ctl``: on PATH, or where Debian puts the newest version."""
+    """Return the folder of ``initdb`` and ``pg_ctl``: on PATH, or where Debian puts the newest version."""
     found = shutil.which("initdb")
     if found:
         return Path(found).parent
@@ -27,14 +27,14 @@ def find_programs() -> Path | None:
 
 
 class Cluster:
-    """A server with data of its own, whose superuser is asked for no password.
+    """A server with data of its own, whose superuser needs no password.
 
     Args:
         programs: Where its programs are.
         folder: Where its data goes.
 
     Attributes:
-        url: The database that is always there.
+        url: The database that always exists.
     """
 
     def __init__(self, programs: Path, folder: Path) -> None:
@@ -45,10 +45,7 @@ class Cluster:
         self._options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
         self.url = sa.URL.create("postgresql+psycopg", "tester", host="127.0.0.1", port=port, database="postgres")
         if self._user is not None:
-            owner = pwd.getpwnam(self._user)
-            os.chown(folder, owner.pw_uid, owner.pw_gid)
-            for parent in folder.parents[:3]:
-                parent.chmod(parent.stat().st_mode | 0o011)  # pytest's folders are for their owner only
+            shutil.chown(folder, self._user)
         self._run("initdb", "--auth", "trust", "--username", "tester", "--encoding", "UTF8", "--no-sync")
 
     def start(self) -> None:
@@ -64,21 +61,22 @@ class Cluster:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Cluster]:
-    """A cluster for as long as the block lasts; skips the test where there is none."""
+def running() -> Iterator[Cluster]:
+    """Run a cluster for as long as the block lasts; skip the test where PostgreSQL is not installed."""
     programs = find_programs()
     if programs is None:
         pytest.skip("not here: PostgreSQL, as initdb is neither on PATH nor under /usr/lib/postgresql")
-    cluster = Cluster(programs, folder)
-    cluster.start()
-    try:
-        yield cluster
-    finally:
-        cluster.stop()
+    with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:  # pytest's own are for their owner only
+        cluster = Cluster(programs, Path(folder))
+        cluster.start()
+        try:
+            yield cluster
+        finally:
+            cluster.stop()
 
 
 def new_database(server: sa.URL) -> sa.URL:
-    """An empty database."""
+    """Create an empty database and return its URL."""
     name = f"test_{uuid.uuid4().hex[:12]}"
     engine = sa.create_engine(server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
@@ -88,6 +86,7 @@ def new_database(server: sa.URL) -> sa.URL:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with running(tmp_path_factory.mktemp("postgresql")) as cluster:
+def postgresql() -> Iterator[Cluster]:
+    """One server for all tests of a process: take a new database each."""
+    with running() as cluster:
         yield cluster
