@@ -1,4 +1,4 @@
-# The daemon in a container. Build: docker build --tag pattern-aggregates:0.1.0 .
+# The daemon in a container. Build: docker build --tag pattern-aggregates .
 # With podman: podman build --format docker, or the health check is left out.
 
 FROM python:3.13-slim-bookworm AS builder
@@ -11,7 +11,7 @@ COPY constraints.txt ./
 RUN python3 -m venv /tools \
     && /tools/bin/pip install --constraint constraints.txt build hatchling
 
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY jobs jobs
 COPY storage storage
 RUN /tools/bin/python -m build --wheel --no-isolation --outdir /wheels
@@ -26,10 +26,8 @@ RUN python3 -m venv --without-pip /opt/pattern-aggregates \
 
 FROM python:3.13-slim-bookworm
 
-ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="pattern-aggregates" \
-      org.opencontainers.image.description="Distils a smart home's raw events into small daily aggregates, every night." \
-      org.opencontainers.image.version="${VERSION}"
+      org.opencontainers.image.description="Turns a smart home's raw events into small daily aggregates, every night."
 
 # The number is fixed, so that a volume's files belong to the same user after an upgrade.
 RUN groupadd --gid 10001 pattern \

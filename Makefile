@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ENGINE ?= docker
-IMAGE := pattern-aggregates:0.1.0
+IMAGE := pattern-aggregates
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
 .PHONY: demo test lint bench quality faults soak image clean

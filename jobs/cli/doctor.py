@@ -1,4 +1,4 @@
-"""``doctor``: everything that could be wrong, in one go, each with what to do; and how each entity is classed."""
+"""``doctor``: check everything that could be wrong, say what to do about it, and show how each entity is classed."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
-import pydantic
-import sqlalchemy
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -30,13 +28,14 @@ from storage.errors import PatternAggregatesError, StoreMissing
 from storage.ledger.ledger import Entry, Status
 from storage.models import DetectorRunDaily
 
-LEAST_FREE_BYTES = 16 * 2**20  # under this a run soon finds no space
+LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")
+MIN_FREE_BYTES = 16 * 2**20  # with less, a run soon runs out of space
 STYLE = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """One thing that was checked, and the result."""
 
     about: str
     verdict: Literal["ok", "note", "problem"]
@@ -49,11 +48,13 @@ def doctor(
     context: typer.Context,
     rebuild_ledger: Annotated[
         bool,
-        typer.Option("--rebuild-ledger", help="Instead: enter in the ledger what the store says was computed."),
+        typer.Option(
+            "--rebuild-ledger", help="Instead of checking: fill the ledger from what the store says was computed."
+        ),
     ] = False,
     as_json: Json = False,
 ) -> int:
-    """Look at settings, zone, source, store, ledger and versions, and show how each entity is classed and why."""
+    """Check settings, time zone, source, store, ledger and versions, and show how each entity is classed and why."""
     home = home_of(context)
     if rebuild_ledger:
         return _rebuild(home, as_json=as_json)
@@ -85,18 +86,19 @@ def _rebuild(home: Home, *, as_json: bool) -> int:
 
 def _settings(home: Home) -> Iterator[Check]:
     yield Check("settings", "ok", f"from {home.origin}")
-    versions = f"Python {sys.version.split()[0]}, numpy {np.__version__}, pydantic {pydantic.VERSION}"
-    yield Check("versions", "ok", f"{versions}, SQLAlchemy {sqlalchemy.__version__}")
+    ours = f"pattern-aggregates {version('pattern-aggregates')}, Python {sys.version.split()[0]}"
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    yield Check("versions", "ok", f"{ours}, {libraries}")
     zone = home.settings.home.time_zone
     now = home.clock().astimezone(home.zone)
     if zone == "UTC":
-        hint = 'Set home.time_zone, such as "Europe/Berlin"; days and hours are wrong otherwise.'
-        yield Check("time zone", "note", "UTC, which few homes live in", hint)
+        hint = 'Set home.time_zone, for example "Europe/Berlin"; otherwise days and hours are wrong.'
+        yield Check("time zone", "note", "UTC, the default; few homes are in UTC", hint)
     else:
         yield Check("time zone", "ok", f"{zone}, where it is {now:%Y-%m-%d %H:%M}")
     enabled = [one.detector.name for one in home.registered if one.enabled]
     hint = "" if enabled else "Set enabled = true in some [detectors.NAME]."
-    yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none is enabled", hint)
+    yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none are enabled", hint)
 
 
 def _store(home: Home) -> Iterator[Check]:
@@ -115,16 +117,18 @@ def _store(home: Home) -> Iterator[Check]:
             yield Check("store", "problem", problem)
         file = home.store_file
         if file is not None and not _can_write(file):
-            yield Check("store", "problem", f"{file} cannot be written", "Give it to the user this runs as.")
+            yield Check(
+                "store", "problem", f"{file} cannot be written to", "Make it writable for the user that runs the job."
+            )
         if not problems:
             days = home.settings.store.retention_days
-            kept = f"{days} days kept" if days else "everything kept"
+            kept = f"keeps {days} days" if days else "keeps every day"
             yield Check("store", "ok", f"{home.settings.store.kind}, {kept}")
 
 
 def _ledger(home: Home) -> Iterator[Check]:
     if not home.ledger_path.exists():
-        yield _writable("ledger", home.ledger_path, "; if there was one and it is lost: doctor --rebuild-ledger")
+        yield _writable("ledger", home.ledger_path, "; if an earlier one was lost, run doctor --rebuild-ledger")
         return
     try:
         with home.open_ledger(read_only=True) as ledger:
@@ -133,9 +137,14 @@ def _ledger(home: Home) -> Iterator[Check]:
         yield Check("ledger", "problem", str(error), error.hint)
         return
     if not _can_write(home.ledger_path):
-        yield Check("ledger", "problem", f"{home.ledger_path} cannot be written", "Give it to the user this runs as.")
+        yield Check(
+            "ledger",
+            "problem",
+            f"{home.ledger_path} cannot be written to",
+            "Make it writable for the user that runs the job.",
+        )
     written = sum(entry.status is Status.WRITTEN for entry in entries)
-    yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not")
+    yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not written")
     yield from _claims(home, entries)
     for entry in entries:
         if entry.error:
@@ -143,7 +152,7 @@ def _ledger(home: Home) -> Iterator[Check]:
 
 
 def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
-    """What the ledger calls written has to be in the store, as long as that keeps it."""
+    """Check that the store holds what the ledger calls written, as far as its retention reaches."""
     oldest = home.yesterday() - (home.kept_days - 1) * ONE_DAY if home.kept_days else dt.date.min
     claimed = {(one.day, one.detector) for one in entries if one.written_version is not None and one.day >= oldest}
     if not claimed:
@@ -157,34 +166,34 @@ def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
     except StoreMissing:
         pass  # it holds nothing
     except PatternAggregatesError:
-        return  # that has been told
+        return  # the check of the store has reported it
     if lost := sorted(claimed - held):
-        told = f"lacks {len(lost)} of {len(claimed)} detector days that the ledger calls written"
+        missing = f"lacks {len(lost)} of {len(claimed)} detector days that the ledger calls written"
         again = f"Compute them again: pattern-aggregates backfill {lost[0][0]} {lost[-1][0]} --redo all"
-        yield Check("store", "problem", told, again)
+        yield Check("store", "problem", missing, again)
 
 
 def _space(home: Home) -> Iterator[Check]:
     for name, folder in home.folders.items():
         there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
         free = shutil.disk_usage(there).free
-        if free < LEAST_FREE_BYTES:
-            yield Check(
-                name, "problem", f"{free / 2**20:.1f} MiB are free under {there}", "Make space: the disk is full."
-            )
+        if free < MIN_FREE_BYTES:
+            yield Check(name, "problem", f"only {free / 2**20:.1f} MiB are free under {there}", "Make space.")
 
 
 def _can_write(file: Path) -> bool:
-    """Whether SQLite can write to a file: it makes others beside it."""
+    """Return whether SQLite can write to a file; it creates others beside it."""
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
 
 
 def _writable(about: str, file: Path, else_hint: str = "") -> Check:
-    """A file that is to be made at the first run: can it be?"""
+    """Check whether a file that the first run creates can be created."""
     folder = next(parent for parent in file.absolute().parents if parent.exists())
     if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-        return Check(about, "note", f"{file} is not there yet", f"The first run makes it{else_hint}.")
-    return Check(about, "problem", f"{file} cannot be made", f"Give {folder} to the user this runs as.")
+        return Check(about, "note", f"{file} does not exist yet", f"The first run creates it{else_hint}.")
+    return Check(
+        about, "problem", f"{file} cannot be created", f"Make {folder} writable for the user that runs the job."
+    )
 
 
 def _source(home: Home) -> tuple[list[Check], DayLog | None]:
@@ -212,10 +221,17 @@ def _source(home: Home) -> tuple[list[Check], DayLog | None]:
     if span.last < home.yesterday():
         hint = "Is the recorder running, and is this the database it writes to?"
         checks.append(
-            Check("source", "note", f"stale: {home.yesterday()} is over, {span.last} is its newest day", hint)
+            Check("source", "note", f"stale: its newest day is {span.last}, and {home.yesterday()} is over", hint)
         )
     if span.last > home.today():
-        checks.append(Check("source", "note", f"holds events of {span.last}, in the future", "Look at its clock."))
+        checks.append(
+            Check(
+                "source",
+                "note",
+                f"holds events of {span.last}, in the future",
+                "Check the clock of the machine that records.",
+            )
+        )
     found = f"{log.window.day}: {log.samples:,} samples of {len(log.entities)} entities, {len(log.events):,} events"
     checks.append(Check("newest day", "ok" if len(log.events) else "note", found))
     checks += [Check("newest day", "note", notice) for notice in log.notices]

@@ -11,7 +11,7 @@ from tests.support.home import ROOT
 from tests.support.monitoring import DASHBOARD, GRAFANA, PANELS, PROMETHEUS, RULES, read_yaml
 from tests.support.prometheus import promtool
 
-PAGE = "docs/operations.md"
+PAGE = "docs/alerts.md"
 
 
 def sections() -> dict[str, str]:
