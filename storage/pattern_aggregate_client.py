@@ -25,14 +25,14 @@ from pydantic import SecretStr
 
 from storage.backends.influxdb import external_points
 from storage.backends.influxdb import rows as rows_of
-from storage.backends.influxdb.call_guard import Outcomes
+from storage.backends.influxdb.call_guard import CallGuard
 from storage.backends.influxdb.external_points import Point
 from storage.backends.influxdb.line_protocol import line
 from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.columns import Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
 from storage.drivers.influxdb.connection import Connection
-from storage.drivers.influxdb.organisation import prove_organisation
+from storage.drivers.influxdb.organisation import verify_organisation
 from storage.drivers.influxdb.server import Server
 from storage.errors import PatternAggregatesError, StoreError, UsageError
 from storage.models import (
@@ -107,8 +107,8 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             setting="PatternAggregateClient.url",
         )
         self.url, self.org, self.bucket = url, server.org, bucket
-        self._outcomes = Outcomes(logger)
-        self._connection = Connection(server, ERRORS, f"bucket {bucket!r}", tries=self._outcomes.tries)
+        self._connection = Connection(server, ERRORS, f"bucket {bucket!r}")
+        self._guard = CallGuard(self._connection, logger)
         self._store = InfluxStore(self._connection, bucket, retention_days=retention_days, proven=True)
 
     def __repr__(self) -> str:
@@ -124,7 +124,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
     @property
     def last_error(self) -> PatternAggregatesError | None:
         """Why this thread's newest call failed; None if it did not."""
-        return self._outcomes.last_error
+        return self._guard.last_error
 
     def ensure_bucket(self, *, update_retention: bool = False) -> bool:
         """Make the bucket if it is not there, and see that the token belongs to the organisation.
@@ -136,11 +136,11 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         def ensure() -> bool:
             for change in self._store.prepare(update_retention=update_retention):
                 logger.info("%s", change)
-            prove_organisation(self._connection, self.bucket)
-            self._store.prove_writing()
+            verify_organisation(self._connection, self.bucket)
+            self._store.verify_writing()
             return True
 
-        return self._attempt(lambda: f"making bucket {self.bucket}", ensure, failed=False)
+        return self._attempt(lambda: f"making bucket {self.bucket}", ensure, fallback=False)
 
     def write_time_based_daily(
         self,
@@ -301,7 +301,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
                 self._take_away_more(alike)
             return True
 
-        return self._attempt(lambda: f"writing a batch of {len(several)}", write, failed=False)
+        return self._attempt(lambda: f"writing a batch of {len(several)}", write, fallback=False)
 
     def query_time_based_daily(
         self, start_date: Day, end_date: Day | None = None, entity_id: Filter = None, domain: Filter = None
@@ -351,14 +351,14 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         """
 
         def query() -> list[Row]:
-            wanted, (days, where) = _model(model), _question(start_date, end_date, tags)
+            wanted, (days, where) = _model(model), _query(start_date, end_date, tags)
             check_query(wanted, where=where)
             return _rows(wanted, rows_of.read(self._connection, self.bucket, wanted, days, where))
 
         return self._attempt(
             lambda: _query_words(getattr(model, "measurement", str(model)), start_date, end_date, tags),
             query,
-            failed=[],
+            fallback=[],
         )
 
     def sum(
@@ -408,7 +408,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         tags: Mapping[str, Filter],
     ) -> list[Row]:
         def summarize() -> list[Row]:
-            model, (days, where) = _model(measurement), _question(start_date, end_date, tags)
+            model, (days, where) = _model(measurement), _query(start_date, end_date, tags)
             return [
                 {
                     **{tag: str(value) for tag, value in group.by.items()},
@@ -421,7 +421,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         return self._attempt(
             lambda: f"{function} of {field}, {_query_words(measurement, start_date, end_date, tags)}",
             summarize,
-            failed=[],
+            fallback=[],
         )
 
     def _write(self, model: type[DailyAggregate], date: Day, **values: object) -> bool:
@@ -432,10 +432,10 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             return True
 
         tags = {tag: values[tag] for tag in model.tags()}
-        return self._attempt(lambda: f"writing {model.measurement} {tags} of {date}", write, failed=False)
+        return self._attempt(lambda: f"writing {model.measurement} {tags} of {date}", write, fallback=False)
 
-    def _attempt(self, deed: Callable[[], str], call: Callable[[], T], *, failed: T) -> T:
-        return self._outcomes.of(self._connection, deed, call, failed=failed)
+    def _attempt(self, describe: Callable[[], str], call: Callable[[], T], *, fallback: T) -> T:
+        return self._guard.run(describe, call, fallback=fallback)
 
     def _send(self, lines: Mapping[str, Sequence[str]]) -> None:
         """Write lines, by the precision of their times."""
@@ -453,7 +453,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         for row in rows_of.rows_with_less(self._connection, self.bucket, rows):
             by_day.setdefault(row.date, []).append(row)
         if by_day:
-            self._store.prove_writing()
+            self._store.verify_writing()
         refused = [told for some in by_day.values() for told in rows_of.rewrite(self._connection, self.bucket, some)]
         if refused:
             raise StoreError("; ".join(dict.fromkeys(refused)))
@@ -471,7 +471,7 @@ def _model(wanted: type[DailyAggregate] | str) -> type[DailyAggregate]:
     return model
 
 
-def _question(start: Day, end: Day | None, tags: Mapping[str, Filter]) -> tuple[DateRange, Where]:
+def _query(start: Day, end: Day | None, tags: Mapping[str, Filter]) -> tuple[DateRange, Where]:
     last = dt.datetime.now().date() if end is None else end  # noqa: DTZ005 - the caller's own today, as the story says
     return DateRange.parse(start, last), {tag: value for tag, value in tags.items() if value is not None}
 

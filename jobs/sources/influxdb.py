@@ -36,21 +36,21 @@ from jobs.activity.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_in
 from jobs.sources.home_assistant_registry import described, read_registry
 from jobs.sources.recorder_uptime import BURST, known_time, restarts
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers.influxdb.connection import Connection, Errors
-from storage.drivers.influxdb.influxql import Question, Series, field_named, quoted
-from storage.drivers.influxdb.organisation import prove_organisation
+from storage.drivers.influxdb.connection import Connection, ErrorTypes
+from storage.drivers.influxdb.influxql import Query, Series, quote_field, quote_name
+from storage.drivers.influxdb.organisation import verify_organisation
 from storage.drivers.influxdb.server import Server
 from storage.errors import SourceError, SourceForeign, SourceUnavailable
 
 NEWEST: Final = 64  # samples of one entity before a day that are read at once
 PULSE: Final = 10 * MINUTE  # how finely life before the day is looked at
 
-_ERRORS = Errors(
+_ERRORS = ErrorTypes(
     SourceUnavailable,
     SourceForeign,
     SourceError,
-    when_missing="Correct source.url, source.org and source.bucket.",
-    when_refused="Set a token that may read this bucket as source.token.",
+    missing_hint="Correct source.url, source.org and source.bucket.",
+    unauthorized_hint="Set a token that may read this bucket as source.token.",
 )
 _ATTRIBUTES = {"device_class_str": "device_class", "state_class_str": "state_class", "unit_of_measurement_str": "unit"}
 
@@ -139,7 +139,7 @@ class InfluxSource:
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
-        self._prove_organisation()
+        self._verify_organisation()
         earliest = window.start - self._lookback
         before = self._rows(earliest, window.start, f"ORDER BY time DESC LIMIT {NEWEST}")
         farther = self._followed_back(before, earliest)
@@ -164,9 +164,9 @@ class InfluxSource:
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: points by measurement within the day, and the samples around its ends."""
-        counts = ", ".join(f"COUNT({field_named(name)})" for name in self._layout.fields)
-        question = self._question(counts, window.start, window.end)
-        found = self._connection.ask(question, lambda parts: sorted((part.name, part.values[0][1:]) for part in parts))
+        counts = ", ".join(f"COUNT({quote_field(name)})" for name in self._layout.fields)
+        query = self._query(counts, window.start, window.end)
+        found = self._connection.execute(query, lambda parts: sorted((part.name, part.values[0][1:]) for part in parts))
         edges = [
             self._edge(window.start - self._silence, window.start, "DESC").tolist()[:1],
             self._edge(window.end, window.end + self._silence).tolist()[:1],
@@ -179,7 +179,7 @@ class InfluxSource:
         A first day counts if its samples begin within 15 minutes of its midnight, or with a recorder's start. A last
         day counts if its samples reach to within the longest silence of its end.
         """
-        self._prove_organisation()
+        self._verify_organisation()
         firsts, lasts = self._edge(0, None), self._edge(0, None, "DESC")
         if not len(firsts) or not len(lasts):
             return None
@@ -195,9 +195,9 @@ class InfluxSource:
             newest -= ONE_DAY  # it is not over yet
         return DateRange(day, newest) if day <= newest else None
 
-    def _prove_organisation(self) -> None:
+    def _verify_organisation(self) -> None:
         if not self._proven:
-            prove_organisation(self._connection, self._bucket, self._layout.measurement)
+            verify_organisation(self._connection, self._bucket, self._layout.measurement)
             self._proven = True
 
     def _day_of(self, instant: int) -> dt.date:
@@ -212,13 +212,13 @@ class InfluxSource:
         about: Description | None = None,
         state: tuple[Literal["=", "!="], str] | None = None,
     ) -> _Rows:
-        question = self._question(", ".join(map(field_named, self._layout.fields)), start, end)
+        query = self._query(", ".join(map(quote_field, self._layout.fields)), start, end)
         if about is not None:
-            question.text += f" AND {self._is(question, about.entity_id)}"
+            query.text += f" AND {self._is(query, about.entity_id)}"
         if state is not None:
-            question.text += f" AND {field_named(self._layout.fields[0])} {state[0]} {question.bind(state[1])}"
-        question.text += f" GROUP BY {', '.join(map(quoted, self._entity_tags()))} {suffix}"
-        return self._connection.ask(question, lambda parts: _Rows.of(parts, self._layout))
+            query.text += f" AND {quote_field(self._layout.fields[0])} {state[0]} {query.bind(state[1])}"
+        query.text += f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))} {suffix}"
+        return self._connection.execute(query, lambda parts: _Rows.of(parts, self._layout))
 
     def _followed_back(self, before: _Rows, earliest: int) -> _Rows:
         """For entities that only repeated themselves, the sample that began it and the one before, if in reach."""
@@ -240,10 +240,10 @@ class InfluxSource:
 
     def _pulses(self, start: int, end: int) -> Instants:
         """Both ends of every stretch of ten minutes in which anything was recorded."""
-        counts = ", ".join(f"COUNT({field_named(name)})" for name in self._layout.fields)
-        question = self._question(counts, start, end)
-        question.text += f" GROUP BY time({PULSE // MINUTE}m) FILL(none)"
-        times = self._connection.ask(question, _times)
+        counts = ", ".join(f"COUNT({quote_field(name)})" for name in self._layout.fields)
+        query = self._query(counts, start, end)
+        query.text += f" GROUP BY time({PULSE // MINUTE}m) FILL(none)"
+        times = self._connection.execute(query, _times)
         pulses: Instants = np.minimum(np.concatenate((np.maximum(times, start), times + PULSE)), end - 1)
         return pulses
 
@@ -258,19 +258,21 @@ class InfluxSource:
 
         Without an end the span ends now, by the server's clock: a point from the future tells nothing of what is held.
         """
-        question = self._question(", ".join(map(field_named, self._layout.fields)), start, end)
-        question.text += f" ORDER BY time {order} LIMIT 1"
-        times = np.sort(self._connection.ask(question, _times))
+        query = self._query(", ".join(map(quote_field, self._layout.fields)), start, end)
+        query.text += f" ORDER BY time {order} LIMIT 1"
+        times = np.sort(self._connection.execute(query, _times))
         return times if order == "ASC" else times[::-1]
 
     def _describe(self, rows: _Rows, start: int, end: int) -> list[Description]:
         """What is known of each entity: from the registries, else from its points."""
         told: dict[str, dict[str, object]] = {}
         if self._layout.attributes:
-            names = ", ".join(f"LAST({field_named(field)}) AS {quoted(name)}" for field, name in _ATTRIBUTES.items())
-            question = self._question(names, start, end)
-            question.text += f" GROUP BY {', '.join(map(quoted, self._entity_tags()))}"
-            told = self._connection.ask(question, self._attributes)
+            names = ", ".join(
+                f"LAST({quote_field(field)}) AS {quote_name(name)}" for field, name in _ATTRIBUTES.items()
+            )
+            query = self._query(names, start, end)
+            query.text += f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
+            told = self._connection.execute(query, self._attributes)
         return [self._described(about, told.get(about.entity_id, {})) for about in rows.about]
 
     def _described(self, about: Description, told: Mapping[str, object]) -> Description:
@@ -294,22 +296,22 @@ class InfluxSource:
         layout = self._layout
         return [tag for tag in (layout.domain_tag, layout.entity_tag, layout.area_tag, layout.device_tag) if tag]
 
-    def _is(self, question: Question, entity_id: str) -> str:
+    def _is(self, query: Query, entity_id: str) -> str:
         """The condition that a point is of one entity."""
         layout = self._layout
         domain, _, object_id = entity_id.partition(".")
         if not layout.domain_tag:
-            return question.among(layout.entity_tag, [entity_id])
-        return question.matching([layout.domain_tag, layout.entity_tag], [(domain, object_id)])
+            return query.tag_in(layout.entity_tag, [entity_id])
+        return query.tags_in([layout.domain_tag, layout.entity_tag], [(domain, object_id)])
 
-    def _question(self, selected: str, start: int, end: int | None) -> Question:
-        source = quoted(self._layout.measurement) if self._layout.measurement else "/.*/"
+    def _query(self, selected: str, start: int, end: int | None) -> Query:
+        source = quote_name(self._layout.measurement) if self._layout.measurement else "/.*/"
         text = f"SELECT {selected} FROM {source} WHERE time >= {start}u"  # noqa: S608 - quoted names and integers
-        question = Question(self._bucket, text, precision="u")
-        question.text += f" AND time < {end}u" if end is not None else " AND time <= now()"
+        query = Query(self._bucket, text, precision="u")
+        query.text += f" AND time < {end}u" if end is not None else " AND time <= now()"
         if self._layout.event_tag and self._layout.event:
-            question.text += f" AND {question.among(self._layout.event_tag, [self._layout.event, ''])}"
-        return question
+            query.text += f" AND {query.tag_in(self._layout.event_tag, [self._layout.event, ''])}"
+        return query
 
 
 def _times(parts: Iterable[Series]) -> Instants:

@@ -18,8 +18,8 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from storage.backends.influxdb.store import ERRORS
-from storage.drivers.influxdb.connection import FIRST_WAIT_SECONDS, Connection, Errors
-from storage.drivers.influxdb.influxql import Question
+from storage.drivers.influxdb.connection import FIRST_WAIT_SECONDS, Connection, ErrorTypes
+from storage.drivers.influxdb.influxql import Query
 from storage.drivers.influxdb.server import Server
 from storage.errors import (
     PatternAggregatesError,
@@ -52,7 +52,7 @@ def connection(url: str, waits: Waits | None = None, **more: object) -> Connecti
 
 
 def rows(opened: Connection) -> list[list[int]]:
-    found = opened.ask(Question("b", "SELECT"), lambda series: [values for part in series for values in part.values])
+    found = opened.execute(Query("b", "SELECT"), lambda series: [values for part in series for values in part.values])
     opened.close()
     return found
 
@@ -228,7 +228,7 @@ def test_a_name_that_nobody_knows_is_told_plainly() -> None:
 
 
 def test_the_caller_says_which_errors_it_wants(httpserver: HTTPServer) -> None:
-    errors = Errors(SourceUnavailable, SourceForeign, SourceError)
+    errors = ErrorTypes(SourceUnavailable, SourceForeign, SourceError)
     httpserver.expect_request("/query").respond_with_data(b'{"results":[{"error":"database not found: b"}]}')
     opened = Connection(Server(httpserver.url_for("")), errors, "source", sleep=Waits())
     with pytest.raises(SourceForeign):

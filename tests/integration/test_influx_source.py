@@ -34,7 +34,7 @@ def fill(server: LiveServer, lines: Sequence[tuple[str, int]]) -> str:
     for first in range(0, len(lines), 5000):
         body = "\n".join(f"{text} {at * 1000}" for text, at in lines[first : first + 5000])
         reply = opened.request("POST", where + "&precision=ns", body.encode())
-        assert reply.status == 204, reply.words()
+        assert reply.status == 204, reply.message()
     opened.close()
     return bucket
 

@@ -22,8 +22,8 @@ from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb import buckets
 from storage.drivers.influxdb.connection import Connection
-from storage.drivers.influxdb.influxql import Question
-from storage.drivers.influxdb.organisation import prove_organisation
+from storage.drivers.influxdb.influxql import Query
+from storage.drivers.influxdb.organisation import verify_organisation
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
 from tests.support.influxdb import Influxd, LiveServer, find_binary
@@ -357,8 +357,8 @@ def test_a_database_without_a_policy_is_given_one(influxdb_1: LiveServer) -> Non
 
 def ask(server: LiveServer, text: str) -> list[list[Any]]:
     connection = server.connection()
-    found = connection.ask(
-        Question("", text, streamed=False), lambda parts: [row for part in parts for row in part.values]
+    found = connection.execute(
+        Query("", text, streamed=False), lambda parts: [row for part in parts for row in part.values]
     )
     connection.close()
     return found
@@ -412,11 +412,11 @@ def test_rows_in_another_policy_of_the_database_are_not_deleted_with_ours(influx
 def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServer) -> None:
     name, other = influxdb_2.new_bucket(), influxdb_2.new_bucket()
     with closing(influxdb_2.connection()) as connection:
-        found = buckets.look_up(connection, other)
+        found = buckets.find_bucket(connection, other)
         assert found
         mapping = {"org": influxdb_2.org, "bucketID": found.id, "database": name, "retention_policy": "x"}
         made = connection.send_json("POST", "/api/v2/dbrps", {**mapping, "default": True})
-        assert made.status == 201, made.words()
+        assert made.status == 201, made.message()
     store = InfluxStore(influxdb_2.server(), name, retention_days=0)
     with closing(store):
         with pytest.raises(StoreError, match="a DBRP mapping has database") as told:
@@ -478,4 +478,4 @@ def test_the_right_token_is_not_doubted_whatever_the_newest_point_holds(influxdb
     bucket = influxdb.new_bucket()
     with closing(influxdb.connection()) as connection:
         assert connection.write(bucket, f"any,entity_id=x {fields} 1772452800") == ""
-        prove_organisation(connection, bucket)
+        verify_organisation(connection, bucket)

@@ -16,7 +16,7 @@ from influxdb_client.client.write.point import Point
 
 from storage.backends.influxdb.line_protocol import line
 from storage.backends.influxdb.rows import CHUNK_LINES
-from storage.drivers.influxdb.influxql import Question
+from storage.drivers.influxdb.influxql import Query
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
 from tests.support.influxdb import Influxd, LiveServer, find_binary
@@ -151,9 +151,9 @@ def test_times_of_points_without_a_date_are_kept_in_their_own_unit(
         for unit, time in units.items()
     ]
     assert client.write_batch(points), client.last_error
-    question = Question(client.bucket, 'SELECT "unit", "value" FROM "others"', precision="ns")
+    question = Query(client.bucket, 'SELECT "unit", "value" FROM "others"', precision="ns")
     connection = influxdb.connection()
-    found = connection.ask(question, lambda parts: {row[1]: row[0] for part in parts for row in part.values})
+    found = connection.execute(question, lambda parts: {row[1]: row[0] for part in parts for row in part.values})
     connection.close()
     digits = {"s": 9, "ms": 6, "us": 3, "ns": 0}
     assert found == {unit: time * 10 ** digits[unit] for unit, time in units.items()}

@@ -77,7 +77,7 @@ class LiveServer:
         other = replace(self, org=f"org_{uuid.uuid4().hex[:12]}")
         connection = other.connection()
         made = connection.send_json("POST", "/api/v2/orgs", {"name": other.org})
-        assert made.status == 201, made.words()
+        assert made.status == 201, made.message()
         buckets.create(connection, bucket, 0)
         connection.close()
         return other

@@ -18,7 +18,7 @@ from jobs.sources.home_assistant_db import HomeAssistantDatabase
 from jobs.sources.influxdb import LAYOUTS, InfluxSource
 from storage.backends.influxdb.line_protocol import tag_value, text_field
 from storage.drivers.influxdb import buckets
-from storage.drivers.influxdb.influxql import Question
+from storage.drivers.influxdb.influxql import Query
 from tests.support.influxdb import LiveServer
 from tests.support.memory_source import MemorySource
 from tests.support.recorder import RecorderDatabase, StateRow
@@ -77,9 +77,9 @@ def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> Eve
     """One measurement with full ids, in a bucket that is filled anew; no point can say that an entity was removed."""
     bucket = f"test_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
     connection = server.connection()
-    if buckets.look_up(connection, bucket) is None:
+    if buckets.find_bucket(connection, bucket) is None:
         buckets.create(connection, bucket, 0)
-    connection.ask(Question(bucket, 'DELETE FROM "home_assistant_events"', streamed=False), list)
+    connection.execute(Query(bucket, 'DELETE FROM "home_assistant_events"', streamed=False), list)
     lines = [
         f"home_assistant_events,entity_id={tag_value(entity_id)} state={text_field(state or 'unavailable')} {at}"
         for at, entity_id, state, _ in scenario.rows

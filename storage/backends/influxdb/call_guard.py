@@ -1,4 +1,4 @@
-"""Calls of a server that end in an answer, whatever happens: the error is logged and kept instead of raised."""
+"""Calls that always return: an error is logged and kept instead of raised, and a dead server costs little time."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from typing import Final, TypeVar
 
 from pydantic import ValidationError
 
-from storage.drivers.influxdb.connection import TRIES, Connection
+from storage.drivers.influxdb.connection import MAX_TRIES, Connection
 from storage.errors import PatternAggregatesError, StoreUnavailable, UsageError
 
-DEGRADED_AFTER: Final = 3  # calls in a row that found no server
-PROBE_SECONDS: Final = 1.0  # what a call costs from then on, until the server answers again
+DEGRADED_AFTER: Final = 3  # calls in a row that did not reach the server
+PROBE_SECONDS: Final = 1.0  # the time limit of the probe that precedes each call from then on
 
 T = TypeVar("T")
 
 
-class Outcomes:
-    """What became of calls, and so whether the server is worth waiting for. Safe to use from many threads.
+class CallGuard:
+    """Runs calls, records their errors, and counts how many in a row did not reach the server. Thread-safe.
 
     Args:
-        logger: Where failures are told.
+        connection: What the calls use. Once the server is out of reach, its requests are tried only once.
+        logger: Where failures are logged.
     """
 
-    def __init__(self, logger: logging.Logger) -> None:
+    def __init__(self, connection: Connection, logger: logging.Logger) -> None:
+        self._connection = connection
         self._logger = logger
         self._lock = threading.Lock()
         self._failures = 0
@@ -33,68 +35,66 @@ class Outcomes:
 
     @property
     def last_error(self) -> PatternAggregatesError | None:
-        """Why this thread's newest call failed; None if it did not."""
+        """The error of this thread's last call; None if it succeeded."""
         error: PatternAggregatesError | None = getattr(self._here, "error", None)
         return error
 
     @property
     def degraded(self) -> bool:
-        """Whether the server has not answered for some calls."""
+        """Whether the last calls did not reach the server."""
         return self._failures >= DEGRADED_AFTER
 
-    def tries(self) -> int:
-        """How often a call is tried."""
-        return 1 if self.degraded else TRIES
-
-    def of(self, connection: Connection, deed: Callable[[], str], call: Callable[[], T], *, failed: T) -> T:
-        """Make a call.
+    def run(self, describe: Callable[[], str], call: Callable[[], T], *, fallback: T) -> T:
+        """Return what a call returns, or the fallback if it raises.
 
         Args:
-            connection: What the call uses.
-            deed: Says what it does, for the log.
+            describe: Returns what the call does, for the log.
             call: The call.
-            failed: The answer where it raises.
+            fallback: What to return if it raises.
         """
         self._here.error = None
-        connection.forget_attempts()
+        self._connection.reset_attempts()
         error: PatternAggregatesError | None = None
-        answer = failed
+        result = fallback
         try:
             if self.degraded:
-                connection.request("GET", "/ping", tries=1, timeout_seconds=PROBE_SECONDS)
-            answer = call()
+                self._connection.request("GET", "/ping", timeout_seconds=PROBE_SECONDS)
+            result = call()
         except (PatternAggregatesError, ValidationError) as caught:
             error = _as_ours(caught)
-            told = f"{error} {error.hint}".strip()
-            self._logger.error(  # noqa: TRY400 - it says enough
-                "%s failed after %d attempts: %s", _said(deed), connection.attempts, told
+            self._logger.error(  # noqa: TRY400 - the message says enough
+                "%s failed after %d attempts: %s",
+                _text(describe),
+                self._connection.attempts,
+                f"{error} {error.hint}".strip(),
             )
-        except Exception as caught:  # the story's promise: a call ends in an answer, whatever happens
-            error = UsageError(f"{_said(deed)}: {type(caught).__name__}: {_said(caught.__str__)}")
+        except Exception as caught:  # the client's promise: a call always returns
+            error = UsageError(f"{_text(describe)}: {type(caught).__name__}: {_text(caught.__str__)}")
             error.__cause__ = caught
-            self._logger.exception("%s failed", _said(deed))
-        if connection.attempts:  # else nothing was asked, and nothing is learnt of the server
-            self._note(found_server=not isinstance(error, StoreUnavailable))
+            self._logger.exception("%s failed", _text(describe))
+        if self._connection.attempts:  # without a request nothing is known about the server
+            self._count(reached=not isinstance(error, StoreUnavailable))
         self._here.error = error
-        return answer
+        return result
 
-    def _note(self, *, found_server: bool) -> None:
+    def _count(self, *, reached: bool) -> None:
         with self._lock:
-            self._failures = 0 if found_server else self._failures + 1
+            self._failures = 0 if reached else self._failures + 1
+            self._connection.max_tries = 1 if self.degraded else MAX_TRIES
 
 
-def _said(words: Callable[[], str]) -> str:
-    """Words made of arguments, which may be anything, also what cannot be shown."""
+def _text(render: Callable[[], str]) -> str:
+    """Return a text that is made from arguments of any type, including ones that cannot be printed."""
     try:
-        return words()
-    except Exception as caught:  # noqa: BLE001 - the promise holds for them, too
+        return render()
+    except Exception as caught:  # noqa: BLE001 - a call always returns, whatever its arguments are
         return f"something that cannot be shown ({type(caught).__name__})"
 
 
 def _as_ours(error: PatternAggregatesError | ValidationError) -> PatternAggregatesError:
     if isinstance(error, PatternAggregatesError):
         return error
-    found = "; ".join(f"{'.'.join(map(str, part['loc'])) or 'row'}: {part['msg']}" for part in error.errors())
-    ours = UsageError(f"no valid {error.title}: {found}")
+    problems = "; ".join(f"{'.'.join(map(str, part['loc'])) or 'row'}: {part['msg']}" for part in error.errors())
+    ours = UsageError(f"not a valid {error.title}: {problems}")
     ours.__cause__ = error
     return ours

@@ -54,13 +54,13 @@ def lines(point: Point | str, models: Mapping[str, type[DailyAggregate]]) -> Ite
         UsageError: There is nothing to keep, or a ``date`` is no day.
     """
     if isinstance(point, str):
-        yield from ((_fitted(text, models), "s") for text in split(point))
+        yield from ((normalize_line(text, models), "s") for text in split(point))
         return
     precision = getattr(point, "write_precision", None) or "s"
     text = point.to_line_protocol(precision)
     if not text:
         raise UsageError("a point without any field: InfluxDB would not keep it")
-    yield _fitted(text, models), "s" if _date(text) else precision
+    yield normalize_line(text, models), "s" if _date(text) else precision
 
 
 def split(text: str) -> Iterator[str]:
@@ -71,7 +71,7 @@ def split(text: str) -> Iterator[str]:
             yield line_
 
 
-def dated(text: str) -> str:
+def align_timestamp(text: str) -> str:
     """A line of somebody else's with the time that its ``date`` tag asks for; unchanged where it has none.
 
     Raises:
@@ -83,7 +83,7 @@ def dated(text: str) -> str:
     return f"{_STAMP.sub('', text)} {midnight_seconds(parse_day(date))}"
 
 
-def typed(text: str, model: type[DailyAggregate]) -> str:
+def coerce_field_types(text: str, model: type[DailyAggregate]) -> str:
     """A line of somebody else's with the numbers of a model's fields as the model has them, integers or floats.
 
     A field keeps the type of its first point: a float written once as an integer would have every later row refused.
@@ -122,7 +122,8 @@ def _date(text: str) -> str | None:
     return date[1] if date else None
 
 
-def _fitted(text: str, models: Mapping[str, type[DailyAggregate]]) -> str:
+def normalize_line(text: str, models: Mapping[str, type[DailyAggregate]]) -> str:
+    """Return a line that fits among our rows: at the time that its date asks for, with the field types of its model."""
     model = models.get(re.split(r"(?<!\\)[, ]", text, maxsplit=1)[0])
     if model is not None:
         head = _HEAD.match(text)
@@ -130,5 +131,5 @@ def _fitted(text: str, models: Mapping[str, type[DailyAggregate]]) -> str:
         if lacking or not _date(text):
             told = ", ".join(lacking) or "date"
             _log.warning("a point without its tag %s is written, but no query returns it: %.200s", told, text)
-        text = typed(text, model)
-    return dated(text)
+        text = coerce_field_types(text, model)
+    return align_timestamp(text)

@@ -26,14 +26,14 @@ from storage.columns import Column, Kind, columns, decode, encode
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb.buckets import SECONDS_A_DAY, other_policies
 from storage.drivers.influxdb.connection import Connection
-from storage.drivers.influxdb.influxql import Question, Series, field_named, quoted, tag_named
+from storage.drivers.influxdb.influxql import Query, Series, quote_field, quote_name, quote_tag
 from storage.errors import StoreCorrupt, UsageError
 from storage.models import DailyAggregate, tag_fault
 from storage.store import NO_FILTER, Function, Where, as_values
 
 CHUNK_LINES: Final = 5_000
 DELETED_AT_ONCE: Final = 500  # keys in one DELETE
-ASKED_AT_ONCE: Final = 5_000  # values that one question binds; of many more servers say nothing at all
+ASKED_AT_ONCE: Final = 5_000  # values that one query binds; of many more servers say nothing at all
 
 _FEW_DAYS: Final = 7  # up to so many the server sorts out other dates; of more that takes it longer than it saves
 _MANY_DAYS: Final = 400  # from so many on it is worth asking first which days there are
@@ -118,25 +118,25 @@ def summarize(  # noqa: PLR0917 - the arguments of AggregateReader.summarize, af
         UsageError: It is about more days and values than a server can be asked for.
         PatternAggregatesError: As the connection's errors say.
     """
-    calls = [f"{function.upper()}({field_named(field)})" for function, field in wanted]
-    calls.append(f"COUNT({field_named(always_there(model))})")
-    selected = ", ".join(f"{call} AS {quoted(f'a{place}')}" for place, call in enumerate(calls))
+    calls = [f"{function.upper()}({quote_field(field)})" for function, field in wanted]
+    calls.append(f"COUNT({quote_field(always_there(model))})")
+    selected = ", ".join(f"{call} AS {quote_name(f'a{place}')}" for place, call in enumerate(calls))
     within = days & _REACH
     if within is not None and len(within) > _MANY_DAYS:
         within = _held(connection, bucket, model, within)
-    questions = [] if within is None else _questions(bucket, model, selected, within, where)
-    if within is None or not questions:
+    queries = [] if within is None else _queries(bucket, model, selected, within, where)
+    if within is None or not queries:
         return []
-    question = questions[0]
-    question.text += f" AND {_of_dates(question, within)}"
-    if len(questions) > 1 or len(question.values) > ASKED_AT_ONCE:
+    query = queries[0]
+    query.text += f" AND {_of_dates(query, within)}"
+    if len(queries) > 1 or len(query.values) > ASKED_AT_ONCE:
         raise UsageError(
             f"{model.measurement}: a summary over more than {ASKED_AT_ONCE:,} days and values at once",
             hint="Ask for some of them at a time.",
         )
     if by:
-        question.text += " GROUP BY " + ", ".join(map(quoted, by))
-    return connection.ask(question, lambda found: [group for group in _groups(found) if group[2]])
+        query.text += " GROUP BY " + ", ".join(map(quote_name, by))
+    return connection.execute(query, lambda found: [group for group in _groups(found) if group[2]])
 
 
 def rows_with_less(connection: Connection, bucket: str, rows: Sequence[A]) -> list[A]:
@@ -214,11 +214,11 @@ def delete(  # noqa: PLR0917 - where, what, and at which time
     if keys:
         _prove_alone(connection, bucket, model, day)
     for some in chunks(keys, DELETED_AT_ONCE):
-        question = _deletion(bucket, model, day)
-        question.text += f" AND {question.matching(model.tags(), some)}"
+        query = _deletion(bucket, model, day)
+        query.text += f" AND {query.tags_in(model.tags(), some)}"
         if at is not None:
-            question.text += f" AND time >= {at}s AND time <= {at}s"
-        connection.ask(question, list)
+            query.text += f" AND time >= {at}s AND time <= {at}s"
+        connection.execute(query, list)
 
 
 def delete_strays(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date) -> None:
@@ -230,19 +230,19 @@ def delete_strays(connection: Connection, bucket: str, model: type[DailyAggregat
     _prove_alone(connection, bucket, model, day)
     midnight = midnight_seconds(day)
     for condition in (f"time < {midnight}s", f"time > {midnight}s"):
-        question = _deletion(bucket, model, day)
-        question.text += f" AND {condition}"
-        connection.ask(question, list)
+        query = _deletion(bucket, model, day)
+        query.text += f" AND {condition}"
+        connection.execute(query, list)
 
 
 def _prove_alone(connection: Connection, bucket: str, model: type[DailyAggregate], day: dt.date) -> None:
     """See that nobody else's rows would go: a DELETE of 1.x reaches into every retention policy of its database."""
     for other in other_policies(connection, bucket):
         days = DateRange(day, day)
-        question = _on(other, model, "SELECT *", days)
-        question.text += f" AND {_of_dates(question, days)} LIMIT 1"
-        if connection.ask(question, lambda found: any(part.values for part in found)):
-            raise connection.fault(
+        query = _on(other, model, "SELECT *", days)
+        query.text += f" AND {_of_dates(query, days)} LIMIT 1"
+        if connection.execute(query, lambda found: any(part.values for part in found)):
+            raise connection.error(
                 f"{other} holds rows of {model.measurement} on {day} too, and InfluxDB 1.x deletes in all retention "
                 "policies of a database at once",
                 hint="Give the aggregates a database of their own.",
@@ -258,18 +258,18 @@ def _settled(
     """
     selected = ", ".join(_named(column) for column in columns(model))
     if (always := always_there(model)) == PRESENCE:
-        selected += f", {field_named(always)}"
-    questions = _questions(bucket, model, selected, days, where)
+        selected += f", {quote_field(always)}"
+    queries = _queries(bucket, model, selected, days, where)
     if len(days) <= _FEW_DAYS:
-        for question in questions:
-            question.text += f" AND {_of_dates(question, days)}"
+        for query in queries:
+            query.text += f" AND {_of_dates(query, days)}"
     mandatory = [column.name for column in columns(model) if not column.optional]
 
     def ask() -> tuple[list[Record], set[Key]]:
         records = [
             record
-            for question in questions
-            for record in connection.ask(question, lambda found: list(_records(found, model)))
+            for query in queries
+            for record in connection.execute(query, lambda found: list(_records(found, model)))
         ]
         halved = [record for record in records if None in record.values()]
         return records, {
@@ -290,27 +290,25 @@ def _held(connection: Connection, bucket: str, model: type[DailyAggregate], days
     """Those of very many days between the first and the last point of a model; None if there is none."""
     ends = []
     for order in ("ASC", "DESC"):
-        question = _on(bucket, model, f"SELECT {field_named(always_there(model))}", days)
-        question.text += f" AND {tag_named('date')} != '' ORDER BY time {order} LIMIT 1"
-        ends += connection.ask(question, lambda found: [values[0] for part in found for values in part.values])
+        query = _on(bucket, model, f"SELECT {quote_field(always_there(model))}", days)
+        query.text += f" AND {quote_tag('date')} != '' ORDER BY time {order} LIMIT 1"
+        ends += connection.execute(query, lambda found: [values[0] for part in found for values in part.values])
     if not ends:
         return None
     first, last = (dt.datetime.fromtimestamp(end, dt.UTC).date() for end in (min(ends), max(ends)))
     return DateRange(max(first - ONE_DAY, FIRST_DAY), min(last + ONE_DAY, LAST_DAY)) & days
 
 
-def _questions(
-    bucket: str, model: type[DailyAggregate], selected: str, days: DateRange, where: Where
-) -> list[Question]:
-    """What is selected of the rows that match, in as many questions as it takes; none where nothing can match."""
+def _queries(bucket: str, model: type[DailyAggregate], selected: str, days: DateRange, where: Where) -> list[Query]:
+    """What is selected of the rows that match, in as many queries as it takes; none where nothing can match."""
     admitted = {tag: [value for value in as_values(values) if not tag_fault(value)] for tag, values in where.items()}
-    questions = []
+    queries = []
     for some in _asked_at_once(admitted):
-        question = _on(bucket, model, f"SELECT {selected}", days)
+        query = _on(bucket, model, f"SELECT {selected}", days)
         for tag, values in some.items():
-            question.text += f" AND {question.among(tag, values)}"
-        questions.append(question)
-    return questions
+            query.text += f" AND {query.tag_in(tag, values)}"
+        queries.append(query)
+    return queries
 
 
 def _asked_at_once(admitted: Mapping[str, Sequence[str]]) -> Iterator[Mapping[str, Sequence[str]]]:
@@ -327,25 +325,25 @@ def _asked_at_once(admitted: Mapping[str, Sequence[str]]) -> Iterator[Mapping[st
 
 
 def _named(column: Column) -> str:
-    return tag_named(column.name) if column.kind in (Kind.DATE, Kind.TAG) else field_named(column.name)
+    return quote_tag(column.name) if column.kind in (Kind.DATE, Kind.TAG) else quote_field(column.name)
 
 
-def _of_dates(question: Question, days: DateRange) -> str:
-    return question.among("date", [day.isoformat() for day in days])
+def _of_dates(query: Query, days: DateRange) -> str:
+    return query.tag_in("date", [day.isoformat() for day in days])
 
 
-def _deletion(bucket: str, model: type[DailyAggregate], day: dt.date) -> Question:
+def _deletion(bucket: str, model: type[DailyAggregate], day: dt.date) -> Query:
     days = DateRange(day, day)
-    question = _on(bucket, model, "DELETE", days)
-    question.streamed = False
-    question.text += f" AND {_of_dates(question, days)}"
-    return question
+    query = _on(bucket, model, "DELETE", days)
+    query.streamed = False
+    query.text += f" AND {_of_dates(query, days)}"
+    return query
 
 
-def _on(bucket: str, model: type[DailyAggregate], deed: str, days: DateRange) -> Question:
+def _on(bucket: str, model: type[DailyAggregate], deed: str, days: DateRange) -> Query:
     begin = midnight_seconds(max(days.first - ONE_DAY, FIRST_DAY))
     end = midnight_seconds(min(days.last + ONE_DAY, LAST_DAY)) + SECONDS_A_DAY
-    return Question(bucket, f"{deed} FROM {quoted(model.measurement)} WHERE time >= {begin}s AND time < {end}s")
+    return Query(bucket, f"{deed} FROM {quote_name(model.measurement)} WHERE time >= {begin}s AND time < {end}s")
 
 
 def _says_none(row: DailyAggregate, name: str) -> bool:

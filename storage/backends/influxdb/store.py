@@ -20,8 +20,8 @@ from storage.batch import DayBatch
 from storage.columns import Kind, columns, decode, encode
 from storage.dates import DateRange
 from storage.drivers.influxdb import buckets
-from storage.drivers.influxdb.connection import Connection, Errors, http_date
-from storage.drivers.influxdb.organisation import prove_organisation
+from storage.drivers.influxdb.connection import Connection, ErrorTypes, http_date
+from storage.drivers.influxdb.organisation import verify_organisation
 from storage.drivers.influxdb.server import Server
 from storage.errors import PatternAggregatesError, SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.models import DailyAggregate, DetectorRunDaily, Tag
@@ -30,12 +30,12 @@ from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
 
-ERRORS: Final = Errors(
+ERRORS: Final = ErrorTypes(
     StoreUnavailable,
     StoreMissing,
     StoreError,
-    when_missing="Run `pattern-aggregates init`, or correct url, org and bucket.",
-    when_refused="Set a token that may read and write this bucket.",
+    missing_hint="Run `pattern-aggregates init`, or correct url, org and bucket.",
+    unauthorized_hint="Set a token that may read and write this bucket.",
 )
 FEWEST_DAYS: Final = 3  # with fewer InfluxDB refuses yesterday in some zones
 MOST_SKEW_SECONDS: Final = 60.0
@@ -122,7 +122,7 @@ class InfluxStore:
         """See ``AggregateWriter.prepare``."""
         self._refuse_read_only()
         kept = _days(self._retention_days)
-        bucket = buckets.look_up(self._connection, self.bucket)
+        bucket = buckets.find_bucket(self._connection, self.bucket)
         if bucket is None:
             buckets.create(self._connection, self.bucket, self._retention_days)
             return [f"made bucket {self.bucket}, which keeps {kept}"]
@@ -131,7 +131,7 @@ class InfluxStore:
         before = _days(bucket.retention_seconds / buckets.SECONDS_A_DAY)
         if not update_retention:
             return [f"left bucket {self.bucket} as it is: it keeps {before}, the settings say {kept}"]
-        buckets.mend(self._connection, self.bucket, bucket, self._retention_days)
+        buckets.update_retention(self._connection, self.bucket, bucket, self._retention_days)
         return [f"bucket {self.bucket} now keeps {kept}, not {before}"]
 
     def replace_day(self, batch: DayBatch) -> None:
@@ -144,7 +144,7 @@ class InfluxStore:
         """
         self._refuse_read_only()
         with self._replacing:
-            self.prove_writing()
+            self.verify_writing()
             for finding in batch.findings:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 self._delete(finding.model, batch.day, stored.keys() - {row.key() for row in finding.rows})
@@ -219,10 +219,10 @@ class InfluxStore:
         """See, once a model, that what is read is of the organisation that is named."""
         if self._proven or model in self._proven_to_read:
             return
-        if prove_organisation(self._connection, self.bucket, model.measurement):
+        if verify_organisation(self._connection, self.bucket, model.measurement):
             self._proven_to_read.add(model)
 
-    def prove_writing(self) -> None:
+    def verify_writing(self) -> None:
         """See, once, that what is written can be read back, also where nothing is stored yet.
 
         A token of another organisation, or a mapping to another bucket, would have other rows taken for stale ones.
@@ -238,9 +238,9 @@ class InfluxStore:
         rows_of.write(self._connection, self.bucket, [line(probe)])
         there = rows_of.read(self._connection, self.bucket, ProbeDaily, DateRange(today, today), {"probe": probe.probe})
         if not there:
-            found = buckets.look_up(self._connection, self.bucket)
-            if told := buckets.elsewhere(self._connection, self.bucket, found):
-                raise self._connection.fault(told, hint=buckets.MAPPING_HINT)
+            found = buckets.find_bucket(self._connection, self.bucket)
+            if told := buckets.mapping_problem(self._connection, self.bucket, found):
+                raise self._connection.error(told, hint=buckets.MAPPING_HINT)
             raise StoreError(
                 f"{self._name}: what is written to organisation {self._connection.server.org!r} is not read back",
                 hint="The token belongs to another organisation; set one of this organisation's, or correct org.",
@@ -270,7 +270,7 @@ class InfluxStore:
 
     def _check_bucket(self) -> list[str]:
         found = []
-        bucket = buckets.look_up(self._connection, self.bucket)
+        bucket = buckets.find_bucket(self._connection, self.bucket)
         if bucket is None:
             return [f"there is no bucket {self.bucket!r}, or the token may not see it; run `pattern-aggregates init`"]
         if not bucket.keeps(self._retention_days):
@@ -278,7 +278,7 @@ class InfluxStore:
                 f"bucket {self.bucket} keeps {_days(bucket.retention_seconds / buckets.SECONDS_A_DAY)}, "
                 f"the settings say {_days(self._retention_days)}"
             )
-        if told := buckets.elsewhere(self._connection, self.bucket, bucket):
+        if told := buckets.mapping_problem(self._connection, self.bucket, bucket):
             return [*found, f"{told}. {buckets.MAPPING_HINT}"]
         for deed, attempt in (("read", self._try_to_read), ("written to", self._try_to_write)):
             try:
@@ -292,7 +292,7 @@ class InfluxStore:
     def _try_to_read(self) -> None:
         today = dt.datetime.now(dt.UTC).date()
         rows_of.read(self._connection, self.bucket, DetectorRunDaily, DateRange(today, today))
-        prove_organisation(self._connection, self.bucket, DetectorRunDaily.measurement)
+        verify_organisation(self._connection, self.bucket, DetectorRunDaily.measurement)
 
     def _try_to_write(self) -> None:
         self._connection.write(self.bucket, "")  # no point, but the server looks at the token first

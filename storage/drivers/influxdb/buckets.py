@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 from urllib.parse import quote, urlencode
 
-from storage.drivers.influxdb.connection import Connection, Reply
-from storage.drivers.influxdb.influxql import Question, quoted
+from storage.drivers.influxdb.connection import Connection, Response
+from storage.drivers.influxdb.influxql import Query, quote_name
 from storage.errors import PatternAggregatesError
 
 SECONDS_A_DAY: Final = 86_400
@@ -42,7 +42,7 @@ class Bucket(NamedTuple):
         return self.retention_seconds == days * SECONDS_A_DAY
 
 
-def look_up(connection: Connection, name: str) -> Bucket | None:
+def find_bucket(connection: Connection, name: str) -> Bucket | None:
     """A bucket as the server describes it; None if there is none, or none that the token may see.
 
     Raises:
@@ -51,10 +51,10 @@ def look_up(connection: Connection, name: str) -> Bucket | None:
     if not connection.server.is_v2:
         return _look_up_database(connection, name)
     reply = connection.request("GET", "/api/v2/buckets?" + urlencode({"org": connection.server.org, "name": name}))
-    if reply.status == _NOT_FOUND and "bucket" in reply.words():
+    if reply.status == _NOT_FOUND and "bucket" in reply.message():
         return None
     if reply.status != _OK:
-        raise connection.refusal(reply)
+        raise connection.error_for(reply)
     for found in reply.json().get("buckets", ()):
         rule: dict[str, int] = next(iter(found.get("retentionRules") or ()), {})
         return Bucket(found["id"], rule.get("everySeconds", 0), rule.get("shardGroupDurationSeconds", 0))
@@ -70,10 +70,14 @@ def create(connection: Connection, name: str, days: int) -> None:
     if not connection.server.is_v2:
         database, _, policy = name.partition("/")
         if policy:
-            _execute(connection, f"CREATE DATABASE {quoted(database)}")
-            _execute(connection, f"CREATE RETENTION POLICY {quoted(policy)} ON {quoted(database)} {_clauses(days)}")
+            _execute(connection, f"CREATE DATABASE {quote_name(database)}")
+            _execute(
+                connection, f"CREATE RETENTION POLICY {quote_name(policy)} ON {quote_name(database)} {_clauses(days)}"
+            )
         else:
-            _execute(connection, f"CREATE DATABASE {quoted(database)} WITH {_clauses(days)} NAME {quoted(_POLICY)}")
+            _execute(
+                connection, f"CREATE DATABASE {quote_name(database)} WITH {_clauses(days)} NAME {quote_name(_POLICY)}"
+            )
         return
     org = connection.server.org
     reply = connection.request("GET", "/api/v2/orgs?" + urlencode({"org": org}))
@@ -81,26 +85,26 @@ def create(connection: Connection, name: str, days: int) -> None:
         raise _lacking(connection, reply, f"see organisation {org!r}", "read:orgs")
     found = reply.json().get("orgs")
     if not found:
-        raise connection.fault(
+        raise connection.error(
             f"there is no organisation {org!r}, or the token may not see it",
             hint=f"Correct org. {_refused('read:orgs')}",
         )
     body = {"orgID": found[0]["id"], "name": name, "retentionRules": [_rule(days)]}
     reply = connection.send_json("POST", "/api/v2/buckets", body)
-    if reply.status == _UNPROCESSABLE and "already exists" in reply.words():
-        raise connection.fault(f"bucket {name!r} is there, but the token may not see it", hint=_refused("read:buckets"))
+    if reply.status == _UNPROCESSABLE and "already exists" in reply.message():
+        raise connection.error(f"bucket {name!r} is there, but the token may not see it", hint=_refused("read:buckets"))
     if reply.status != _CREATED:
         raise _lacking(connection, reply, f"create bucket {name!r}", "write:buckets")
 
 
-def mend(connection: Connection, name: str, bucket: Bucket, days: int) -> None:
+def update_retention(connection: Connection, name: str, bucket: Bucket, days: int) -> None:
     """Make an existing bucket keep points for so many days.
 
     Raises:
         PatternAggregatesError: As in ``create``.
     """
     if not connection.server.is_v2:
-        database, policy = quoted(name.partition("/")[0]), quoted(bucket.policy or _POLICY)
+        database, policy = quote_name(name.partition("/")[0]), quote_name(bucket.policy or _POLICY)
         if bucket.policy:
             _execute(connection, f"ALTER RETENTION POLICY {policy} ON {database} {_clauses(days)}")
         else:
@@ -118,11 +122,11 @@ def other_policies(connection: Connection, name: str) -> list[str]:
     if connection.server.is_v2:
         return []
     database, _, wanted = name.partition("/")
-    policies = _execute(connection, f"SHOW RETENTION POLICIES ON {quoted(database)}")
+    policies = _execute(connection, f"SHOW RETENTION POLICIES ON {quote_name(database)}")
     return [f"{database}/{row['name']}" for row in policies if not _is_meant(row, wanted)]
 
 
-def elsewhere(connection: Connection, name: str, bucket: Bucket | None) -> str:
+def mapping_problem(connection: Connection, name: str, bucket: Bucket | None) -> str:
     """What is wrong with the mapping by which 2.x finds a bucket for InfluxQL; empty where nothing is.
 
     Without a mapping made by hand the bucket of that name is found.
@@ -153,8 +157,8 @@ def _shard_days(kept_days: int) -> int:
 
 
 def _execute(connection: Connection, text: str) -> list[dict[str, object]]:
-    return connection.ask(
-        Question("", text, streamed=False),
+    return connection.execute(
+        Query("", text, streamed=False),
         lambda found: [dict(zip(part.columns, values, strict=True)) for part in found for values in part.values],
     )
 
@@ -163,7 +167,7 @@ def _look_up_database(connection: Connection, name: str) -> Bucket | None:
     database, _, wanted = name.partition("/")
     if database not in {row["name"] for row in _execute(connection, "SHOW DATABASES")}:
         return None
-    for policy in _execute(connection, f"SHOW RETENTION POLICIES ON {quoted(database)}"):
+    for policy in _execute(connection, f"SHOW RETENTION POLICIES ON {quote_name(database)}"):
         if _is_meant(policy, wanted):
             duration, shard = str(policy["duration"]), str(policy["shardGroupDuration"])
             return Bucket("", _seconds(duration), _seconds(shard), str(policy["name"]))
@@ -187,8 +191,8 @@ def _seconds(duration: str) -> int:
     return total
 
 
-def _lacking(connection: Connection, reply: Reply, deed: str, right: str) -> PatternAggregatesError:
-    error = connection.refusal(reply)
+def _lacking(connection: Connection, reply: Response, deed: str, right: str) -> PatternAggregatesError:
+    error = connection.error_for(reply)
     return type(error)(f"{error}; it was asked to {deed}", hint=_refused(right))
 
 

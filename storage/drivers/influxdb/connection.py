@@ -24,17 +24,17 @@ from urllib3 import exceptions as trouble
 
 from storage.drivers.influxdb.influxql import (
     CHUNK_ROWS,
-    AnswerBroken,
-    Question,
-    QuestionRefused,
+    BrokenResponse,
+    Query,
+    QueryRefused,
     Series,
-    answers,
-    says_missing,
+    is_missing_bucket,
+    parse_response,
 )
 from storage.drivers.influxdb.server import Server
 from storage.errors import PatternAggregatesError
 
-TRIES: Final = 3
+MAX_TRIES: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.25
 LONGEST_WAIT_SECONDS: Final = 30.0  # a server that asks for more is given up on
 CONNECT_SECONDS: Final = 3.0
@@ -52,32 +52,32 @@ _GZIP_FROM = 1024
 T = TypeVar("T")
 
 
-class Errors(NamedTuple):
+class ErrorTypes(NamedTuple):
     """Which error of ours stands for which trouble, and what an operator is told to do.
 
     Attributes:
         unavailable: For passing trouble.
         missing: For a bucket that is not there.
         other: For everything else.
-        when_missing: What to do about a bucket that is not there.
-        when_refused: What to do about a token that does not suffice.
+        missing_hint: What to do about a bucket that is not there.
+        unauthorized_hint: What to do about a token that does not suffice.
     """
 
     unavailable: type[PatternAggregatesError]
     missing: type[PatternAggregatesError]
     other: type[PatternAggregatesError]
-    when_missing: str = ""
-    when_refused: str = ""
+    missing_hint: str = ""
+    unauthorized_hint: str = ""
 
 
-class Reply(NamedTuple):
+class Response(NamedTuple):
     """What a server said, in full."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
-    def words(self) -> str:
+    def message(self) -> str:
         """The message of an error, in one line."""
         text = self.body[:_WORST_BODY].decode("utf-8", "replace")
         try:
@@ -96,7 +96,7 @@ class Reply(NamedTuple):
         return parsed if isinstance(parsed, dict) else {}
 
 
-class _Passing(Exception):
+class TransientError(Exception):
     """Trouble that may be over at the next try."""
 
     def __init__(self, words: str, wait_seconds: float | None = None) -> None:
@@ -111,7 +111,6 @@ class Connection:
         server: Where it is.
         errors: What its trouble is raised as.
         name: What it is called in messages.
-        tries: How often passing trouble is tried at most, asked before each call.
         sleep: Waits; tests pass their own.
 
     Raises:
@@ -121,16 +120,15 @@ class Connection:
     def __init__(
         self,
         server: Server,
-        errors: Errors,
+        errors: ErrorTypes,
         name: str,
         *,
-        tries: Callable[[], int] = lambda: TRIES,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.server = server
         self._errors = errors
         self._name = f"{name} at {server.url}"
-        self._tries = tries
+        self.max_tries = MAX_TRIES
         self._sleep = sleep
         self._here = threading.local()
         self._base = server.url.rstrip("/")
@@ -167,26 +165,26 @@ class Connection:
             return ""
         if reply.status < 300:  # noqa: PLR2004 - a yes, but not InfluxDB's: a portal or proxy, and the rows are nowhere
             raise self._errors.unavailable(f"{self._name}: what answers a write with {reply.status} is no InfluxDB")
-        if any(sign in reply.words() for sign in _REFUSED_POINTS):
-            return self.server.without_secrets(reply.words())
-        raise self.refusal(reply)
+        if any(sign in reply.message() for sign in _REFUSED_POINTS):
+            return self.server.redact(reply.message())
+        raise self.error_for(reply)
 
-    def ask(self, question: Question, collect: Callable[[Iterator[Series]], T]) -> T:
-        """Ask a question and collect its answer while it streams in.
+    def execute(self, query: Query, collect: Callable[[Iterator[Series]], T]) -> T:
+        """Ask a query and collect its answer while it streams in.
 
         Args:
-            question: The question.
+            query: The query.
             collect: Given the series as they come; called anew if the answer broke off and is asked for again.
 
         Raises:
             PatternAggregatesError: As ``errors`` says.
         """
         form = {
-            **_database(question.bucket),
-            "q": question.text,
-            "params": json.dumps(question.values),
-            "epoch": question.precision,
-            **({"chunked": "true", "chunk_size": str(CHUNK_ROWS)} if question.streamed else {}),
+            **_database(query.bucket),
+            "q": query.text,
+            "params": json.dumps(query.values),
+            "epoch": query.precision,
+            **({"chunked": "true", "chunk_size": str(CHUNK_ROWS)} if query.streamed else {}),
         }
         body = urlencode(form).encode()
         headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
@@ -194,17 +192,17 @@ class Connection:
         def attempt() -> T:
             with self._opened("POST", "/query", body, headers) as response:
                 if response.status != 200:  # noqa: PLR2004 - the one status that carries an answer
-                    raise self.refusal(self._reply(response))
+                    raise self.error_for(self._reply(response))
                 try:
-                    return collect(answers(self._pieces(response)))
-                except AnswerBroken as error:
-                    raise _Passing(str(error)) from error
-                except QuestionRefused as error:
-                    if says_missing(str(error)):
+                    return collect(parse_response(self._pieces(response)))
+                except BrokenResponse as error:
+                    raise TransientError(str(error)) from error
+                except QueryRefused as error:
+                    if is_missing_bucket(str(error)):
                         raise self._missing_bucket(str(error)) from error
-                    raise self.fault(self.server.without_secrets(str(error))) from error
+                    raise self.error(self.server.redact(str(error))) from error
 
-        return self._tried(attempt, self._tries())
+        return self._tried(attempt, self.max_tries)
 
     def request(
         self,
@@ -213,53 +211,52 @@ class Connection:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         *,
-        tries: int | None = None,
         timeout_seconds: float | None = None,
-    ) -> Reply:
+    ) -> Response:
         """One call of the server's API; any status that is not passing trouble is given back."""
 
-        def attempt() -> Reply:
+        def attempt() -> Response:
             with self._opened(method, path, body, headers or {}, timeout_seconds) as response:
                 return self._reply(response)
 
-        return self._tried(attempt, tries or self._tries())
+        return self._tried(attempt, self.max_tries)
 
-    def send_json(self, method: str, path: str, document: object) -> Reply:
+    def send_json(self, method: str, path: str, document: object) -> Response:
         """``request`` with a JSON body."""
         return self.request(method, path, json.dumps(document).encode(), {"Content-Type": "application/json"})
 
-    def refusal(self, reply: Reply) -> PatternAggregatesError:
+    def error_for(self, reply: Response) -> PatternAggregatesError:
         """The error of ours for a reply that is no success."""
-        words, hint = self.server.without_secrets(reply.words()), ""
+        words, hint = self.server.redact(reply.message()), ""
         if reply.status in _UNAUTHORISED:
             words = f"the token is refused ({reply.status}: {words})"
-            hint = self._errors.when_refused
+            hint = self._errors.unauthorized_hint
         elif 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
-            where = self.server.without_secrets(reply.headers.get("Location", "elsewhere"))
+            where = self.server.redact(reply.headers.get("Location", "elsewhere"))
             words = f"redirects to {where}; redirects are not followed"
         if reply.status == _NOT_FOUND:
             return self._missing_bucket(words)
         return self._errors.other(f"{self._name}: {words}", hint=hint)
 
     def _missing_bucket(self, words: str) -> PatternAggregatesError:
-        told = self.server.without_secrets(words)
-        return self._errors.missing(f"{self._name}: {told}", hint=self._errors.when_missing)
+        told = self.server.redact(words)
+        return self._errors.missing(f"{self._name}: {told}", hint=self._errors.missing_hint)
 
     @property
-    def missing(self) -> type[PatternAggregatesError]:
+    def missing_error(self) -> type[PatternAggregatesError]:
         """The class of errors which say that there is no such bucket."""
         return self._errors.missing
 
-    def fault(self, words: str, hint: str = "") -> PatternAggregatesError:
+    def error(self, words: str, hint: str = "") -> PatternAggregatesError:
         """An error of ours about what this server is or has."""
         return self._errors.other(f"{self._name}: {words}", hint=hint)
 
     @property
     def attempts(self) -> int:
-        """How often this thread's newest request since ``forget_attempts`` was tried."""
+        """How often this thread's newest request since ``reset_attempts`` was tried."""
         return getattr(self._here, "attempts", 0)
 
-    def forget_attempts(self) -> None:
+    def reset_attempts(self) -> None:
         """Count this thread's attempts anew."""
         self._here.attempts = 0
 
@@ -268,7 +265,7 @@ class Connection:
             self._here.attempts = number
             try:
                 return attempt()
-            except _Passing as error:
+            except TransientError as error:
                 wait = FIRST_WAIT_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
                 asked = error.wait_seconds
                 if number == tries or (asked is not None and asked > LONGEST_WAIT_SECONDS):
@@ -305,19 +302,19 @@ class Connection:
                 hint="Name the certificate authority with ca_file, or correct http and https in the address.",
             ) from error
         except (trouble.HTTPError, OSError) as error:
-            raise _Passing(_words(error)) from error
+            raise TransientError(_words(error)) from error
         opened = _Response(response)
         if response.status in _PASSING:
             with opened:
                 reply = self._reply(opened)
-            if says_missing(reply.words()):  # 1.x says of a policy that is not there: 500
-                raise self._missing_bucket(reply.words())
-            words = self.server.without_secrets(reply.words())
-            raise _Passing(f"{words} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
+            if is_missing_bucket(reply.message()):  # 1.x says of a policy that is not there: 500
+                raise self._missing_bucket(reply.message())
+            words = self.server.redact(reply.message())
+            raise TransientError(f"{words} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
         return opened
 
-    def _reply(self, response: _Response) -> Reply:
-        return Reply(response.status, response.headers, b"".join(self._pieces(response)))
+    def _reply(self, response: _Response) -> Response:
+        return Response(response.status, response.headers, b"".join(self._pieces(response)))
 
     def _pieces(self, response: _Response) -> Iterator[bytes]:
         patience = SLOW_ANSWER * self.server.timeout_seconds
@@ -326,9 +323,9 @@ class Connection:
             while piece := response.read():
                 yield piece
                 if time.monotonic() > until:
-                    raise _Passing(f"the answer was not complete after {patience:g} s")
+                    raise TransientError(f"the answer was not complete after {patience:g} s")
         except (trouble.HTTPError, OSError) as error:
-            raise _Passing(f"the answer broke off: {_words(error)}") from error
+            raise TransientError(f"the answer broke off: {_words(error)}") from error
 
 
 class _Response:

@@ -1,6 +1,6 @@
-"""InfluxQL: questions with bound values, and their answers as they stream in.
+"""InfluxQL: queries with bound values, and their answers as they stream in.
 
-No value ever becomes a part of a question's text: ``Question.bind`` gives it a name (``$v0``) and the server puts it
+No value ever becomes a part of a query's text: ``Query.bind`` gives it a name (``$v0``) and the server puts it
 in. Names of measurements, tags and fields come from models or settings and are quoted; times are integers.
 
 An answer comes in chunks, one JSON document a line. Trouble may hide in any of them, under a status of 200.
@@ -19,16 +19,16 @@ CHUNK_ROWS: Final = 2_000
 _MISSING = ("database not found", "retention policy not found", "no dbrp mapping found")
 
 
-class AnswerBroken(Exception):
+class BrokenResponse(Exception):
     """The answer ended early or is no answer of InfluxDB's."""
 
 
-class QuestionRefused(Exception):
+class QueryRefused(Exception):
     """The server has answered with an error."""
 
 
 class Series(NamedTuple):
-    """A part of an answer: rows that share their measurement and, where the question grouped by tags, these."""
+    """A part of an answer: rows that share their measurement and, where the query grouped by tags, these."""
 
     name: str
     tags: dict[str, str]
@@ -37,8 +37,8 @@ class Series(NamedTuple):
 
 
 @dataclass(slots=True)
-class Question:
-    """A question in the making.
+class Query:
+    """A query in the making.
 
     Attributes:
         bucket: Bucket or database; ``database/policy`` names a retention policy of 1.x.
@@ -60,14 +60,14 @@ class Question:
         self.values[name] = value
         return f"${name}"
 
-    def among(self, tag: str, values: Iterable[str]) -> str:
+    def tag_in(self, tag: str, values: Iterable[str]) -> str:
         """The condition that a tag has one of some values."""
-        return _any_of([f"{tag_named(tag)} = {self.bind(value)}" for value in values])
+        return _any_of([f"{quote_tag(tag)} = {self.bind(value)}" for value in values])
 
-    def matching(self, tags: Sequence[str], keys: Iterable[Sequence[str]]) -> str:
+    def tags_in(self, tags: Sequence[str], keys: Iterable[Sequence[str]]) -> str:
         """The condition that some tags together have one of some combinations of values."""
         return _any_of(
-            [" AND ".join(self.among(tag, [value]) for tag, value in zip(tags, key, strict=True)) for key in keys]
+            [" AND ".join(self.tag_in(tag, [value]) for tag, value in zip(tags, key, strict=True)) for key in keys]
         )
 
 
@@ -79,40 +79,40 @@ def _any_of(conditions: Sequence[str]) -> str:
     return f"({_any_of(conditions[:middle])} OR {_any_of(conditions[middle:])})"
 
 
-def quoted(name: str) -> str:
+def quote_name(name: str) -> str:
     """The name of a measurement, tag, field or database, as InfluxQL wants it."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
-def says_missing(words: str) -> bool:
+def is_missing_bucket(words: str) -> bool:
     """Whether an error says that the bucket is not there."""
     return any(sign in words for sign in _MISSING)
 
 
-def tag_named(name: str) -> str:
+def quote_tag(name: str) -> str:
     """A tag, also where another writer has made a field of the same name: a bare name would then be the field."""
-    return f"{quoted(name)}::tag"
+    return f"{quote_name(name)}::tag"
 
 
-def field_named(name: str) -> str:
+def quote_field(name: str) -> str:
     """A field, whatever tags there are."""
-    return f"{quoted(name)}::field"
+    return f"{quote_name(name)}::field"
 
 
-def answers(pieces: Iterable[bytes]) -> Iterator[Series]:
+def parse_response(pieces: Iterable[bytes]) -> Iterator[Series]:
     """The series of an answer, from its body in pieces of any size.
 
     Raises:
-        AnswerBroken: It ends early, or is none.
-        QuestionRefused: It says that the question failed; rows may have come before.
+        BrokenResponse: It ends early, or is none.
+        QueryRefused: It says that the query failed; rows may have come before.
     """
     unfinished = True  # no line at all is no answer either
     for text in _lines(pieces):
         try:
             document = from_json(text)
         except ValueError as error:
-            raise AnswerBroken(f"the answer is no JSON: {text[:60]!r}") from error
+            raise BrokenResponse(f"the answer is no JSON: {text[:60]!r}") from error
         unfinished = False
         for result in _results(document):
             unfinished = bool(result.get("partial", False))
@@ -121,18 +121,18 @@ def answers(pieces: Iterable[bytes]) -> Iterator[Series]:
                     series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values") or []
                 )
     if unfinished:
-        raise AnswerBroken("the answer stopped before its last part")
+        raise BrokenResponse("the answer stopped before its last part")
 
 
 def _results(document: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - parsed JSON
     if not isinstance(document, dict):
-        raise AnswerBroken(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
+        raise BrokenResponse(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
     results = document.get("results", ())
     if not isinstance(results, list | tuple) or not all(isinstance(result, dict) for result in results):
-        raise AnswerBroken(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
+        raise BrokenResponse(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
     for part in (document, *results):
         if "error" in part:
-            raise QuestionRefused(str(part["error"]))
+            raise QueryRefused(str(part["error"]))
     yield from results
 
 

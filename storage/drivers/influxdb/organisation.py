@@ -1,4 +1,4 @@
-"""Whether questions reach the organisation that the settings name.
+"""Whether queries reach the organisation that the settings name.
 
 InfluxDB 2.x writes to the organisation that is named, but answers ``/query`` from the one that the token belongs to. A
 token that may do everything everywhere would so be told of another home. Flux does ask the named organisation: the
@@ -13,18 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 from urllib.parse import urlencode
 
-from storage.drivers.influxdb.buckets import MAPPING_HINT, elsewhere, look_up
-from storage.drivers.influxdb.connection import Connection, Reply
-from storage.drivers.influxdb.influxql import Question, Series, quoted
+from storage.drivers.influxdb.buckets import MAPPING_HINT, find_bucket, mapping_problem
+from storage.drivers.influxdb.connection import Connection, Response
+from storage.drivers.influxdb.influxql import Query, Series, quote_name
 
-_TRIES: Final = 3  # the newest point may be replaced between the two questions
+_TRIES: Final = 3  # the newest point may be replaced between the two queries
 _OK = 200
 _ABSENT = ("organization name", "could not find bucket")  # what Flux says of one that the token does not see
 
 Point = tuple[int, str, dict[str, object]]
 
 
-def prove_organisation(connection: Connection, bucket: str, measurement: str = "") -> bool:
+def verify_organisation(connection: Connection, bucket: str, measurement: str = "") -> bool:
     """See that the token belongs to the organisation that is named; 1.x has none, and an empty bucket tells nothing.
 
     Args:
@@ -48,21 +48,21 @@ def prove_organisation(connection: Connection, bucket: str, measurement: str = "
                 return False
             if _is_there(connection, bucket, newest):
                 return True
-    except connection.missing as error:
-        if look_up(connection, bucket) is None:
+    except connection.missing_error as error:
+        if find_bucket(connection, bucket) is None:
             raise
         cause = error
-    if told := elsewhere(connection, bucket, look_up(connection, bucket)):
-        raise connection.fault(told, hint=MAPPING_HINT)
-    raise connection.fault(
+    if told := mapping_problem(connection, bucket, find_bucket(connection, bucket)):
+        raise connection.error(told, hint=MAPPING_HINT)
+    raise connection.error(
         f"the token belongs to another organisation than {connection.server.org!r}: what it reads is not of that one",
         hint="Set a token of this organisation, or correct org; or a DBRP mapping gives the bucket's name to another.",
     ) from cause
 
 
 def _newest(connection: Connection, bucket: str, measurement: str) -> Point | None:
-    source = quoted(measurement) if measurement else "/.*/"
-    question = Question(bucket, f"SELECT * FROM {source} ORDER BY time DESC LIMIT 1", precision="ns")  # noqa: S608 - quoted
+    source = quote_name(measurement) if measurement else "/.*/"
+    query = Query(bucket, f"SELECT * FROM {source} ORDER BY time DESC LIMIT 1", precision="ns")  # noqa: S608 - quote_name
 
     def points(parts: Iterable[Series]) -> list[Point]:
         return [
@@ -71,23 +71,23 @@ def _newest(connection: Connection, bucket: str, measurement: str) -> Point | No
             for row in part.values
         ]
 
-    return max(connection.ask(question, points), key=lambda point: point[0], default=None)
+    return max(connection.execute(query, points), key=lambda point: point[0], default=None)
 
 
 def _is_there(connection: Connection, bucket: str, point: Point) -> bool:
     at, measurement, told = point
-    question = (
+    query = (
         f"from(bucket: {_literal(bucket)}) |> range(start: time(v: {at}), stop: time(v: {at + 1})) "
         f"|> filter(fn: (r) => r._measurement == {_literal(measurement)})"
     )
     reply = connection.request(
         "POST",
         "/api/v2/query?" + urlencode({"org": connection.server.org}),
-        question.encode(),
+        query.encode(),
         {"Content-Type": "application/vnd.flux", "Accept": "application/csv"},
     )
     if reply.status != _OK:  # a server without Flux cannot be asked
-        return not any(words in reply.words() for words in _ABSENT)
+        return not any(words in reply.message() for words in _ABSENT)
     rows = list(_rows(reply))
     plain = {name: value for name, value in told.items() if value is not None and not _is_twice(name, told)}
     return bool(rows) and all(any(_says(row, name, value) for row in rows) for name, value in plain.items())
@@ -98,7 +98,7 @@ def _is_twice(name: str, told: Mapping[str, object]) -> bool:
     return name.startswith("_") or f"{name}_1" in told or (name.endswith("_1") and name.removesuffix("_1") in told)
 
 
-def _rows(reply: Reply) -> Iterator[Mapping[str, str]]:
+def _rows(reply: Response) -> Iterator[Mapping[str, str]]:
     """The rows of an answer: tables of different columns follow one another, each with a heading of its own."""
     heading: list[str] = []
     for cells in csv.reader(io.StringIO(reply.body.decode("utf-8", "replace"), newline="")):

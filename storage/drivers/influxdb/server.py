@@ -68,7 +68,7 @@ class Server:
         """Whether it is spoken to as 2.x."""
         return self.org not in _NO_ORG
 
-    def without_secrets(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """What a server or somebody between says, without the token it may have repeated."""
         token = self.token.get_secret_value()
         for secret in (token, token.partition(":")[2]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from storage.backends.influxdb.external_points import dated, split, typed
+from storage.backends.influxdb.external_points import align_timestamp, coerce_field_types, split
 from storage.backends.influxdb.line_protocol import midnight_seconds
 from storage.errors import UsageError
 from storage.models import DurationDaily, TimeBasedDaily
@@ -22,7 +22,7 @@ from tests.support.rows import DAY
     ],
 )
 def test_a_line_with_a_date_lies_at_its_midnight(text: str, stamp: str) -> None:
-    assert dated(text + stamp) == f"{text} {midnight_seconds(DAY)}"
+    assert align_timestamp(text + stamp) == f"{text} {midnight_seconds(DAY)}"
 
 
 @pytest.mark.parametrize(
@@ -30,12 +30,12 @@ def test_a_line_with_a_date_lies_at_its_midnight(text: str, stamp: str) -> None:
     ["m,e=x f=1i 12", 'm f="x,date=2026-03-02" 12', "m,update=2026-03-02 f=1", "m,e=a\\,date=2026-03-02 f=1 5", "m"],
 )
 def test_a_line_without_a_date_stays_as_it_is(text: str) -> None:
-    assert dated(text) == text
+    assert align_timestamp(text) == text
 
 
 def test_a_date_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="'2026-02-31' is no day"):
-        dated("m,date=2026-02-31 f=1")
+        align_timestamp("m,date=2026-02-31 f=1")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,10 @@ def test_a_text_is_split_where_a_line_ends(text: str, lines: list[str]) -> None:
     ],
 )
 def test_numbers_of_a_models_fields_take_its_types(fields: str, expected: str) -> None:
-    assert typed(f"duration_daily,episodes=2 {fields}", DurationDaily) == f"duration_daily,episodes=2 {expected}"
+    assert (
+        coerce_field_types(f"duration_daily,episodes=2 {fields}", DurationDaily)
+        == f"duration_daily,episodes=2 {expected}"
+    )
 
 
 @pytest.mark.parametrize(
@@ -85,4 +88,4 @@ def test_numbers_of_a_models_fields_take_its_types(fields: str, expected: str) -
 )
 def test_a_value_that_would_have_later_rows_refused_is_refused_itself(field: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        typed(f"time_based_daily,date=2026-03-02 {field}", TimeBasedDaily)
+        coerce_field_types(f"time_based_daily,date=2026-03-02 {field}", TimeBasedDaily)
