@@ -23,6 +23,32 @@ LOCK_SECONDS: Final = 10.0
 
 _DAMAGED = ("file is not a database", "malformed", "database corruption", "file is encrypted")
 _FULL = ("disk is full", "no space left")
+_REFUSED = (  # what servers answer to an account, password or right that is not valid
+    "password authentication failed",
+    "no password supplied",
+    "no pg_hba.conf entry",
+    "permission denied for",
+    "access denied for user",
+    "command denied to user",
+)
+_DRIVERS: Final = {  # the driver of this project's extra, for URLs that name none
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+}
+_EXTRAS: Final = {
+    ("mysql", "pymysql"): "mysql",
+    ("mariadb", "pymysql"): "mysql",
+    ("postgresql", "psycopg"): "postgresql",
+}
+_EXAMPLES: Final = {
+    "sqlite": "sqlite:///folder/file.db",
+    "mysql": "mysql+pymysql://user:password@host/name",
+    "mariadb": "mysql+pymysql://user:password@host/name",
+    "postgresql": "postgresql+psycopg://user:password@host/name",
+}
+_URL_HINT: Final = f"Write it like {_EXAMPLES['sqlite']}, {_EXAMPLES['mysql']} or {_EXAMPLES['postgresql']}."
 
 
 class Errors(NamedTuple):
@@ -35,19 +61,30 @@ class Errors(NamedTuple):
 
 
 def parse_url(url: str, setting: str) -> sa.URL:
-    """A database URL; an SQLite one must name a file.
+    """Return a database URL with a driver that is installed; an SQLite URL must name a file.
+
+    ``mysql://``, ``mariadb://``, ``postgres://`` and ``postgresql://`` get the driver of this project's extra.
 
     Raises:
-        SettingsError: The text is no database URL, or its driver is not installed.
+        SettingsError: The text is not a valid database URL, or its driver is not installed.
     """
     try:
         parsed = sa.make_url(url)
+    except (exc.ArgumentError, ValueError) as error:
+        raise SettingsError(f"{setting}: not a valid database URL", hint=_URL_HINT) from error
+    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
+    try:
         parsed.get_dialect().import_dbapi()
-    except (exc.ArgumentError, exc.NoSuchModuleError, ImportError, ValueError) as error:
+    except exc.NoSuchModuleError as error:
+        raise SettingsError(f"{setting}: not a supported database: {parsed.drivername}", hint=_URL_HINT) from error
+    except ImportError as error:
+        backend, driver = parsed.get_backend_name(), parsed.get_driver_name()
+        extra = _EXTRAS.get((backend, driver))
         raise SettingsError(
-            f"{setting}: {type(error).__name__} for this database URL",
-            hint="Write it like sqlite:///folder/file.db or postgresql+psycopg://user@host/name; "
-            "drivers other than SQLite's are extras to install, such as pattern-aggregates[postgresql].",
+            f"{setting}: the database driver {driver} is not installed",
+            hint=f'Install the extra: pip install "pattern-aggregates[{extra}]".'
+            if extra
+            else f"Install {driver}, or write the URL like {_EXAMPLES.get(backend, _EXAMPLES['sqlite'])}.",
         ) from error
     if "@" in (parsed.host or ""):
         raise SettingsError(f"{setting}: the server's name holds an @", hint="Write an @ in a password as %40.")
@@ -90,10 +127,16 @@ def writer(url: sa.URL, setting: str) -> sa.Engine:
 
 
 def reader(url: sa.URL) -> sa.Engine:
-    """An engine that only reads. The caller has seen that an SQLite file is there."""
+    """Return an engine that only reads, each transaction from one snapshot. An SQLite file must exist."""
     file = sqlite_file(url)
     if file is None:
-        return sa.create_engine(url, pool_pre_ping=True, execution_options={"postgresql_readonly": True})
+        # One snapshot for all statements of a read: otherwise a purge between two of them halves a day.
+        return sa.create_engine(
+            url,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",
+            execution_options={"postgresql_readonly": True},
+        )
     address = file.resolve().as_uri()
 
     def connect() -> sqlite3.Connection:
@@ -167,6 +210,11 @@ def translated(errors: Errors, what: str) -> Iterator[None]:
         lower = told.lower()
         if any(words in lower for words in _DAMAGED):
             raise errors.corrupt(f"{what} is damaged: {told}", hint=errors.when_damaged) from error
+        if any(words in lower for words in _REFUSED):
+            raise SettingsError(
+                f"{what}: the server refuses this account: {told}",
+                hint="Correct user and password in the URL; reading needs the right to SELECT.",
+            ) from error
         if any(words in lower for words in _FULL):
             raise errors.unavailable(f"{what}: {told}", hint="Free some disk space and run again.") from error
         if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | sqlite3.OperationalError):
