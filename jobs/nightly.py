@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
+from jobs.outcome import Outcome
 from jobs.pipeline import DayReport, DayStatus, Pipeline
 from jobs.registry import Detector, EventDetector
 from storage.dates import ONE_DAY, DateRange
@@ -57,7 +58,7 @@ class RunReport:
         notices: What somebody should know beside that.
         errors: What source and store refused, each time.
         span: The whole days that the source holds; None if it holds none, or could not say.
-        exit_code: 0 all done, 1 some day failed or the source is stale, 75 or 78 by the error that stood in the way.
+        outcome: The most severe of what happened.
     """
 
     days: list[DayReport] = field(default_factory=list)
@@ -65,17 +66,18 @@ class RunReport:
     notices: list[str] = field(default_factory=list)
     errors: list[PatternAggregatesError] = field(default_factory=list)
     span: DateRange | None = None
-    exit_code: int = 0
+    outcome: Outcome = Outcome.DONE
 
-    def trouble(self, text: str, exit_code: int = 1) -> None:
-        """Note something that is wrong; the gravest exit code stands."""
+    def add_problem(self, text: str, outcome: Outcome = Outcome.INCOMPLETE) -> None:
+        """Add a notice of something that is wrong."""
         self.notices.append(text)
-        self.exit_code = max(self.exit_code, exit_code)
+        self.outcome = max(self.outcome, outcome)
 
-    def refused(self, by: str, error: PatternAggregatesError) -> None:
-        """Note that source or store did not do as asked."""
+    def add_error(self, origin: str, error: PatternAggregatesError) -> None:
+        """Add an error of source or store."""
         self.errors.append(error)
-        self.trouble(f"{by}: {error}" + (f". {error.hint}" if error.hint else ""), error.exit_code)
+        hint = f". {error.hint}" if error.hint else ""
+        self.add_problem(f"{origin}: {error}{hint}", Outcome.of_error(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +145,7 @@ def run(
         _forget(pipeline, report, reach)
         days = _days_in_reach(pipeline, reach)
         if reach.span is not None and reach.span.last < yesterday:
-            report.trouble(f"stale source: its newest whole day is {reach.span.last}, {yesterday} is over")
+            report.add_problem(f"stale source: its newest whole day is {reach.span.last}, {yesterday} is over")
     entries = pipeline.ledger.entries()
     if only_day is None:
         days = _caught_up(days, entries, catch_up)
@@ -203,11 +205,11 @@ def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_
     try:
         report.span = span = pipeline.source.span()
         if span is None:
-            report.trouble("the source holds no whole day")
+            report.add_problem("the source holds no whole day")
         elif span.last > yesterday + ONE_DAY:
             report.notices.append(f"the source holds events of {span.last}, which is in the future: look at its clock")
     except SourceError as error:
-        report.refused("source", error)
+        report.add_error("source", error)
     return Reach(yesterday, retention_days, report.span)
 
 
@@ -226,7 +228,7 @@ def _refuse(days: DateRange, reach: Reach) -> None:
 def _out_of_reach(report: RunReport, reach: Reach, days: Sequence[dt.date]) -> None:
     if days and reach.span is not None:
         count = "1 day is" if len(days) == 1 else f"{len(days)} days are"
-        report.trouble(f"{count} out of reach ({days[0]} to {days[-1]}): the source holds {reach.span}")
+        report.add_problem(f"{count} out of reach ({days[0]} to {days[-1]}): the source holds {reach.span}")
 
 
 def _forget(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
@@ -239,11 +241,11 @@ def _forget(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
         return
     oldest = min(reach.oldest, reach.span.last + STALE_DAYS * ONE_DAY - (reach.retention_days - 1) * ONE_DAY)
     for entry in pipeline.ledger.expire(oldest):
-        report.trouble(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
+        report.add_problem(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:
         gone = pipeline.store.expire(oldest)
     except StoreError as error:
-        report.refused("store", error)
+        report.add_error("store", error)
     else:
         if gone:
             _log.info("%d rows of days before %s are past the retention and gone", gone, oldest)
@@ -354,9 +356,9 @@ def _work_off(
         refusals = refusals + 1 if isinstance(day.cause, StoreError) else 0 if refusals < STORE_TRIES else refusals
         if day.cause is not None:
             report.errors.append(day.cause)
-            report.exit_code = max(report.exit_code, day.cause.exit_code)
+            report.outcome = max(report.outcome, Outcome.of_error(day.cause))
         elif day.status not in (DayStatus.WRITTEN, DayStatus.SKIPPED):
-            report.exit_code = max(report.exit_code, 1)
+            report.outcome = max(report.outcome, Outcome.INCOMPLETE)
         if progress is not None:
             progress(day, number, len(report.plan))
     if untried:

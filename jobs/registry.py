@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from jobs.activity.events import DayLog
 from storage.columns import closest, columns
-from storage.errors import DetectorRefused, SettingsError
+from storage.errors import DetectorInvalid, SettingsError
 from storage.models import DailyAggregate
 from storage.store import AggregateReader
 
@@ -163,7 +163,7 @@ def load(settings: Mapping[str, Mapping[str, Any]] | None = None) -> list[Regist
         settings: The ``[detectors.NAME]`` tables: ``enabled`` and the detector's own parameters.
 
     Raises:
-        DetectorRefused: Some are broken or share a name or measurement; all of them are named with their origins.
+        DetectorInvalid: Some are broken or share a name or measurement; all of them are named with their origins.
         SettingsError: A table names no detector or has a key or value that its detector does not take.
     """
     found = _find()
@@ -202,7 +202,7 @@ def _find() -> dict[str, tuple[Any, str]]:
         else:
             found[cls.name] = cls, origin
     if problems:
-        raise DetectorRefused("detectors cannot be registered:\n" + "\n".join(f"  {problem}" for problem in problems))
+        raise DetectorInvalid("detectors cannot be registered:\n" + "\n".join(f"  {problem}" for problem in problems))
     return found
 
 

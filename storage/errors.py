@@ -1,28 +1,29 @@
-"""Every error this project raises on purpose.
+"""Every error that this project raises on purpose.
 
 ::
 
     PatternAggregatesError
-    ├── UsageError                  a call or command that cannot be meant (exit 2)
-    │   └── DaysMissing             a reader asked for days that were never computed
-    ├── SettingsError               settings that cannot work (exit 78)
-    │   ├── DetectorRefused         a detector that cannot be registered
-    │   └── SourceForeign           the source is something else than the settings say
-    ├── SourceError                 raw events cannot be read (exit 1)
-    │   ├── SourceCorrupt           the source is damaged
-    │   └── SourceUnavailable       not now, perhaps later (exit 75)
-    ├── StoreError                  aggregates cannot be kept or read (exit 1)
-    │   ├── StoreMissing            there is no such store yet
-    │   ├── StoreCorrupt            the store holds what no model accepts
-    │   └── StoreUnavailable        not now, perhaps later (exit 75)
-    └── LedgerError                 the book of what is done is not usable (exit 1)
-        ├── LedgerForeign           another program's file, or a newer version's
-        ├── LedgerCorrupt           the file is damaged
-        └── LedgerUnavailable       not now, perhaps later (exit 75)
+    ├── UsageError                    an invalid call or command
+    │   └── DaysMissing               a reader asked for days that were never computed
+    ├── SettingsError                 settings that cannot work
+    │   ├── DetectorInvalid           a detector that cannot be registered
+    │   └── SourceMismatch            the source is something else than the settings say
+    ├── SourceError                   raw events cannot be read
+    │   ├── SourceCorrupt             the source is damaged
+    │   └── SourceUnavailable         the source cannot be read now
+    ├── StoreError                    aggregates cannot be written or read
+    │   ├── StoreMissing              the store does not exist yet
+    │   ├── StoreCorrupt              the store holds a row that its model does not accept
+    │   └── StoreUnavailable          the store cannot be used now
+    └── LedgerError                   the ledger cannot be used
+        ├── LedgerMismatch            the file belongs to another program
+        ├── LedgerVersionMismatch     the file has another schema version than this program
+        ├── LedgerCorrupt             the file is damaged
+        └── LedgerUnavailable         the ledger cannot be used now
 
-A class's docstring is its default message. ``retryable`` says whether the same call may succeed later without anybody
-changing anything. ``hint`` tells an operator what to do. Drivers' own errors are translated where the driver is called
-and stay reachable as ``__cause__``.
+The docstring of a class is its default message. ``retryable`` says whether the same call may succeed later without a
+change by anybody. ``hint`` tells the operator what to do. Errors of drivers are translated where the driver is called
+and stay reachable as ``__cause__``. How a command ends because of an error is decided in ``jobs.outcome``.
 """
 
 from __future__ import annotations
@@ -34,14 +35,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_SHOWN: Final = 5  # days that a message lists
+MAX_LISTED_DAYS: Final = 5
 
 
 class PatternAggregatesError(Exception):
     """Something went wrong."""
 
     retryable: ClassVar[bool] = False
-    exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
@@ -49,21 +49,17 @@ class PatternAggregatesError(Exception):
 
 
 class UsageError(PatternAggregatesError):
-    """The call cannot be meant as it stands."""
-
-    exit_code = 2
+    """The call is not valid."""
 
 
 class DaysMissing(UsageError):
     """Some of the days asked for were never computed."""
 
-    exit_code = 1
-
     def __init__(self, detector: str, days: Sequence[dt.date]) -> None:
-        shown = ", ".join(str(day) for day in days[:_SHOWN])
-        more = f" and {len(days) - _SHOWN} more" if len(days) > _SHOWN else ""
+        listed = ", ".join(str(day) for day in days[:MAX_LISTED_DAYS])
+        more = f" and {len(days) - MAX_LISTED_DAYS} more" if len(days) > MAX_LISTED_DAYS else ""
         super().__init__(
-            f"{detector} was not computed for {len(days)} of the days asked for: {shown}{more}",
+            f"{detector} was not computed for {len(days)} of the days asked for: {listed}{more}",
             hint="Run a backfill for these days, or pass allow_missing=True to take what is there.",
         )
         self.detector = detector
@@ -73,15 +69,13 @@ class DaysMissing(UsageError):
 class SettingsError(PatternAggregatesError):
     """The settings cannot work."""
 
-    exit_code = 78
 
-
-class DetectorRefused(SettingsError):
+class DetectorInvalid(SettingsError):
     """A detector cannot be registered."""
 
 
-class SourceForeign(SettingsError):
-    """The source is not what the settings say it is."""
+class SourceMismatch(SettingsError):
+    """The source is something else than the settings say."""
 
 
 class SourceError(PatternAggregatesError):
@@ -93,18 +87,17 @@ class SourceCorrupt(SourceError):
 
 
 class SourceUnavailable(SourceError):
-    """The source cannot be reached now."""
+    """The source cannot be read now."""
 
     retryable = True
-    exit_code = 75
 
 
 class StoreError(PatternAggregatesError):
-    """The aggregates cannot be kept or read."""
+    """The aggregates cannot be written or read."""
 
 
 class StoreMissing(StoreError):
-    """There is no such store yet."""
+    """The store does not exist yet."""
 
 
 class StoreCorrupt(StoreError):
@@ -112,18 +105,21 @@ class StoreCorrupt(StoreError):
 
 
 class StoreUnavailable(StoreError):
-    """The store cannot be reached now."""
+    """The store cannot be used now."""
 
     retryable = True
-    exit_code = 75
 
 
 class LedgerError(PatternAggregatesError):
     """The ledger cannot be used."""
 
 
-class LedgerForeign(LedgerError):
-    """The ledger file belongs to another program or to a newer version."""
+class LedgerMismatch(LedgerError):
+    """The ledger file belongs to another program."""
+
+
+class LedgerVersionMismatch(LedgerError):
+    """The ledger file has another schema version than this program."""
 
 
 class LedgerCorrupt(LedgerError):
@@ -134,4 +130,3 @@ class LedgerUnavailable(LedgerError):
     """The ledger cannot be used now."""
 
     retryable = True
-    exit_code = 75

@@ -1,4 +1,4 @@
-"""What all commands share: the application, its options, the consoles, and how an error becomes an exit code."""
+"""What all commands share: the application, its options, the consoles, and how outcomes become exit codes."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from jobs.exit_codes import EXIT_CODES, INTERRUPTED
+from jobs.outcome import Outcome
 from jobs.wiring import Home, open_home
 from storage.dates import DateRange, parse_day
 from storage.errors import PatternAggregatesError, UsageError
@@ -32,10 +34,10 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 
-MOST_DAYS = 36_600
-WIDE = 240  # columns for a table that no terminal shows: nothing is folded
+MAX_DAYS = 36_600
+UNLIMITED_WIDTH = 240  # columns of a table that goes to a file or pipe: no line is folded
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else WIDE)
+out = Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 err = Console(stderr=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
@@ -50,7 +52,7 @@ def _options(
         Path | None,
         typer.Option("--config", help="Settings file; else PATTERN_AGGREGATES_CONFIG, else config/default.toml."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say more on standard error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more to standard error.")] = False,
 ) -> None:
     context.obj = config
     logging.basicConfig(
@@ -61,29 +63,29 @@ def _options(
     )
 
 
-def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, int | None]], Callable[P, None]]:
-    """Register a function as a command: its docstring is the help, its result the exit code.
+def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, Outcome | None]], Callable[P, None]]:
+    """Register a function as a command: its docstring is the help, its outcome becomes the exit code.
 
     Args:
-        example: A call to show in the help.
-        takes_days: Whether an argument may be a day such as ``-7d``, which must not be taken for an option.
+        example: A command line to show in the help.
+        takes_days: Whether an argument may be a day such as ``-7d``, which is not an option.
     """
     settings = {"ignore_unknown_options": True} if takes_days else {}
 
-    def register(function: Callable[P, int | None]) -> Callable[P, None]:
+    def register(function: Callable[P, Outcome | None]) -> Callable[P, None]:
         @functools.wraps(function)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
-                code = function(*args, **kwargs)
+                code = EXIT_CODES[function(*args, **kwargs) or Outcome.DONE]
             except PatternAggregatesError as error:
-                fail(error)
-                code = error.exit_code
+                print_error(error)
+                code = EXIT_CODES[Outcome.of_error(error)]
                 if kwargs.get("as_json"):
                     print_json({"error": str(error), "hint": error.hint or None})
             except KeyboardInterrupt:
-                say("interrupted: whatever was found is kept; the same command goes on from here", style="yellow")
-                code = 130
-            raise typer.Exit(code or 0)
+                say("interrupted: all results so far are kept; run the same command again to continue", style="yellow")
+                code = INTERRUPTED
+            raise typer.Exit(code)
 
         app.command(epilog=f"Example: [bold]{example}[/bold]", context_settings=settings)(wrapped)
         return wrapped
@@ -92,65 +94,63 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
 
 
 def home_of(context: typer.Context) -> Home:
-    """The home that the command is about."""
+    """Return the home that the settings describe."""
     return open_home(context.obj)
 
 
 def days_of(home: Home, first: str, last: str) -> DateRange:
-    """A range from two days as typed."""
+    """Return the range between two days as typed."""
     days = DateRange.parse(first, last, today=home.today())
-    if len(days) > MOST_DAYS:
-        raise UsageError(
-            f"{days} is {len(days):,} days long", hint=f"At most {MOST_DAYS:,} days are looked at at once."
-        )
+    if len(days) > MAX_DAYS:
+        raise UsageError(f"{days} is {len(days):,} days long", hint=f"A range may have at most {MAX_DAYS:,} days.")
     return days
 
 
 def day_of(home: Home, text: str) -> dt.date:
-    """A day as typed."""
+    """Return a day as typed."""
     return parse_day(text, today=home.today())
 
 
 def say(text: str, *, style: str = "") -> None:
-    """A line for the person, on standard error; markup in it is text."""
+    """Print a line to standard error; markup in it is text."""
     err.print(Text(text, style=style), soft_wrap=True)
 
 
-def fail(error: PatternAggregatesError) -> None:
-    """Say what went wrong, and what to do."""
+def print_error(error: PatternAggregatesError) -> None:
+    """Print what went wrong, and what to do."""
     say(f"error: {error}", style="bold red")
     if error.hint:
         say(f"hint: {error.hint}")
 
 
 def program() -> str:
-    """How the program that runs was called, so that what is printed can be typed."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py":
+    """Return how this program was called, for commands that are printed to be copied."""
+    called_as = Path(sys.argv[0])
+    if called_as.name == "__main__.py":
         return f"{Path(sys.executable).name} -m jobs"
-    here = os.path.relpath(called)
-    return str(called) if here.startswith("..") or not called.is_absolute() else here
+    relative = os.path.relpath(called_as)
+    return str(called_as) if relative.startswith("..") or not called_as.is_absolute() else relative
 
 
 def shown(text: str) -> Text:
-    """A text from outside for a terminal: what does not print is spelled out, markup in it is text."""
+    """Return a text from outside for a terminal, with unprintable characters escaped and markup shown as text."""
     return Text("".join(one if one.isprintable() else ascii(one)[1:-1] for one in text))
 
 
 def print_json(document: Any) -> None:  # noqa: ANN401 - anything JSON can hold
-    """One JSON document on standard output."""
+    """Print one JSON document to standard output."""
     sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
     sys.stdout.flush()
 
 
 def output_failed(error: OSError) -> int:
-    """Say that standard output or error takes nothing more, if there is anywhere to say it. Returns the exit code.
+    """Report that standard output or error cannot be written, and return the exit code.
 
-    Whoever closes a pipe early, as ``head`` does, knows it and is not told.
+    A pipe closed by its reader, as ``head`` does, is not reported.
     """
     silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, sys.stdout.fileno())  # what is left in buffers is thrown away
+    os.dup2(silent, sys.stdout.fileno())  # discards what is left in buffers
     if error.errno != errno.EPIPE:
         with suppress(OSError):
             say(f"error: the output cannot be written: {error.strerror}", style="bold red")
-    return 1
+    return EXIT_CODES[Outcome.INCOMPLETE]

@@ -9,6 +9,7 @@ import typer
 from jobs import nightly
 from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
 from jobs.cli.report import plan, progress_bar, show
+from jobs.outcome import Outcome
 
 
 @command("pattern-aggregates backfill 2026-10-01 yesterday --detector time_based", takes_days=True)
@@ -28,7 +29,7 @@ def backfill(
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
     as_json: Json = False,
-) -> int:
+) -> Outcome:
     """Compute a range of days; interrupted, the same command without --redo goes on where it stopped."""
     home = home_of(context)
     days = days_of(home, first, last)
@@ -52,4 +53,4 @@ def backfill(
     out.print(f"{len(report.plan)} days would be worked on; nothing was touched.")
     for notice in report.notices:
         out.print(notice, markup=False)
-    return report.exit_code
+    return report.outcome

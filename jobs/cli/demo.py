@@ -19,6 +19,7 @@ from jobs import nightly
 from jobs.cli.app import command, out, program, shown
 from jobs.cli.query import hours_as_bars
 from jobs.cli.report import progress_bar
+from jobs.outcome import Outcome
 from jobs.wiring import open_home, system_clock
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import UsageError
@@ -41,7 +42,7 @@ def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where configuration, store and ledger go.")] = Path(
         "demo-home"
     ),
-) -> int:
+) -> Outcome:
     """Simulate a home, run the real job over it, and show what it found."""
     config = directory / "config.toml"
     yesterday = system_clock().astimezone(ZoneInfo(ZONE)).date() - ONE_DAY
@@ -62,7 +63,7 @@ def demo(
         _together(aggregates, span)
         _missing(aggregates, span, [one.detector.name for one in home.registered if one.enabled])
     _next_steps(config, span, report)
-    return report.exit_code
+    return report.outcome
 
 
 def _write_config(config: Path, span: DateRange) -> None:

@@ -21,6 +21,7 @@ from jobs.activity.entities import Entity
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, home_of, out, print_json, shown
+from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
@@ -53,7 +54,7 @@ def doctor(
         ),
     ] = False,
     as_json: Json = False,
-) -> int:
+) -> Outcome:
     """Check settings, time zone, source, store, ledger and versions, and show how each entity is classed and why."""
     home = home_of(context)
     if rebuild_ledger:
@@ -66,10 +67,10 @@ def doctor(
         print_json({"checks": [asdict(check) for check in checks], "entities": [_entity(one) for one in entities]})
     else:
         _show(checks, entities)
-    return int(any(check.verdict == "problem" for check in checks))
+    return Outcome.INCOMPLETE if any(check.verdict == "problem" for check in checks) else Outcome.DONE
 
 
-def _rebuild(home: Home, *, as_json: bool) -> int:
+def _rebuild(home: Home, *, as_json: bool) -> Outcome:
     store = home.open_store(read_only=True)
     try:
         with home.open_ledger() as ledger:
@@ -81,7 +82,7 @@ def _rebuild(home: Home, *, as_json: bool) -> int:
         print_json({"rebuilt": asdict(rebuilt)})
     else:
         out.print(f"{home.ledger_path}: {rebuilt}", markup=False, soft_wrap=True)
-    return 0
+    return Outcome.DONE
 
 
 def _settings(home: Home) -> Iterator[Check]:

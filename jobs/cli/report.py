@@ -13,6 +13,7 @@ from rich.text import Text
 from jobs.cli.app import err, out, print_json, say
 from jobs.nightly import Progress as Told
 from jobs.nightly import RunReport
+from jobs.outcome import Outcome
 from jobs.pipeline import DayReport, DayStatus
 
 STYLE = {
@@ -40,20 +41,20 @@ def progress_bar(what: str) -> Iterator[Told | None]:
         yield told
 
 
-def show(report: RunReport, *, as_json: bool) -> int:
-    """Print what became of a run. Returns its exit code."""
+def show(report: RunReport, *, as_json: bool) -> Outcome:
+    """Print what became of a run. Returns its outcome."""
     if as_json:
         print_json(document(report))
         for notice in report.notices:
             say(notice, style="yellow")
-        return report.exit_code
+        return report.outcome
     if report.days:
         out.print(_table(report))
-    elif not report.exit_code:
+    elif report.outcome is Outcome.DONE:
         out.print("Nothing is due.")
     for line in _troubles(report):
         out.print(line, soft_wrap=True)
-    return report.exit_code
+    return report.outcome
 
 
 def _troubles(report: RunReport) -> Iterator[Text]:

@@ -9,6 +9,7 @@ import typer
 from jobs import nightly
 from jobs.cli.app import Json, command, day_of, home_of
 from jobs.cli.report import progress_bar, show
+from jobs.outcome import Outcome
 
 
 @command("pattern-aggregates run --day yesterday")
@@ -16,7 +17,7 @@ def run(
     context: typer.Context,
     day: Annotated[str | None, typer.Option("--day", help="Only what is outstanding of this day.")] = None,
     as_json: Json = False,
-) -> int:
+) -> Outcome:
     """Compute every due day, holes and late data included, yesterday last."""
     home = home_of(context)
     yesterday = home.yesterday()

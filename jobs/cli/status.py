@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.cli.app import Json, command, days_of, home_of, out, print_json, say
+from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, UsageError
@@ -33,10 +34,10 @@ def status(
     first: Annotated[str | None, typer.Argument(metavar="[FIRST", help="First day.")] = None,
     last: Annotated[str | None, typer.Argument(metavar="LAST]", help="Last day, included.")] = None,
     as_json: Json = False,
-) -> int:
+) -> Outcome:
     """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""
     home = home_of(context)
-    span, exit_code = _span(home)
+    span, outcome = _span(home)
     with home.open_ledger(read_only=True) as ledger:
         entries = ledger.entries()
     if first is not None:
@@ -58,20 +59,20 @@ def status(
         print_json(grid)
     else:
         _show(grid, names)
-    return exit_code
+    return outcome
 
 
-def _span(home: Home) -> tuple[DateRange | None, int]:
-    """The days the source holds, and the exit code if it cannot say."""
+def _span(home: Home) -> tuple[DateRange | None, Outcome]:
+    """Return the days that the source holds, and the outcome of asking it."""
     try:
         source = home.open_source()
         try:
-            return source.span(), 0
+            return source.span(), Outcome.DONE
         finally:
             source.close()
     except SourceError as error:
         say(f"source: {error}; what is out of reach is not known. {error.hint}", style="yellow")
-        return None, error.exit_code
+        return None, Outcome.of_error(error)
 
 
 def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRange:

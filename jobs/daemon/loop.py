@@ -30,7 +30,9 @@ from jobs import nightly
 from jobs.daemon import health
 from jobs.daemon.http import Page, serving
 from jobs.daemon.metrics import CONTENT_TYPE, Metrics
+from jobs.exit_codes import EXIT_CODES
 from jobs.logs import fields
+from jobs.outcome import Outcome
 from jobs.pipeline import DayReport
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
@@ -205,7 +207,8 @@ class Daemon:
         self.metrics.run(report, entries, yesterday=yesterday, now=self._home.clock())
         for notice in report.notices:
             _log.warning("%s", notice)
-        _log.info("%d days of a plan of %d done, exit code %d", len(report.days), len(report.plan), report.exit_code)
+        code = EXIT_CODES[report.outcome]
+        _log.info("%d days of a plan of %d done, exit code %d", len(report.days), len(report.plan), code)
         return _trouble(report)
 
     def _told(self, day: DayReport, number: int, total: int) -> None:
@@ -250,7 +253,7 @@ def obey_signals(daemon: Daemon) -> None:
 
 def _trouble(report: nightly.RunReport) -> str:
     """What went wrong in a run, the newest last; empty if nothing did."""
-    if report.exit_code == 0:
+    if report.outcome is Outcome.DONE:
         return ""
     days = [
         f"{day.day}: {day.error or '; '.join(one.error for one in day.detectors.values() if one.error)}"
@@ -258,4 +261,4 @@ def _trouble(report: nightly.RunReport) -> str:
         if day.error or any(one.error for one in day.detectors.values())
     ]
     told = [*report.notices, *days[-1:]]
-    return "; ".join(told) or f"exit code {report.exit_code}"
+    return "; ".join(told) or f"exit code {EXIT_CODES[report.outcome]}"

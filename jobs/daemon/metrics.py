@@ -9,9 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from jobs.exit_codes import EXIT_CODES
 from jobs.nightly import RunReport
+from jobs.outcome import Outcome
 from jobs.pipeline import DayReport, DayStatus
-from storage.errors import LedgerError, PatternAggregatesError, SourceError, StoreError
+from storage.errors import LedgerError, SourceError, StoreError
 from storage.ledger.ledger import Entry, Status
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -37,7 +39,7 @@ _METRICS: Final[Mapping[str, tuple[str, str]]] = {
 }
 _DONE = (DayStatus.WRITTEN, DayStatus.SKIPPED)
 _UNDONE = (Status.FAILED, Status.DEFERRED)
-_EXIT_CODES = (0, 1, 75, 78)
+_OUTCOMES = (Outcome.DONE, Outcome.INCOMPLETE, Outcome.UNAVAILABLE, Outcome.INVALID_SETTINGS)
 _KINDS = ((SourceError, "source"), (StoreError, "store"), (LedgerError, "ledger"))
 
 Labels = tuple[tuple[str, str], ...]
@@ -65,8 +67,8 @@ class Metrics:
             self._add("errors_total", 0, of=kind)
         for status in DayStatus:
             self._add("days_total", 0, status=status)
-        for code in _EXIT_CODES:
-            self._add("runs_total", 0, exit_code=str(code))
+        for outcome in _OUTCOMES:
+            self._add("runs_total", 0, exit_code=str(EXIT_CODES[outcome]))
         for name in detectors:
             for counter in ("rows_total", "detector_seconds_total", "detector_errors_total"):
                 self._add(counter, 0, detector=name)
@@ -108,12 +110,12 @@ class Metrics:
             tried = {(planned.day, name) for planned in report.plan for name in planned.detectors}
             entries = [one for one in entries if one.status not in _UNDONE or (one.day, one.detector) in tried]
         self._left(entries)
-        self._ended(report.exit_code, now, success=report.exit_code == 0 and not due)
+        self._ended(report.outcome, now, success=report.outcome is Outcome.DONE and not due)
 
     def failed_run(self, error: Exception, *, now: dt.datetime) -> None:
         """Count a run that an error ended."""
         self.error(error)
-        self._ended(error.exit_code if isinstance(error, PatternAggregatesError) else 1, now, success=False)
+        self._ended(Outcome.of_error(error), now, success=False)
 
     def error(self, error: Exception) -> None:
         """Count an error by who refused."""
@@ -146,9 +148,9 @@ class Metrics:
         self._set("days_staged", len({entry.day for entry in entries if entry.status is Status.STAGED}))
         self._set("days_failed", len({entry.day for entry in entries if entry.status in _UNDONE}))
 
-    def _ended(self, exit_code: int, now: dt.datetime, *, success: bool) -> None:
+    def _ended(self, outcome: Outcome, now: dt.datetime, *, success: bool) -> None:
         self._set("running", 0)
-        self._add("runs_total", exit_code=str(exit_code))
+        self._add("runs_total", exit_code=str(EXIT_CODES[outcome]))
         self._set("last_run_timestamp_seconds", now.timestamp())
         if success:
             self._set("last_success_timestamp_seconds", now.timestamp())

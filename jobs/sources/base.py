@@ -18,7 +18,7 @@ class EventSource(Protocol):
         Raises:
             SourceUnavailable: The source cannot be reached now.
             SourceCorrupt: It is damaged.
-            SourceForeign: It is something else than the settings say.
+            SourceMismatch: It is something else than the settings say.
         """
         ...
 

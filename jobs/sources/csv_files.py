@@ -28,7 +28,7 @@ from jobs.activity.entities import Description, EntityRules
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow, from_instant, to_instant
 from storage.dates import DateRange
-from storage.errors import SourceCorrupt, SourceForeign, SourceUnavailable
+from storage.errors import SourceCorrupt, SourceMismatch, SourceUnavailable
 from storage.models import TAG_LENGTH, tag_fault
 
 REQUIRED: Final = ("time", "entity_id", "state")
@@ -175,7 +175,7 @@ class _Rows:
             heading = [name.strip().lower() for _, text in islice(lines, 1) for name in _cells(text)]
             missing = [name for name in REQUIRED if name not in heading]
             if missing:
-                raise SourceForeign(
+                raise SourceMismatch(
                     f"source.path: {file} has no column {missing[0]}",
                     hint=f"Its first line must name {', '.join(REQUIRED)}, and may name area and device_class.",
                 )

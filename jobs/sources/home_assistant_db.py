@@ -34,7 +34,7 @@ from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from
 from jobs.sources.home_assistant_registry import described, read_registry
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
-from storage.errors import SourceCorrupt, SourceError, SourceForeign, SourceUnavailable
+from storage.errors import SourceCorrupt, SourceError, SourceMismatch, SourceUnavailable
 from storage.models import tag_fault
 
 OLDEST_SCHEMA: Final = (
@@ -45,7 +45,7 @@ CHUNK: Final = 500
 FARTHEST: Final = 20_000  # how many rows of one entity are followed back at most
 
 Clock = Callable[[], dt.datetime]
-_ERRORS = sql.Errors(SourceUnavailable, SourceCorrupt, SourceError)
+_ERRORS = sql.ErrorClasses(SourceUnavailable, SourceCorrupt, SourceError)
 _NEEDED = {
     "states": {
         "state_id",
@@ -131,7 +131,7 @@ class HomeAssistantDatabase:
         parsed = sql.parse_url(url, "source.url")
         self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
         self._file = sql.sqlite_file(parsed)
-        self._engine = sql.reader(parsed)
+        self._engine = sql.reading_engine(parsed)
         self._zone = zone
         self._clock = clock
         self._rules = rules
@@ -202,7 +202,7 @@ class HomeAssistantDatabase:
                 f"there is no recorder database at {self._file}",
                 hint="Correct source.url; Home Assistant keeps it as home-assistant_v2.db in its configuration folder.",
             )
-        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+        with sql.transaction(self._engine, _ERRORS, self._name) as connection:
             self._check_schema(connection)
             yield connection
 
@@ -221,7 +221,7 @@ class HomeAssistantDatabase:
             there = {column["name"] for column in inspector.get_columns(table)} if table in tables else set()
             if missing := needed - there:
                 recorder = "schema_changes" in tables
-                raise SourceForeign(
+                raise SourceMismatch(
                     f"source.url: {self._name} has no {table}.{min(missing)}",
                     hint=f"Its schema is older than {OLDEST_SCHEMA}: let a current Home Assistant open it once."
                     if recorder

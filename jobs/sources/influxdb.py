@@ -40,14 +40,14 @@ from storage.drivers.influxdb.connection import Connection, ErrorTypes
 from storage.drivers.influxdb.influxql import Query, Series, quote_field, quote_name
 from storage.drivers.influxdb.organisation import verify_organisation
 from storage.drivers.influxdb.server import Server
-from storage.errors import SourceError, SourceForeign, SourceUnavailable
+from storage.errors import SourceError, SourceMismatch, SourceUnavailable
 
 NEWEST: Final = 64  # samples of one entity before a day that are read at once
 PULSE: Final = 10 * MINUTE  # how finely life before the day is looked at
 
 _ERRORS = ErrorTypes(
     SourceUnavailable,
-    SourceForeign,
+    SourceMismatch,
     SourceError,
     missing_hint="Correct source.url, source.org and source.bucket.",
     unauthorized_hint="Set a token that may read this bucket as source.token.",

@@ -27,7 +27,7 @@ from storage.summaries import Calculation, SummaryPlan
 A = TypeVar("A", bound=DailyAggregate)
 Expressions = Mapping[str, sa.ColumnElement[Any]]
 
-_ERRORS: Final = sql.Errors(StoreUnavailable, StoreCorrupt, StoreError)
+_ERRORS: Final = sql.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
 _FUNCTIONS: Final[Mapping[Function, Any]] = {
     "sum": sa.func.sum,
     "mean": sa.func.avg,
@@ -61,8 +61,8 @@ class SqlStore:
                 hint="Run `pattern-aggregates run` or `init` first, or correct store.url.",
             )
         if file is not None:
-            _refuse_foreign(sql.tables_of(file))
-        self._engine = sql.reader(self._url) if read_only else sql.writer(self._url, "store.url")
+            _refuse_foreign(sql.table_names(file))
+        self._engine = sql.reading_engine(self._url) if read_only else sql.writing_engine(self._url, "store.url")
         self._read_only = read_only
         self._is_updated = read_only  # whether tables of an earlier version have been brought up to date
         self._changes: list[str] = []  # made since the store was opened, for ``prepare`` to report
@@ -147,7 +147,7 @@ class SqlStore:
     def _transaction(self) -> Iterator[sa.Connection]:
         before = list(self._changes)
         try:
-            with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+            with sql.transaction(self._engine, _ERRORS, self._name) as connection:
                 self._update(connection)
                 yield connection
         except BaseException:  # also an interrupt: the transaction is rolled back all the same

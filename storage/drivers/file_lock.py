@@ -1,9 +1,9 @@
-"""A lock among processes that is taken by turns and dies with its holder.
+"""A lock between processes that is granted in turn and released when its holder exits.
 
-A lock that is only tried again and again goes to whoever tries first. A process that works off many days, each under
-the lock, lets go and takes it again within microseconds, and one that waits beside it starves. So there are two: who
-wants the lock takes the turn, then the lock, and only then gives up the turn. While one works, the next holds the
-turn, and the one that worked last cannot get past it.
+A plain lock goes to whoever tries first. A process that works through many days, each under the lock, releases it and
+takes it again within microseconds, so that one waiting beside it would starve. Hence two files: whoever wants the lock
+takes the queue file, then the lock, and only then releases the queue file. While one process works, the next one holds
+the queue file, and the one that worked last has to wait behind it.
 """
 
 from __future__ import annotations
@@ -20,44 +20,44 @@ from filelock import FileLock, Timeout
 from storage.drivers import sql
 from storage.errors import LedgerUnavailable, SettingsError
 
-POLL_SECONDS: Final = 0.01  # well under what a day takes, so that who waits is there when the lock comes free
+POLL_SECONDS: Final = 0.01  # well under the time of a day's run, so that who waits gets the lock in time
 
-_PASSING = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
+_TEMPORARY = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
 
-class Turns:
-    """The lock of a file, in two files beside it. Not reentrant.
+class FairLock:
+    """The lock of a file, kept in two files beside it. Not reentrant.
 
     Args:
         path: The file that is guarded.
-        setting: What names it, for messages.
+        setting: The setting that names it, for messages.
     """
 
     def __init__(self, path: Path, setting: str) -> None:
         self._folder = path.parent
         self._setting = setting
-        self._turn = FileLock(f"{path}.turn", mode=0o600)
+        self._queue = FileLock(f"{path}.turn", mode=0o600)
         self._lock = FileLock(f"{path}.lock", mode=0o600)
 
     @contextmanager
-    def held(self, wait_seconds: float) -> Iterator[None]:
-        """The lock, for as long as the block lasts.
+    def acquire(self, max_wait_seconds: float) -> Iterator[None]:
+        """Hold the lock until the block ends.
 
         Raises:
-            LedgerUnavailable: Others have held it for all of ``wait_seconds``, or it cannot be had now.
-            SettingsError: Its files cannot be made.
+            LedgerUnavailable: Others have held it for all of ``max_wait_seconds``, or it cannot be taken now.
+            SettingsError: Its files cannot be created.
         """
-        until = time.monotonic() + wait_seconds
+        deadline = time.monotonic() + max_wait_seconds
         try:
-            self._turn.acquire(timeout=wait_seconds, poll_interval=POLL_SECONDS)
+            self._queue.acquire(timeout=max_wait_seconds, poll_interval=POLL_SECONDS)
             try:
-                self._lock.acquire(timeout=max(until - time.monotonic(), 0.0), poll_interval=POLL_SECONDS)
+                self._lock.acquire(timeout=max(deadline - time.monotonic(), 0.0), poll_interval=POLL_SECONDS)
             finally:
-                self._turn.release()
+                self._queue.release()
         except Timeout as error:
             raise LedgerUnavailable(
-                f"another run holds {self._lock.lock_file} for more than {wait_seconds:.0f} s",
-                hint="Let it finish, or stop it; the lock is released with its process.",
+                f"another run holds {self._lock.lock_file} for more than {max_wait_seconds:.0f} s",
+                hint="Let it finish, or stop it; the lock is released when its process exits.",
             ) from error
         except OSError as error:
             raise self._translated(error) from error
@@ -67,7 +67,7 @@ class Turns:
             self._lock.release()
 
     def _translated(self, error: OSError) -> LedgerUnavailable | SettingsError:
-        told = f"{self._setting}: {self._lock.lock_file}: {error.strerror}"
-        if error.errno in _PASSING:
-            return LedgerUnavailable(told, hint="Nothing is lost; run again when that is over.")
-        return SettingsError(told, hint=sql.give(self._folder))
+        message = f"{self._setting}: {self._lock.lock_file}: {error.strerror}"
+        if error.errno in _TEMPORARY:
+            return LedgerUnavailable(message, hint="Nothing is lost; free some space or close some files, run again.")
+        return SettingsError(message, hint=sql.permission_hint(self._folder))

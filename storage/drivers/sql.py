@@ -19,11 +19,11 @@ from sqlalchemy import event, exc
 
 from storage.errors import PatternAggregatesError, SettingsError
 
-LOCK_SECONDS: Final = 10.0
+MAX_LOCK_WAIT_SECONDS: Final = 10.0
 
-_DAMAGED = ("file is not a database", "malformed", "database corruption", "file is encrypted")
-_FULL = ("disk is full", "no space left")
-_REFUSED = (  # what servers answer to an account, password or right that is not valid
+_CORRUPT = ("file is not a database", "malformed", "database corruption", "file is encrypted")
+_DISK_FULL = ("disk is full", "no space left")
+_LOGIN_REFUSED = (  # what servers answer to an account, password or right that is not valid
     "password authentication failed",
     "no password supplied",
     "no pg_hba.conf entry",
@@ -51,13 +51,13 @@ _EXAMPLES: Final = {
 _URL_HINT: Final = f"Write it like {_EXAMPLES['sqlite']}, {_EXAMPLES['mysql']} or {_EXAMPLES['postgresql']}."
 
 
-class Errors(NamedTuple):
-    """Which error of ours stands for which trouble of a driver's."""
+class ErrorClasses(NamedTuple):
+    """The error classes of whoever uses a database, for the kinds of errors that it may have."""
 
     unavailable: type[PatternAggregatesError]
     corrupt: type[PatternAggregatesError]
     other: type[PatternAggregatesError]
-    when_damaged: str = "Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved."
+    hint_when_corrupt: str = "Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved."
 
 
 def parse_url(url: str, setting: str) -> sa.URL:
@@ -87,32 +87,32 @@ def parse_url(url: str, setting: str) -> sa.URL:
             else f"Install {driver}, or write the URL like {_EXAMPLES.get(backend, _EXAMPLES['sqlite'])}.",
         ) from error
     if "@" in (parsed.host or ""):
-        raise SettingsError(f"{setting}: the server's name holds an @", hint="Write an @ in a password as %40.")
+        raise SettingsError(f"{setting}: the server's name contains an @", hint="Write an @ in a password as %40.")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise SettingsError(f"{setting}: an SQLite URL must name a file", hint="Write sqlite:///folder/file.db")
     return parsed
 
 
 def sqlite_file(url: sa.URL) -> Path | None:
-    """The file behind an SQLite URL; None for a database server."""
+    """Return the file of an SQLite URL; None for a database server."""
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
-def writer(url: sa.URL, setting: str) -> sa.Engine:
-    """An engine that may create and change the database.
+def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
+    """Return an engine that may create and change the database.
 
     Raises:
-        SettingsError: The folder cannot be made or written to.
+        SettingsError: The file or its folder cannot be created or written to.
     """
     file = sqlite_file(url)
     if file is None:
         return sa.create_engine(url, pool_pre_ping=True)
-    create_private(file, setting)
+    create_private_file(file, setting)
 
     def connect() -> sqlite3.Connection:
-        connection = sqlite3.connect(file, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(file, timeout=MAX_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            if not file.stat().st_size:  # a new file; one that is there keeps its mode, it may be another program's
+            if not file.stat().st_size:  # a new file; an existing one keeps its mode, it may be another program's
                 connection.execute("PRAGMA journal_mode=WAL")
             # The ledger must never claim what a power cut took from the store.
             connection.execute("PRAGMA synchronous=FULL")
@@ -126,7 +126,7 @@ def writer(url: sa.URL, setting: str) -> sa.Engine:
     return engine
 
 
-def reader(url: sa.URL) -> sa.Engine:
+def reading_engine(url: sa.URL) -> sa.Engine:
     """Return an engine that only reads, each transaction from one snapshot. An SQLite file must exist."""
     file = sqlite_file(url)
     if file is None:
@@ -143,8 +143,8 @@ def reader(url: sa.URL) -> sa.Engine:
         try:
             return _connect_read_only(f"{address}?mode=ro")
         except sqlite3.OperationalError as error:
-            # In a folder that cannot be written to, SQLite cannot make the files that WAL mode wants. Where nobody has
-            # the file locked and no log or journal is left over, it is complete as it is.
+            # In a folder without write permission, SQLite cannot create the files that WAL mode needs. If nobody has
+            # the file locked and no log or journal is left over, the file is complete by itself.
             cannot_open = error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
             left_over = any(
                 log.exists() and log.stat().st_size
@@ -160,7 +160,9 @@ def reader(url: sa.URL) -> sa.Engine:
 
 
 def _connect_read_only(address: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(address, uri=True, timeout=LOCK_SECONDS, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(
+        address, uri=True, timeout=MAX_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
+    )
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the file, which connect does not
     except sqlite3.Error:
@@ -169,62 +171,92 @@ def _connect_read_only(address: str) -> sqlite3.Connection:
     return connection
 
 
-def tables_of(file: Path) -> list[str]:
-    """The tables of an SQLite file, looked at without changing it; none if it is not there or cannot be read now."""
+def table_names(file: Path) -> list[str]:
+    """Return the tables of an SQLite file without changing it; none if it does not exist or cannot be read now."""
     if not file.is_file() or not file.stat().st_size:
         return []
     try:
         with closing(_connect_read_only(f"{file.resolve().as_uri()}?mode=ro")) as connection:
             return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     except sqlite3.Error:
-        return []  # whatever it is, it will be told where the file is used
+        return []  # the error is reported where the file is used
 
 
-def create_private(file: Path, setting: str) -> None:
-    """Make a file that only its owner may read, with its folders, if it is not there.
+def create_private_file(file: Path, setting: str) -> None:
+    """Create a file that only its owner may read, and its folders, unless it exists.
 
     Raises:
-        SettingsError: It or its folder cannot be made or written to.
+        SettingsError: It or its folder cannot be created or written to.
     """
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))
-        if not os.access(file.parent, os.W_OK):  # SQLite makes files beside it
+        if not os.access(file.parent, os.W_OK):  # SQLite creates files beside it
             raise PermissionError(errno.EACCES, f"its folder: {os.strerror(errno.EACCES)}")
     except OSError as error:
-        raise SettingsError(f"{setting}: {file} cannot be written: {error.strerror}", hint=give(file.parent)) from error
+        raise SettingsError(
+            f"{setting}: {file} cannot be written: {error.strerror}", hint=permission_hint(file.parent)
+        ) from error
 
 
-def give(folder: Path) -> str:
-    """What to do about a folder that cannot be written to."""
+def permission_hint(folder: Path) -> str:
+    """Return what to do about a folder that cannot be written to."""
     return f"Give the folder {folder}, and what is in it, to the user this runs as, or name another place."
 
 
 @contextmanager
-def translated(errors: Errors, what: str) -> Iterator[None]:
-    """Turn any error of SQLAlchemy or a driver into one of ours, which keeps it as its cause."""
+def transaction(engine: sa.Engine, errors: ErrorClasses, name: str) -> Iterator[sa.Connection]:
+    """Open a transaction, which is committed when the block ends and rolled back when it raises.
+
+    Every error of SQLAlchemy or of the engine's driver, also one that a raw cursor raises, becomes one of ours with
+    the original as its cause.
+
+    Args:
+        engine: The database.
+        errors: The classes to raise.
+        name: What to call the database in messages.
+
+    Raises:
+        SettingsError: The server refuses user or password.
+    """
+    driver = engine.dialect.loaded_dbapi
     try:
-        yield
-    except (exc.SQLAlchemyError, sqlite3.Error) as error:
-        told = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-        lower = told.lower()
-        if any(words in lower for words in _DAMAGED):
-            raise errors.corrupt(f"{what} is damaged: {told}", hint=errors.when_damaged) from error
-        if any(words in lower for words in _REFUSED):
-            raise SettingsError(
-                f"{what}: the server refuses this account: {told}",
-                hint="Correct user and password in the URL; reading needs the right to SELECT.",
-            ) from error
-        if any(words in lower for words in _FULL):
-            raise errors.unavailable(f"{what}: {told}", hint="Free some disk space and run again.") from error
-        if isinstance(error, exc.OperationalError | exc.InterfaceError | exc.TimeoutError | sqlite3.OperationalError):
-            raise errors.unavailable(f"{what} cannot be used now: {told}", hint=_hint(lower)) from error
-        raise errors.other(f"{what}: {told}") from error
+        with engine.begin() as connection:
+            yield connection
+    except (exc.SQLAlchemyError, exc.EmulatedDBAPIException, driver.Error, driver.Warning) as error:
+        raise _translated(error, errors, name) from error
 
 
-def _hint(told: str) -> str:
-    if "locked" in told or "busy" in told:
-        return "Another program holds it; run again when that one is done."
-    if "readonly" in told or "unable to open" in told:
-        return "Look at the permissions of the file and its folder."
-    return "See that the database answers, then run again."
+def _translated(error: Exception, errors: ErrorClasses, name: str) -> PatternAggregatesError:
+    original = getattr(error, "orig", None) or error
+    text = (str(original).strip() or type(original).__name__).splitlines()[0]
+    lower = text.lower()
+    if any(words in lower for words in _CORRUPT):
+        return errors.corrupt(f"{name} is damaged: {text}", hint=errors.hint_when_corrupt)
+    if any(words in lower for words in _DISK_FULL):
+        return errors.unavailable(f"{name}: {text}", hint="Free some disk space and run again.")
+    if any(words in lower for words in _LOGIN_REFUSED):
+        return SettingsError(
+            f"{name}: the server refuses this account: {text}",
+            hint="Correct user and password in the URL; reading needs the right to SELECT.",
+        )
+    if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # such as a column that does not exist
+        return errors.other(f"{name}: {text}", hint="Its tables may be of another version of the program.")
+    if _is_temporary(error):
+        return errors.unavailable(f"{name} cannot be used now: {text}", hint=_hint_when_unavailable(lower))
+    return errors.other(f"{name}: {text}")
+
+
+def _is_temporary(error: Exception) -> bool:
+    """Whether an error is of the connection or the server, by the names that all drivers give their classes."""
+    if isinstance(error, exc.TimeoutError | exc.DisconnectionError) or getattr(error, "connection_invalidated", False):
+        return True
+    return any(cls.__name__ in ("OperationalError", "InterfaceError") for cls in type(error).__mro__)
+
+
+def _hint_when_unavailable(text: str) -> str:
+    if "locked" in text or "busy" in text:
+        return "Another program is using it; run again when that one has finished."
+    if "readonly" in text or "unable to open" in text:
+        return "Check the permissions of the file and its folder."
+    return "Check that the database answers, then run again."

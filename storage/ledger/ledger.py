@@ -27,11 +27,11 @@ from storage.batch import DayBatch, DetectorDay
 from storage.columns import decode, encode, from_json, to_json
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
-from storage.drivers.file_lock import Turns
+from storage.drivers.file_lock import FairLock
 from storage.errors import (
     LedgerCorrupt,
     LedgerError,
-    LedgerForeign,
+    LedgerMismatch,
     LedgerUnavailable,
     PatternAggregatesError,
 )
@@ -42,11 +42,11 @@ APPLICATION_ID: Final = 0x70616C31  # "pal1": how SQLite files tell whose they a
 LOCK_SECONDS: Final = 600.0
 REMEMBERED: Final = 30 * ONE_DAY  # how long a day stays in the ledger after the store has forgotten it
 
-_ERRORS = sql.Errors(
+_ERRORS = sql.ErrorClasses(
     LedgerUnavailable,
     LedgerCorrupt,
     LedgerError,
-    when_damaged="Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`.",
+    hint_when_corrupt="Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`.",
 )
 
 
@@ -171,7 +171,7 @@ class Ledger:
 
     Raises:
         SettingsError: The file cannot be made.
-        LedgerForeign: It belongs to another program, or to a newer version of this one.
+        LedgerMismatch: It belongs to another program, or to a newer version of this one.
         LedgerCorrupt: It is damaged.
         LedgerUnavailable: It cannot be used now (locked, disk full).
     """
@@ -180,15 +180,15 @@ class Ledger:
         self.path = path
         self._clock = clock
         self._name = f"ledger {path}"
-        self._turns = Turns(path, "ledger.path")
+        self._lock = FairLock(path, "ledger.path")
         url = sa.URL.create("sqlite", database=str(path))
         self._engine: sa.Engine | None = None
         if read_only:
             if not path.is_file():
                 return
-            self._engine = sql.reader(url)
+            self._engine = sql.reading_engine(url)
         else:
-            self._engine = sql.writer(url, "ledger.path")
+            self._engine = sql.writing_engine(url, "ledger.path")
         try:
             with self._transaction() as connection:
                 known = self._check_schema(connection, create=not read_only)
@@ -259,7 +259,7 @@ class Ledger:
             LedgerUnavailable: Another run has held the lock for all of ``wait_seconds``.
             SettingsError: The lock's files cannot be made.
         """
-        with self._turns.held(wait_seconds):
+        with self._lock.acquire(wait_seconds):
             with self._transaction() as connection:
                 query = sa.select(*_FACTS).where(_ENTRY.c.day == day.isoformat())
                 entries = {entry.detector: entry for entry in map(_entry, connection.execute(query))}
@@ -269,7 +269,7 @@ class Ledger:
     def _transaction(self) -> Iterator[sa.Connection]:
         if self._engine is None:
             raise LedgerUnavailable(f"{self._name} is not there")
-        with sql.translated(_ERRORS, self._name), self._engine.begin() as connection:
+        with sql.transaction(self._engine, _ERRORS, self._name) as connection:
             yield connection
 
     def _check_schema(self, connection: sa.Connection, *, create: bool) -> bool:
@@ -280,12 +280,12 @@ class Ledger:
         if owner == APPLICATION_ID and version <= SCHEMA_VERSION:
             return True
         if owner == APPLICATION_ID:
-            raise LedgerForeign(
+            raise LedgerMismatch(
                 f"{self._name} has schema {version}, this version knows {SCHEMA_VERSION}",
                 hint="Upgrade pattern-aggregates, or name another ledger.path.",
             )
         if not empty or owner:
-            raise LedgerForeign(
+            raise LedgerMismatch(
                 f"{self._name} belongs to another program", hint="Name a file of its own in ledger.path."
             )
         if create:

@@ -31,6 +31,7 @@ from jobs.activity.events import AUTOMATION, DEVICE, USER, DayLog
 from jobs.activity.window import SECOND, DayWindow, midnight
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
+from jobs.outcome import Outcome
 from jobs.sources.home_assistant_db import HomeAssistantDatabase
 from jobs.wiring import Home, open_home
 from storage.backends.sql import SqlStore
@@ -257,7 +258,7 @@ def _home(folder: Path, name: str, database: Path) -> Iterator[Home]:
 def _run_backfill(folder: Path, name: str, database: Path, days: DateRange) -> nightly.RunReport:
     with _home(folder, name, database) as home, home.open_pipeline() as pipeline:
         report = nightly.backfill(pipeline, days, yesterday=home.yesterday(), retention_days=0)
-    assert report.exit_code == 0, report.notices
+    assert report.outcome is Outcome.DONE, report.notices
     assert len(report.days) == len(days)
     return report
 

@@ -25,7 +25,7 @@ from storage.errors import (
     PatternAggregatesError,
     SettingsError,
     SourceError,
-    SourceForeign,
+    SourceMismatch,
     SourceUnavailable,
     StoreError,
     StoreMissing,
@@ -228,10 +228,10 @@ def test_a_name_that_nobody_knows_is_told_plainly() -> None:
 
 
 def test_the_caller_says_which_errors_it_wants(httpserver: HTTPServer) -> None:
-    errors = ErrorTypes(SourceUnavailable, SourceForeign, SourceError)
+    errors = ErrorTypes(SourceUnavailable, SourceMismatch, SourceError)
     httpserver.expect_request("/query").respond_with_data(b'{"results":[{"error":"database not found: b"}]}')
     opened = Connection(Server(httpserver.url_for("")), errors, "source", sleep=Waits())
-    with pytest.raises(SourceForeign):
+    with pytest.raises(SourceMismatch):
         rows(opened)
     httpserver.clear()
     httpserver.expect_request("/query").respond_with_data(status=503)

@@ -220,7 +220,7 @@ def test_a_store_that_is_locked_exits_75_and_the_day_is_staged(home: Home, monke
     from storage.drivers import sql  # noqa: PLC0415 - only here
 
     home.call("init")
-    monkeypatch.setattr(sql, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(sql, "MAX_LOCK_WAIT_SECONDS", 0.1)
     other = sqlite3.connect(home.folder / "aggregates.db", isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
     report = home.json("backfill", "2026-03-02", "2026-03-02", "--json", exit_code=75)

@@ -14,7 +14,7 @@ from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
 from jobs.sources.influxdb import LAYOUTS, InfluxSource, Layout
 from storage.dates import ONE_DAY, DateRange
-from storage.errors import SourceError, SourceForeign, SourceUnavailable
+from storage.errors import SourceError, SourceMismatch, SourceUnavailable
 from tests.support.influxdb import LiveServer, free_port
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -297,7 +297,7 @@ def test_a_point_from_the_future_tells_nothing_of_what_is_held(influxdb: LiveSer
 def test_a_bucket_that_is_not_there_and_a_server_that_is_not_are_told_apart(influxdb: LiveServer) -> None:
     missing = source_of(influxdb, "nowhere")
     for ask in (missing.span, lambda: missing.read(WINDOW), lambda: missing.fingerprint(WINDOW)):
-        with pytest.raises(SourceForeign, match="nowhere"):
+        with pytest.raises(SourceMismatch, match="nowhere"):
             ask()
     missing.close()
     dead = source_of(LiveServer(f"http://127.0.0.1:{free_port()}", influxdb.major, influxdb.org), "x")

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs import nightly
+from jobs.outcome import Outcome
 from jobs.pipeline import DayStatus
 from jobs.wiring import Home, open_home
 from storage.dates import DateRange
@@ -149,7 +150,7 @@ def october(day: int) -> dt.date:
 
 
 def test_all_fourteen_days_are_written(recorded: Run) -> None:
-    assert recorded.report.exit_code == 0
+    assert recorded.report.outcome is Outcome.DONE
     assert [day.day for day in recorded.report.days] == list(DAYS)
     assert {day.status for day in recorded.report.days} == {DayStatus.WRITTEN}
     assert sum(day.events for day in recorded.report.days) == 1226
@@ -162,7 +163,7 @@ def test_the_source_holds_the_recorders_first_day_and_not_the_one_that_is_not_ov
 
 def test_a_second_backfill_has_nothing_to_do(recorded: Run) -> None:
     again = _backfill(recorded.home)
-    assert (again.plan, again.days, again.exit_code) == ([], [], 0)
+    assert (again.plan, again.days, again.outcome) == ([], [], Outcome.DONE)
 
 
 def test_doing_everything_again_gives_the_same_rows(recorded: Run) -> None:
@@ -311,7 +312,7 @@ def test_three_days_checked_by_hand(recorded: Run) -> None:
 
 
 def test_the_intervals_give_the_same_counts_but_for_the_toaster(recorded: Run, intervals: Run) -> None:
-    assert intervals.report.exit_code == 0
+    assert intervals.report.outcome is Outcome.DONE
     replayed = {key: row for key, row in time_based(recorded).items() if key[1] in SENSORS.values()}
     original = time_based(intervals)
     different = {

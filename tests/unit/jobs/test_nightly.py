@@ -13,6 +13,7 @@ from jobs import nightly
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, DayWindow
 from jobs.nightly import RunReport
+from jobs.outcome import Outcome
 from jobs.pipeline import DayStatus, Pipeline
 from jobs.registry import Detector, Finding
 from storage.dates import ONE_DAY, DateRange
@@ -85,7 +86,7 @@ def test_every_day_the_source_holds_is_computed_once_oldest_first(night: Night) 
     report = night.run()
     assert [day.day for day in report.days] == list(DAYS)
     assert {day.status for day in report.days} == {DayStatus.WRITTEN}
-    assert report.exit_code == 0
+    assert report.outcome is Outcome.DONE
     assert night.counts() == dict.fromkeys(DAYS, 4)
     assert night.store.writes == list(DAYS)
     again = night.run()
@@ -111,7 +112,7 @@ def test_a_detector_that_raises_costs_only_its_own_rows_and_is_tried_again(night
     night.detectors = [night.counter, Fixed()]
     night.counter.fails_on = {FIRST}
     report = night.run()
-    assert report.exit_code == 1
+    assert report.outcome is Outcome.INCOMPLETE
     assert report.days[0].status is DayStatus.PARTIAL
     assert report.days[0].detectors["count"].error == "ZeroDivisionError: told to fail"
     assert FIRST in night.runs("time_based")
@@ -119,7 +120,7 @@ def test_a_detector_that_raises_costs_only_its_own_rows_and_is_tried_again(night
     night.counter.fails_on = set()
     mended = night.run()
     assert [day.day for day in mended.days if day.status is DayStatus.WRITTEN] == [FIRST]
-    assert mended.exit_code == 0
+    assert mended.outcome is Outcome.DONE
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 
@@ -128,14 +129,14 @@ def test_a_failed_redo_leaves_what_an_earlier_run_wrote(night: Night) -> None:
     before = night.counts(), night.runs("count")
     night.counter.fails_on = {FIRST}
     report = night.backfill(DateRange(FIRST, FIRST), redo="all")
-    assert report.exit_code == 1
+    assert report.outcome is Outcome.INCOMPLETE
     assert (night.counts(), night.runs("count")) == before
 
 
 def test_a_store_that_is_down_costs_nothing_and_needs_no_raw_events_later(night: Night) -> None:
     night.store.down = True
     report = night.run()
-    assert report.exit_code == 75
+    assert report.outcome is Outcome.UNAVAILABLE
     assert {day.status for day in report.days} == {DayStatus.STAGED}
     assert set(night.statuses().values()) == {Status.STAGED}
     assert set(night.statuses("trend").values()) == {Status.DEFERRED}
@@ -146,15 +147,15 @@ def test_a_store_that_is_down_costs_nothing_and_needs_no_raw_events_later(night:
     assert set(night.statuses().values()) == {Status.WRITTEN}
     trends = night.store.read(TrendDaily, DAYS)
     assert [(row.before, row.today) for row in trends] == [(0, 4), (4, 4), (4, 4), (4, 4), (4, 4)]
-    assert later.exit_code == 75  # the source is gone, and that is said
+    assert later.outcome is Outcome.UNAVAILABLE  # the source is gone, and that is said
 
 
 def test_an_answer_that_got_lost_is_written_again_and_nothing_stands_twice(night: Night) -> None:
     night.store.dies_after_write = True
-    assert night.run().exit_code == 75
+    assert night.run().outcome is Outcome.UNAVAILABLE
     assert set(night.statuses().values()) == {Status.STAGED}
     night.store.dies_after_write = False
-    assert night.run().exit_code == 0
+    assert night.run().outcome is Outcome.DONE
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 
@@ -177,10 +178,10 @@ def test_a_store_that_stays_down_is_not_asked_for_every_day(night: Night) -> Non
 def test_a_source_that_cannot_be_reached_is_said_and_retried(night: Night) -> None:
     night.source.error = SourceUnavailable("locked")
     report = night.run()
-    assert (report.exit_code, report.days) == (75, [])
+    assert (report.outcome, report.days) == (Outcome.UNAVAILABLE, [])
     assert "locked" in report.notices[0]
     night.source.error = None
-    assert night.run().exit_code == 0
+    assert night.run().outcome is Outcome.DONE
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 
@@ -195,14 +196,14 @@ def test_a_source_that_goes_away_in_the_middle_leaves_days_due_and_none_judged_f
     night.source = Locked(ZONE, whole.rows, runs=[(DayWindow(FIRST, ZONE).start, DayWindow(YESTERDAY, ZONE).end)])
     night.source.held = DAYS
     report = night.run()
-    assert report.exit_code == 75
+    assert report.outcome is Outcome.UNAVAILABLE
     assert [day.status for day in report.days] == ["written", "written", "failed", "failed", "failed"]
     assert all("database is locked" in day.error for day in report.days[2:])
     assert set(night.statuses("trend")) == set(night.statuses()) == {FIRST, FIRST + ONE_DAY}
     assert set(night.runs("trend")) == {FIRST, FIRST + ONE_DAY}
 
     night.source = whole
-    assert night.run().exit_code == 0
+    assert night.run().outcome is Outcome.DONE
     assert night.counts() == dict.fromkeys(DAYS, 4)
     assert night.trend.calls == list(DAYS)
 
@@ -210,11 +211,11 @@ def test_a_source_that_goes_away_in_the_middle_leaves_days_due_and_none_judged_f
 def test_a_day_on_which_no_detector_found_anything_is_judged_by_history_when_one_has(night: Night) -> None:
     night.counter.fails_on = {FIRST}
     report = night.run(only_day=FIRST)
-    assert (report.exit_code, report.days[0].status) == (1, DayStatus.FAILED)
+    assert (report.outcome, report.days[0].status) == (Outcome.INCOMPLETE, DayStatus.FAILED)
     assert night.statuses("trend")[FIRST] is Status.DEFERRED
     assert night.trend.calls == []
     night.counter.fails_on = set()
-    assert night.run(only_day=FIRST).exit_code == 0
+    assert night.run(only_day=FIRST).outcome is Outcome.DONE
     assert night.statuses("trend")[FIRST] is Status.WRITTEN
 
 
@@ -224,7 +225,7 @@ def test_a_day_that_can_no_longer_be_read_is_not_put_off_every_night_anew(night:
     night.source.held = DateRange(FIRST + ONE_DAY, DAYS.last)
     report = night.run()
     assert FIRST not in {day.day for day in report.days}
-    assert report.exit_code == 0
+    assert report.outcome is Outcome.DONE
 
 
 def test_late_events_are_found_in_the_days_that_are_looked_at_again(night: Night) -> None:
@@ -294,7 +295,7 @@ def test_staged_days_past_the_retention_are_given_up_once_and_said(night: Night)
     later = YESTERDAY + 10 * ONE_DAY
     report = night.run(yesterday=later, retention_days=11)
     assert any("given up" in notice and str(FIRST) in notice for notice in report.notices)
-    assert report.exit_code == 1
+    assert report.outcome is Outcome.INCOMPLETE
     assert night.statuses()[FIRST] is Status.EXPIRED
     assert FIRST not in night.counts()
     again = night.run(yesterday=later, retention_days=11)
@@ -311,7 +312,7 @@ def test_a_clock_that_is_months_ahead_of_the_source_empties_no_store(night: Nigh
     night.run()
     before = night.counts()
     report = night.run(yesterday=YESTERDAY + 200 * ONE_DAY, retention_days=90)
-    assert report.exit_code == 1  # a stale source
+    assert report.outcome is Outcome.INCOMPLETE  # a stale source
     assert night.counts() == before
 
 
@@ -323,7 +324,7 @@ def test_zero_retention_keeps_everything(night: Night) -> None:
 
 def test_a_source_that_fell_behind_is_stale(night: Night) -> None:
     report = night.run(yesterday=YESTERDAY + ONE_DAY)
-    assert report.exit_code == 1
+    assert report.outcome is Outcome.INCOMPLETE
     assert "stale source" in report.notices[0]
     assert report.span == DAYS
     assert night.counts() == dict.fromkeys(DAYS, 4)
@@ -352,7 +353,7 @@ def test_a_range_that_cannot_be_meant_is_refused(night: Night, days: DateRange, 
 
 def test_days_the_source_no_longer_holds_are_counted_and_not_made_up(night: Night) -> None:
     report = night.backfill(DateRange(FIRST - 2 * ONE_DAY, DAYS.last))
-    assert report.exit_code == 1
+    assert report.outcome is Outcome.INCOMPLETE
     assert "2 days are out of reach" in report.notices[0]
     assert sorted(night.counts()) == list(DAYS)
 

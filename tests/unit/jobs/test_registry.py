@@ -16,7 +16,7 @@ from jobs.activity.building import example_day
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from jobs.registry import EventDetector, Finding, HistoryDetector, load
-from storage.errors import DetectorRefused, SettingsError
+from storage.errors import DetectorInvalid, SettingsError
 
 GOOD = """
 from __future__ import annotations
@@ -74,7 +74,7 @@ def files() -> list[str]:
 
 
 def refusal(settings: dict[str, Any] | None = None) -> str:
-    with pytest.raises(DetectorRefused) as error:
+    with pytest.raises(DetectorInvalid) as error:
         load(settings)
     return str(error.value)
 
@@ -82,7 +82,7 @@ def refusal(settings: dict[str, Any] | None = None) -> str:
 def problems(settings: dict[str, Any]) -> str:
     with pytest.raises(SettingsError) as error:
         load(settings)
-    assert not isinstance(error.value, DetectorRefused)
+    assert not isinstance(error.value, DetectorInvalid)
     return str(error.value)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jobs.daemon.metrics import Metrics
 from jobs.nightly import PlannedDay, RunReport
+from jobs.outcome import Outcome
 from jobs.pipeline import DayReport, DayStatus, DetectorReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceUnavailable, StoreUnavailable
@@ -35,7 +36,7 @@ def test_the_time_of_the_last_success_comes_first_and_trouble_does_not_move_it()
     entries = [Entry(DAY, "duration", Status.WRITTEN, 1, updated_at="2026-03-02T03:30:00+00:00")]
     metrics.begin(entries)
     before = dt.datetime(2026, 3, 2, 3, 30, tzinfo=dt.UTC).timestamp()
-    metrics.run(RunReport(exit_code=75), entries, yesterday=DAY, now=NOW)
+    metrics.run(RunReport(outcome=Outcome.UNAVAILABLE), entries, yesterday=DAY, now=NOW)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {before}"
     metrics.run(RunReport(), entries, yesterday=DAY, now=NOW)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
@@ -97,7 +98,7 @@ def test_it_is_told_how_far_the_source_is_behind_as_long_as_it_can_say() -> None
     metrics = counting()
     metrics.run(RunReport(span=DateRange(DAY, DAY)), [], yesterday=DAY + 2 * ONE_DAY, now=NOW)
     assert "days_behind 2.0" in told(metrics)
-    metrics.run(RunReport(exit_code=75), [], yesterday=DAY + 3 * ONE_DAY, now=NOW)
+    metrics.run(RunReport(outcome=Outcome.UNAVAILABLE), [], yesterday=DAY + 3 * ONE_DAY, now=NOW)
     assert "days_behind 2.0" in told(metrics)
     metrics.run(RunReport(span=DateRange(DAY, DAY + 9 * ONE_DAY)), [], yesterday=DAY, now=NOW)
     assert "days_behind 0.0" in told(metrics)
@@ -121,7 +122,7 @@ def test_of_a_folder_that_cannot_be_looked_at_nothing_is_told(tmp_path: Path) ->
 
 def test_a_run_tells_what_is_due_staged_and_failed() -> None:
     plan = [PlannedDay(DAY - number * ONE_DAY, ("duration",), raw=True) for number in range(3)]
-    report = RunReport(days=[day(DayStatus.WRITTEN)], plan=plan, exit_code=75)
+    report = RunReport(days=[day(DayStatus.WRITTEN)], plan=plan, outcome=Outcome.UNAVAILABLE)
     report.errors = [SourceUnavailable(), StoreUnavailable(), StoreUnavailable()]
     entries = [
         Entry(DAY - ONE_DAY, "duration", Status.STAGED, 1),

@@ -17,7 +17,7 @@ from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow, from_instant
 from jobs.sources.csv_files import CsvFiles
 from storage.dates import DateRange
-from storage.errors import SourceCorrupt, SourceForeign, SourceUnavailable
+from storage.errors import SourceCorrupt, SourceMismatch, SourceUnavailable
 
 MADRID: Final = ZoneInfo("Europe/Madrid")
 DAY: Final = dt.date(2025, 10, 21)
@@ -77,14 +77,14 @@ def test_no_file_is_unavailable_and_may_come(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("column", ["time", "entity_id", "state"])
 def test_a_missing_column_is_named_with_its_file(read: Read, file: Path, column: str) -> None:
-    with pytest.raises(SourceForeign, match=rf"events\.csv has no column {column}") as caught:
+    with pytest.raises(SourceMismatch, match=rf"events\.csv has no column {column}") as caught:
         read(GOOD.replace(column, "other", 1))
     assert "first line" in caught.value.hint
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe\x00\x01", b"PK\x03\x04" + bytes(100)])
 def test_what_is_no_csv_is_refused(read: Read, content: bytes) -> None:
-    with pytest.raises(SourceForeign):
+    with pytest.raises(SourceMismatch):
         read(content)
 
 

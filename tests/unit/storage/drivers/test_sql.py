@@ -1,55 +1,164 @@
-"""Which database URLs are accepted, and what is said about the others."""
+"""No error of SQLAlchemy or a driver gets past ``transaction`` untranslated, and each becomes the right kind."""
 
 from __future__ import annotations
 
-import sys
+import inspect
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
+import sqlalchemy as sa
+from sqlalchemy import exc
 
 from storage.drivers import sql
-from storage.errors import SettingsError
+from storage.errors import (
+    PatternAggregatesError,
+    SettingsError,
+    StoreCorrupt,
+    StoreError,
+    StoreUnavailable,
+)
+
+ERRORS = sql.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
+PARAMETERS: dict[str, tuple[Any, ...]] = {  # of SQLAlchemy's classes that need some
+    "StatementError": ("refused", "SELECT 1", (), None),
+    "CircularDependencyError": ("refused", (), ()),
+    "NoReferencedTableError": ("refused", "table"),
+    "NoReferencedColumnError": ("refused", "table", "column"),
+    "DontWrapMixin": (),
+    "NoSuchColumnError": ("refused",),
+    "UnsupportedCompilationError": (sa.engine.default.DefaultDialect().statement_compiler, sa.String),
+}
+
+
+class PsycopgEngine:
+    """An engine over psycopg whose connection does what a test says: no server is needed to raise an error."""
+
+    dialect = sa.create_engine("postgresql+psycopg://tester@127.0.0.1/postgres").dialect
+
+    def begin(self) -> Any:
+        return closing(_Nothing())
+
+
+class _Nothing:
+    def close(self) -> None:
+        pass
+
+
+def subclasses(cls: type[Exception]) -> Iterator[type[Exception]]:
+    yield cls
+    for child in cls.__subclasses__():
+        yield from subclasses(child)
+
+
+def made(cls: type[Exception]) -> Exception:
+    if issubclass(cls, exc.DBAPIError):
+        return cls("SELECT 1", (), Exception("refused"))
+    return cls(*PARAMETERS.get(cls.__name__, ("refused",)))
+
+
+def sqlalchemy_classes() -> list[type[Exception]]:
+    """Every exception of SQLAlchemy; what it warns of are Python's warnings, not errors."""
+    found = {cls for _, cls in inspect.getmembers(exc, inspect.isclass) if issubclass(cls, Exception)}
+    found |= set(subclasses(exc.SQLAlchemyError))
+    return sorted((cls for cls in found if not issubclass(cls, Warning)), key=lambda cls: cls.__name__)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[sa.Engine]:
+    made = sql.writing_engine(sa.make_url(f"sqlite:///{tmp_path / 'some.db'}"), "store.url")
+    yield made
+    made.dispose()
+
+
+def raised(engine: Any, error: Exception) -> PatternAggregatesError:
+    with pytest.raises(PatternAggregatesError) as caught, sql.transaction(engine, ERRORS, "store x"):
+        raise error
+    assert caught.value.__cause__ is error
+    assert "store x" in str(caught.value)
+    return caught.value
+
+
+@pytest.mark.parametrize("cls", sqlalchemy_classes(), ids=lambda cls: cls.__name__)
+def test_every_error_of_sqlalchemy_comes_out_as_ours(engine: sa.Engine, cls: type[Exception]) -> None:
+    raised(engine, made(cls))
+
+
+@pytest.mark.parametrize("cls", [*subclasses(sqlite3.Error), sqlite3.Warning], ids=lambda cls: cls.__name__)
+@pytest.mark.parametrize("message", ["refused", ""])
+def test_every_error_of_sqlite_comes_out_as_ours(engine: sa.Engine, cls: type[Exception], message: str) -> None:
+    raised(engine, cls(message))
+
+
+def test_every_error_of_psycopg_comes_out_as_ours() -> None:
+    classes = [*subclasses(psycopg.Error), psycopg.Warning]
+    assert len(classes) > 200  # one for each SQLSTATE
+    for cls in classes:
+        raised(PsycopgEngine(), cls("refused"))
+
+
+def test_an_error_of_a_raw_cursor_comes_out_as_ours(engine: sa.Engine) -> None:
+    def read() -> None:
+        with sql.transaction(engine, ERRORS, "store x") as connection:
+            connection.connection.cursor().execute("SELECT 1 FROM nowhere")
+
+    with pytest.raises(StoreError, match="no such table"):
+        read()
+
+
+def test_what_is_not_an_error_of_a_database_passes_as_it_is(engine: sa.Engine) -> None:
+    with pytest.raises(ZeroDivisionError), sql.transaction(engine, ERRORS, "store x"):
+        raise ZeroDivisionError
+    own = StoreError("refused")
+    with pytest.raises(StoreError) as caught, sql.transaction(engine, ERRORS, "store x"):
+        raise own
+    assert caught.value is own
 
 
 @pytest.mark.parametrize(
-    ("url", "driver"),
+    ("error", "kind", "hint"),
     [
-        ("mysql://ha:secret@db/homeassistant?charset=utf8mb4", "mysql+pymysql"),
-        ("mariadb://ha@db/homeassistant", "mariadb+pymysql"),
-        ("postgres://ha@db/homeassistant", "postgresql+psycopg"),
-        ("postgresql://ha@db/homeassistant", "postgresql+psycopg"),
-        ("mysql+pymysql://ha@db/homeassistant", "mysql+pymysql"),
-        ("sqlite:///home-assistant_v2.db", "sqlite"),
+        (sqlite3.OperationalError("database is locked"), StoreUnavailable, "Another program"),
+        (sqlite3.OperationalError("attempt to write a readonly database"), StoreUnavailable, "permissions"),
+        (sqlite3.OperationalError("database or disk is full"), StoreUnavailable, "disk space"),
+        (sqlite3.DatabaseError("database disk image is malformed"), StoreCorrupt, "Restore"),
+        (sqlite3.IntegrityError("UNIQUE constraint failed"), StoreError, ""),
+        (exc.TimeoutError("QueuePool limit"), StoreUnavailable, "answers"),
+        (exc.ProgrammingError("SELECT", (), Exception("syntax")), StoreError, ""),
+        (exc.InternalError("SELECT", (), Exception("gone"), connection_invalidated=True), StoreUnavailable, "answers"),
     ],
 )
-def test_a_url_without_a_driver_gets_the_one_of_this_projects_extra(url: str, driver: str) -> None:
-    assert sql.parse_url(url, "source.url").drivername == driver
-
-
-@pytest.mark.parametrize(
-    ("url", "module", "driver", "extra"),
-    [
-        ("mysql://ha@db/ha", "pymysql", "pymysql", "pattern-aggregates[mysql]"),
-        ("mariadb://ha@db/ha", "pymysql", "pymysql", "pattern-aggregates[mysql]"),
-        ("postgres://ha@db/ha", "psycopg", "psycopg", "pattern-aggregates[postgresql]"),
-    ],
-)
-def test_a_driver_that_is_not_installed_is_named_with_its_extra(
-    monkeypatch: pytest.MonkeyPatch, url: str, module: str, driver: str, extra: str
+def test_each_kind_of_error_gets_its_class_and_hint(
+    engine: sa.Engine, error: Exception, kind: type[PatternAggregatesError], hint: str
 ) -> None:
-    monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(SettingsError, match=driver) as caught:
-        sql.parse_url(url, "source.url")
-    assert extra in caught.value.hint
+    found = raised(engine, error)
+    assert type(found) is kind
+    assert hint in found.hint
 
 
-def test_another_driver_that_is_not_installed_is_named_with_a_url_that_works() -> None:
-    with pytest.raises(SettingsError, match="mysqldb") as caught:
-        sql.parse_url("mysql+mysqldb://ha@db/ha", "source.url")
-    assert "mysql+pymysql://" in caught.value.hint
+@pytest.mark.parametrize(
+    "message",
+    [
+        'connection failed: FATAL:  password authentication failed for user "tester"',
+        "connection failed: fe_sendauth: no password supplied",
+        "(1045, \"Access denied for user 'tester'@'localhost' (using password: YES)\")",
+    ],
+)
+def test_a_refused_login_is_a_matter_of_settings(message: str) -> None:
+    assert type(raised(PsycopgEngine(), psycopg.OperationalError(message))) is SettingsError
 
 
-@pytest.mark.parametrize("url", ["", "not a url", "oracle9://x", "mysql+nothing://x"])
-def test_a_url_that_is_not_valid_is_refused_with_an_example(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"source\.url: not a (valid|supported) database") as caught:
-        sql.parse_url(url, "source.url")
-    assert "sqlite:///folder/file.db" in caught.value.hint
+def test_a_server_that_refuses_connections_is_only_unavailable() -> None:
+    refused = psycopg.OperationalError("connection failed: Connection refused")
+    assert type(raised(PsycopgEngine(), refused)) is StoreUnavailable
+
+
+def test_a_table_or_column_that_does_not_exist_is_not_worth_a_retry(engine: sa.Engine) -> None:
+    with pytest.raises(StoreError, match="no such table") as caught, sql.transaction(engine, ERRORS, "store x") as one:
+        one.exec_driver_sql("SELECT 1 FROM nowhere")
+    assert not caught.value.retryable
+    assert "another version" in caught.value.hint

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from storage.dates import DateRange
-from storage.errors import LedgerCorrupt, LedgerForeign, LedgerUnavailable, SettingsError
+from storage.errors import LedgerCorrupt, LedgerMismatch, LedgerUnavailable, SettingsError
 from storage.ledger.ledger import Ledger, Status
 from storage.models import DailyAggregate, DurationDaily, TimeBasedDaily
 from tests.support.rows import COMPUTED_AT, DAY, duration, finding, time_based
@@ -208,7 +208,7 @@ def test_another_programs_database_is_refused_and_left_as_it_was(tmp_path: Path)
     with sqlite3.connect(path) as other:
         other.execute("CREATE TABLE states (state_id INTEGER)")
     other.close()
-    with pytest.raises(LedgerForeign, match="another program"):
+    with pytest.raises(LedgerMismatch, match="another program"):
         Ledger(path, clock=clock)
     with sqlite3.connect(path) as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("states",)]
@@ -220,7 +220,7 @@ def test_a_newer_versions_ledger_is_refused(ledger: Ledger) -> None:
     with sqlite3.connect(ledger.path) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(LedgerForeign, match="schema 99"):
+    with pytest.raises(LedgerMismatch, match="schema 99"):
         Ledger(ledger.path, clock=clock)
 
 
