@@ -1,16 +1,17 @@
-"""The job's settings, typed. ``storage.settings`` says where they come from; ``config/default.toml`` shows them all."""
+"""The job's settings. ``storage.settings_file`` reads them; ``config/default.toml`` shows each with its default."""
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, Field
 
 from jobs.activity.entities import Kind
 from storage.columns import closest
-from storage.settings import AnyStoreSettings, InfluxServerSettings, Section, SqlStoreSettings, Whole
+from storage.settings import AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
+from storage.settings_check import Section, Whole
 
 
 def _zone(name: str) -> str:
@@ -18,7 +19,7 @@ def _zone(name: str) -> str:
         ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = closest(name, available_timezones())
-        raise ValueError(f"{name!r} is no IANA time zone" + (f"; {near}" if near else "")) from error
+        raise ValueError(f"{name!r} is not a valid IANA time zone" + (f"; {near}" if near else "")) from error
     return name
 
 
@@ -26,14 +27,14 @@ def _time(text: str) -> str:
     try:
         parsed = dt.time.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"{text!r} is no time of day; write it like 03:30") from error
+        raise ValueError(f"{text!r} is not a valid time of day; write it like 03:30") from error
     if parsed.tzinfo is not None:
-        raise ValueError("it is a local time of day, without an offset")
+        raise ValueError("must be a local time of day, without an offset")
     return text
 
 
 class HomeSettings(Section):
-    """``[home]``: where the home is in time."""
+    """``[home]``: the home's time zone."""
 
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
@@ -66,8 +67,11 @@ class CsvFilesSettings(Section):
 class InfluxSourceSettings(InfluxServerSettings):
     """``[source]`` of kind influxdb.
 
-    ``layout`` says where things stand in the points; a name beside it says otherwise, and "" that it stands nowhere.
+    ``layout`` names the tags and fields that hold entity, area and so on. A setting beside it replaces one of these
+    names; an empty text says that the points have no such tag.
     """
+
+    renamed: ClassVar = {"longest_silence_hours": "max_silence_hours"}
 
     kind: Literal["influxdb"] = "influxdb"
     bucket: Annotated[str, Field(min_length=1)]
@@ -89,13 +93,13 @@ SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFile
 
 
 class LedgerSettings(Section):
-    """``[ledger]``: the book of what is done."""
+    """``[ledger]``: where the record of what was computed is kept."""
 
     path: str = "data/ledger.db"
 
 
 class ScheduleSettings(Section):
-    """``[schedule]``: when the daemon works, and how far back it looks."""
+    """``[schedule]``: when the daemon runs, and which days it runs again."""
 
     at: Annotated[str, AfterValidator(_time)] = "03:30"
     recheck_days: Annotated[Whole, Field(ge=0, le=60)] = 2
@@ -103,14 +107,14 @@ class ScheduleSettings(Section):
 
 
 class HealthSettings(Section):
-    """``[health]``: where the daemon answers about itself."""
+    """``[health]``: where the daemon answers questions about its health."""
 
     host: str = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0: nowhere
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0 turns it off
 
 
 class OverrideSettings(Section):
-    """``[entities.override."GLOB"]``: what holds for entities whose id matches."""
+    """``[entities.override."GLOB"]``: corrections for entities whose id matches the glob."""
 
     kind: Kind | None = None
     device_class: str | None = None
@@ -120,7 +124,7 @@ class OverrideSettings(Section):
 
 
 class EntitiesSettings(Section):
-    """``[entities]``: which entities are looked at, and how."""
+    """``[entities]``: which entities are used, and how they are classed."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -128,7 +132,7 @@ class EntitiesSettings(Section):
 
 
 class Settings(Section):
-    """Everything the job can be told."""
+    """All settings of the job."""
 
     home: HomeSettings = HomeSettings()
     source: Annotated[SourceSettings, Field(discriminator="kind")] = SimulatedHomeSettings()

@@ -7,115 +7,112 @@ import glob
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from urllib.parse import unquote
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import EntityRules, Override
-from jobs.pipeline import Pipeline
-from jobs.registry import Registered, load
+from jobs.registry import Registered, build, enabled_names, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
-from jobs.sources.base import EventSource
-from storage.backends.memory import MemoryStore
 from storage.connect import influx_server, open_store
 from storage.dates import ONE_DAY
-from storage.errors import SettingsError
+from storage.errors import DetectorInvalid
 from storage.ledger.ledger import Ledger
-from storage.query import AggregateQuery
-from storage.settings import based, based_store, based_url, check, load_document
+from storage.settings import StoreSettings, absolute_path, absolute_url
+from storage.settings_check import problems_error, validate
+from storage.settings_file import load_document
 from storage.store import AggregateStore
+
+if TYPE_CHECKING:  # these load numpy, which `status` and `health` do not need
+    from jobs.pipeline import Pipeline
+    from jobs.sources.base import EventSource
+    from storage.query import AggregateQuery
 
 Clock = Callable[[], dt.datetime]
 
 
 def system_clock() -> dt.datetime:
-    """The present instant."""
+    """Return the current instant."""
     return dt.datetime.now(dt.UTC)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Home:
     """A home as its settings describe it; nothing is opened yet.
 
     Attributes:
-        settings: Typed and checked.
+        settings: The settings, checked.
         base: The folder that relative paths start from.
-        origin: Where the settings come from, for messages.
-        registered: Every registered detector with its parameters.
-        clock: Gives the present instant.
+        origin: The configuration file, for messages.
+        clock: Returns the current instant.
     """
 
     settings: Settings
     base: Path
     origin: str
-    registered: list[Registered]
     clock: Clock
+
+    @cached_property
+    def registered(self) -> list[Registered]:
+        """Every registered detector with its parameters; they are imported when this is first read."""
+        return load(self.settings.detectors)
+
+    @cached_property
+    def enabled_detectors(self) -> list[str]:
+        """The names of the enabled detectors, sorted; the package's own are not imported."""
+        return enabled_names(self.settings.detectors)[0]
 
     @property
     def zone(self) -> ZoneInfo:
-        """The home's zone."""
+        """The home's time zone."""
         return ZoneInfo(self.settings.home.time_zone)
 
     @property
     def rules(self) -> EntityRules:
-        """How entities are classed."""
+        """The rules by which entities are classed."""
         entities = self.settings.entities
         override = {glob: Override(**about.model_dump()) for glob, about in entities.override.items()}
         return EntityRules(entities.include, entities.exclude, override)
 
     @property
     def ledger_path(self) -> Path:
-        """Where the ledger lies."""
-        return based(self.base, self.settings.ledger.path)
+        """The file of the ledger."""
+        return absolute_path(self.base, self.settings.ledger.path)
 
     @property
-    def store_url(self) -> str:
-        """Where the store lies."""
-        return based_url(self.base, self.settings.store.url)
-
-    @property
-    def store_file(self) -> Path | None:
-        """The file that is the store; None where it is a server."""
-        if self.settings.store.kind != "sql" or not self.settings.store.url.startswith("sqlite"):
-            return None
-        return Path(unquote(self.store_url.partition(":///")[2].partition("?")[0]))
+    def store_settings(self) -> StoreSettings:
+        """``[store]`` with absolute paths: which file it is, how long it keeps a day."""
+        return self.settings.store.with_base(self.base)
 
     @property
     def folders(self) -> dict[str, Path]:
-        """Where ledger and store keep files, by whose they are."""
-        files = {"ledger": self.ledger_path, "store": self.store_file}
+        """The folders in which the ledger and, if it is a file, the store lie."""
+        files = {"ledger": self.ledger_path, "store": self.store_settings.file}
         return {name: file.parent for name, file in files.items() if file is not None}
 
-    @property
-    def kept_days(self) -> int:
-        """How many days that are over the store keeps; 0 for ever.
-
-        InfluxDB counts from the present instant, so that of a day at its edge the 00:00 UTC point is already past.
-        """
-        settings = self.settings.store
-        return settings.retention_days - (settings.kind == "influxdb" and settings.retention_days > 1)
-
     def yesterday(self) -> dt.date:
-        """The newest local day that is over."""
+        """Return the newest local day that is over."""
         return self.today() - ONE_DAY
 
     def today(self) -> dt.date:
-        """The local day that it is now."""
+        """Return the current local day."""
         return self.clock().astimezone(self.zone).date()
 
     def open_source(self) -> EventSource:
-        """The source of raw events; each kind is loaded when it is used."""
+        """Open the source of raw events; only the kind that is used is imported."""
         source = self.settings.source
         if isinstance(source, HomeAssistantDatabaseSettings):
             from jobs.sources.home_assistant_db import HomeAssistantDatabase  # noqa: PLC0415 - loads a SQL toolkit
 
-            registry = based(self.base, source.registry_dir) if source.registry_dir else None
-            return HomeAssistantDatabase(based_url(self.base, source.url), self.zone, self.rules, registry, self.clock)
+            url = absolute_url(self.base, source.url)
+            registry = absolute_path(self.base, source.registry_dir) if source.registry_dir else None
+            return HomeAssistantDatabase(url, self.zone, self.rules, registry, self.clock)
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 
-            folder = Path(glob.escape(str(self.base)))  # what is special to a glob in its name is not meant as such
-            return CsvFiles(str(based(folder, source.path)), self.zone, self.rules, self.clock)
+            folder = Path(glob.escape(str(self.base)))  # only the setting is a glob, not the folder's name
+            return CsvFiles(str(absolute_path(folder, source.path)), self.zone, self.rules, self.clock)
         if isinstance(source, InfluxSourceSettings):
             return self._open_influx_source(source)
         from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used
@@ -130,38 +127,42 @@ class Home:
         )
 
     def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:
-        ca_file = str(based(self.base, source.ca_file)) if source.ca_file else ""
-        server = influx_server(source.model_copy(update={"ca_file": ca_file}), "source")
+        server = influx_server(source.with_base(self.base), "source")
         from jobs.sources.influxdb import LAYOUTS, InfluxSource  # noqa: PLC0415 - needs what the server needs
 
         names = ("measurement", "entity_tag", "domain_tag", "area_tag", "device_tag", "event_tag", "fields")
-        said = {name: value for name in names if (value := getattr(source, name)) is not None}
+        given = {name: value for name in names if (value := getattr(source, name)) is not None}
         return InfluxSource(
             server,
             source.bucket,
             self.zone,
             self.rules,
-            layout=replace(LAYOUTS[source.layout], **said),
-            registry_dir=based(self.base, source.registry_dir) if source.registry_dir else None,
+            layout=replace(LAYOUTS[source.layout], **given),
+            registry_dir=absolute_path(self.base, source.registry_dir) if source.registry_dir else None,
             lookback_days=source.lookback_days,
             max_silence_hours=source.max_silence_hours,
         )
 
     def open_store(self, *, read_only: bool = False) -> AggregateStore:
-        """The store of aggregates."""
-        return open_store(based_store(self.base, self.settings.store), read_only=read_only)
+        """Open the store of aggregates."""
+        return open_store(self.store_settings, read_only=read_only)
 
     def open_ledger(self, *, read_only: bool = False) -> Ledger:
-        """The ledger."""
+        """Open the ledger."""
         return Ledger(self.ledger_path, clock=self.clock, read_only=read_only)
 
     def open_query(self) -> AggregateQuery:
-        """The store, for reading."""
+        """Open the store for reading."""
+        from storage.query import AggregateQuery  # noqa: PLC0415 - loads more than `status` and `health` need
+
         return AggregateQuery(self.open_store(read_only=True))
 
     @contextmanager
     def open_pipeline(self, *, dry: bool = False) -> Iterator[Pipeline]:
-        """Everything that a day's run works with; ``dry`` for planning only, so that nothing is made or touched."""
+        """Open everything that a run works with; ``dry`` only plans, so nothing is created or changed."""
+        from jobs.pipeline import Pipeline  # noqa: PLC0415 - loads numpy
+        from storage.backends.memory import MemoryStore  # noqa: PLC0415 - only where it is used
+
         with ExitStack() as stack:
             source = self.open_source()
             stack.callback(source.close)
@@ -179,25 +180,25 @@ class Home:
             )
 
 
-def open_home(config: Path | None = None, *, clock: Clock = system_clock) -> Home:
-    """A home from its settings.
+def open_home(config: Path | None = None, *, clock: Clock = system_clock, check_parameters: bool = True) -> Home:
+    """Return a home as its settings describe it.
+
+    Args:
+        config: The configuration file; see ``load_document``.
+        clock: Returns the current instant.
+        check_parameters: Whether to check the detectors' parameters too, for which they have to be imported.
 
     Raises:
-        SettingsError: The settings cannot work; all problems at once.
+        SettingsError: The settings are not valid; all problems at once.
     """
     document = load_document(config)
+    settings, problems = validate(Settings, document)
     tables = document.values.get("detectors", {})
-    problems: list[SettingsError] = []
-    settings, registered = Settings(), []
-    try:
-        settings = check(Settings, document)
-    except SettingsError as error:
-        problems.append(error)
-    try:
-        if isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values()):
-            registered = load(tables)
-    except SettingsError as error:
-        problems.append(error)
-    if problems:
-        raise SettingsError("\n".join(map(str, problems)), hint="config/default.toml shows every setting.")
-    return Home(settings, document.base, document.origin, registered, clock)
+    if isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values()):
+        try:
+            problems = [*problems, *(build if check_parameters else enabled_names)(tables)[1]]
+        except DetectorInvalid as error:
+            problems = [*problems, ("detectors", str(error))]
+    if settings is None or problems:
+        raise problems_error(document, problems)
+    return Home(settings, document.base, document.origin, clock)

@@ -40,7 +40,8 @@ from storage.models import (
     Severity,
     TimeBasedDaily,
 )
-from storage.settings import SqlStoreSettings, StoreSettings, load_document, store_settings
+from storage.settings import SqlStoreSettings, StoreSettings, store_settings
+from storage.settings_file import load_document
 from storage.store import NO_FILTER, AggregateStore, Function, Summary, Where
 
 __all__ = [

@@ -1,71 +1,64 @@
-"""Where settings come from, how they are checked, and what a store needs of them.
-
-Three places, the later winning: one TOML file, environment variables ``PATTERN_AGGREGATES__SECTION__KEY``, and secret
-files ``/run/secrets/pattern_aggregates__section__key``. Every problem is reported at once, with the nearest known name;
-values never appear in an error.
-"""
+"""The settings of a store: where it is, how long it keeps a day, and which file it is, if it is a file."""
 
 from __future__ import annotations
 
-import os
-import tomllib
-import typing
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, TypeVar
-from urllib.parse import quote
+from typing import Annotated, Any, Literal, NamedTuple, Self
+from urllib.parse import quote, unquote
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    SecretStr,
-    Tag,
-    ValidationError,
-)
+from pydantic import BaseModel, Discriminator, Field, SecretStr, Tag
 
-from storage.columns import closest
-from storage.errors import SettingsError
+from storage.dates import ONE_DAY
+from storage.settings_check import Section, Whole, check
+from storage.settings_file import Document
 
-CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
-PREFIX: Final = "PATTERN_AGGREGATES__"
-DEFAULT_FILE: Final = Path("config/default.toml")
-SECRETS: Final = Path("/run/secrets")
-
-M = TypeVar("M", bound=BaseModel)
+MAX_RETENTION_DAYS = 36_500
 
 
-def _no_flag(value: Any) -> Any:  # noqa: ANN401 - whatever was written
-    if isinstance(value, bool | float):
-        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic tells of ValueErrors
-    return value
+class _Kept(Section):
+    """How long a store keeps a day.
+
+    Attributes:
+        retention_days: What the operator asked for; 0 keeps every day.
+    """
+
+    retention_days: Annotated[Whole, Field(ge=0, le=MAX_RETENTION_DAYS)] = 90
+
+    @property
+    def kept_days(self) -> int:
+        """How many past days the store keeps; 0 for every day."""
+        return self.retention_days
+
+    def oldest_kept_day(self, yesterday: dt.date) -> dt.date:
+        """Return the oldest day that the store keeps, when ``yesterday`` is the newest past day."""
+        return yesterday - (self.kept_days - 1) * ONE_DAY if self.kept_days else dt.date.min
 
 
-Whole = Annotated[int, BeforeValidator(_no_flag)]
-
-
-class Section(BaseModel):
-    """A part of the settings: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SqlStoreSettings(Section):
-    """``[store]`` of kind sql: any SQLAlchemy URL; ``retention_days`` 0 keeps everything."""
+class SqlStoreSettings(_Kept):
+    """``[store]`` of kind sql: any SQLAlchemy URL."""
 
     kind: Literal["sql"] = "sql"
     url: Annotated[str, Field(repr=False)] = "sqlite:///data/aggregates.db"  # it may hold a password
-    retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file that is the store; None where a server is."""
+        return sqlite_file(self.url)
+
+    def with_base(self, base: Path) -> Self:
+        """Return the settings with a path that starts from a folder made absolute."""
+        return self.model_copy(update={"url": absolute_url(base, self.url)})
 
 
 class InfluxServerSettings(Section):
-    """Where an InfluxDB is: 2.x with ``org`` and ``token``; 1.x with neither, or ``name:password`` as token.
+    """Where an InfluxDB is: 2.x with ``org`` and ``token``; 1.x with neither, or with ``name:password`` as the token.
 
-    ``timeout_seconds`` is how long one silence of the server may last, ``ca_file`` the authority behind its
-    certificate, ``compress`` whether bodies go gzipped.
+    Attributes:
+        timeout_seconds: How long the server may send nothing before a call is given up.
+        ca_file: The certificate authority to trust; empty for those of the system.
+        compress: Whether requests and answers are compressed with gzip.
     """
 
     url: str = "http://localhost:8086"
@@ -77,13 +70,29 @@ class InfluxServerSettings(Section):
     proxy: Annotated[str, Field(repr=False)] = ""  # it may hold a password
     compress: bool = False
 
+    def with_base(self, base: Path) -> Self:
+        """Return the settings with a path that starts from a folder made absolute."""
+        return self.model_copy(update={"ca_file": str(absolute_path(base, self.ca_file)) if self.ca_file else ""})
 
-class InfluxStoreSettings(InfluxServerSettings):
-    """``[store]`` of kind influxdb. ``retention_days`` is what ``init`` gives the bucket."""
+
+class InfluxStoreSettings(InfluxServerSettings, _Kept):
+    """``[store]`` of kind influxdb. ``init`` gives the bucket its ``retention_days``."""
 
     kind: Literal["influxdb"] = "influxdb"
     bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
-    retention_days: Annotated[Whole, Field(ge=0, le=36500)] = 90
+
+    @property
+    def kept_days(self) -> int:
+        """How many past days the bucket keeps; 0 for every day.
+
+        InfluxDB counts back from now, and a day's points lie at its 00:00 UTC, so the oldest day is already gone.
+        """
+        return self.retention_days - 1 if self.retention_days > 1 else self.retention_days
+
+    @property
+    def file(self) -> None:
+        """None: the store is a server."""
+        return
 
 
 def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or settings
@@ -96,168 +105,60 @@ AnyStoreSettings = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
-    """Settings as written, before they are checked.
-
-    Attributes:
-        values: Nested tables.
-        base: The folder that relative paths start from: the configuration file's, or else the present one.
-        origin: Where the values come from, for messages.
-    """
-
-    values: Mapping[str, Any] = field(repr=False)  # secrets among them
-    base: Path
-    origin: str
-
-
-def load_document(
-    path: Path | None = None, *, environ: Mapping[str, str] | None = None, secrets: Path = SECRETS
-) -> Document:
-    """Gather settings from the file (named here, in ``PATTERN_AGGREGATES_CONFIG``, or the default one) and beyond.
-
-    Raises:
-        SettingsError: A file that was named is not there, or a file is no TOML.
-    """
-    environ = os.environ if environ is None else environ
-    named = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
-    file = named or DEFAULT_FILE
-    values: dict[str, Any] = {}
-    base, origin = Path.cwd(), "the defaults"
-    try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
-        base, origin = file.resolve().parent, str(file)
-    except FileNotFoundError as error:
-        if named is not None:
-            raise SettingsError(
-                f"there is no configuration file {file}", hint=f"Correct --config or {CONFIG_VARIABLE}."
-            ) from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
-    for name, text in _overrides(environ, secrets):
-        _enter(values, name.removeprefix(PREFIX).lower().split("__"), _value(text))
-    return Document(values, base, origin)
-
-
-def _overrides(environ: Mapping[str, str], secrets: Path) -> Iterator[tuple[str, str]]:
-    yield from ((name, text) for name, text in sorted(environ.items()) if name.startswith(PREFIX))
-    if secrets.is_dir():
-        for file in sorted(secrets.iterdir()):
-            if file.name.upper().startswith(PREFIX) and file.is_file():
-                try:
-                    yield file.name.upper(), file.read_text(encoding="utf-8").strip()
-                except (OSError, UnicodeDecodeError) as error:
-                    raise SettingsError(f"the secret {file.name} cannot be read as text") from error
-
-
-def _value(text: str) -> Any:  # noqa: ANN401 - any TOML value
-    """Lists, tables and quoted texts as TOML; anything else stays text, which pydantic reads as the type it wants."""
-    if text[:1] not in ("[", "{", '"', "'"):
-        return text
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
-
-
-def _enter(values: dict[str, Any], path: list[str], value: Any) -> None:  # noqa: ANN401 - any TOML value
-    for part in path[:-1]:
-        inner = values.get(part)
-        values[part] = dict(inner) if isinstance(inner, dict) else {}
-        values = values[part]
-    values[path[-1]] = value
-
-
-def check(model: type[M], document: Document) -> M:
-    """Settings in their types.
-
-    Raises:
-        SettingsError: All problems at once, one a line.
-    """
-    try:
-        return model.model_validate(dict(document.values))
-    except ValidationError as error:
-        problems = [_problem(model, part["loc"], part["type"], part["msg"]) for part in error.errors()]
-    raise SettingsError(settings_message(document.origin, problems))
-
-
-def settings_message(origin: str, problems: list[str]) -> str:
-    """All problems with the settings as one message."""
-    return f"{len(problems)} problem(s) in the settings ({origin}):\n" + "\n".join(
-        f"  {problem}" for problem in problems
-    )
-
-
-def _problem(model: type[BaseModel], location: tuple[str | int, ...], kind: str, message: str) -> str:
-    path, known = _walk(model, location)
-    if kind == "extra_forbidden":
-        near = closest(str(location[-1]), known)
-        return f"{path}: unknown key" + (f"; {near}" if near else "")
-    if kind == "union_tag_not_found":
-        return f"{path}.kind: is missing"
-    if kind in ("model_type", "dict_type"):
-        return f"{path}: must be a table"
-    if kind == "union_tag_invalid":
-        return f"{path}.kind: there is no such kind; there are {message.rpartition(': ')[2]}"
-    return f"{path}: {message.removeprefix('Value error, ')}"
-
-
-def _walk(model: type[BaseModel], location: tuple[str | int, ...]) -> tuple[str, list[str]]:
-    """The dotted name of a place in the settings, without the union arms pydantic adds, and the keys known there."""
-    shown: list[str] = []
-    current: Any = model
-    for part in location:
-        bare = [typing.get_args(arm)[0] if hasattr(arm, "__metadata__") else arm for arm in typing.get_args(current)]
-        arms = [arm for arm in bare if isinstance(arm, type) and issubclass(arm, BaseModel)]
-        chosen = [arm for arm in arms if "kind" in arm.model_fields and arm.model_fields["kind"].default == part]
-        if chosen:
-            current = chosen[0]
-            continue
-        shown.append(str(part))
-        fields = current.model_fields if isinstance(current, type) and issubclass(current, BaseModel) else {}
-        if part in fields:
-            current = fields[str(part)].annotation
-        elif part != location[-1]:
-            current = (typing.get_args(current) or (None,))[-1]
-    known = list(current.model_fields) if isinstance(current, type) and issubclass(current, BaseModel) else []
-    return ".".join(shown), known
-
-
-def based(base: Path, path: str) -> Path:
-    """A path from the settings; a relative one starts from the configuration file's folder."""
-    return base / Path(path).expanduser()
-
-
-def based_url(base: Path, url: str) -> str:
-    """A database URL from the settings; an SQLite file's relative path starts from the configuration file's folder.
-
-    >>> based_url(Path("/home/why?"), "sqlite:///aggregates.db")
-    'sqlite:////home/why%3F/aggregates.db'
-    """
-    scheme, separator, rest = url.partition(":///")
-    file, question, query = rest.partition("?")
-    if not scheme.startswith("sqlite") or not separator or not file or file == ":memory:":
-        return url
-    return f"{scheme}:///{based(Path(quote(str(base))), file)}{question}{query}"
-
-
 class _StoreOnly(BaseModel):
-    """The settings as a reader of aggregates sees them: other sections are not its business."""
+    """The settings as a reader of aggregates needs them: problems in other sections do not stop it."""
 
     store: AnyStoreSettings = SqlStoreSettings()
 
 
 def store_settings(document: Document) -> StoreSettings:
-    """Only ``[store]``, with paths made absolute.
+    """Return ``[store]`` alone, with absolute paths.
 
     Raises:
         SettingsError: That section has problems.
     """
-    return based_store(document.base, check(_StoreOnly, document).store)
+    return check(_StoreOnly, document).store.with_base(document.base)
 
 
-def based_store(base: Path, store: StoreSettings) -> StoreSettings:
-    """``[store]`` with paths made absolute."""
-    if isinstance(store, SqlStoreSettings):
-        return store.model_copy(update={"url": based_url(base, store.url)})
-    return store.model_copy(update={"ca_file": str(based(base, store.ca_file)) if store.ca_file else ""})
+def absolute_path(base: Path, path: str) -> Path:
+    """Return a path from the settings; a relative one starts from the configuration file's folder."""
+    return base / Path(path).expanduser()
+
+
+class _SqliteUrl(NamedTuple):
+    """An SQLite URL in its parts; ``file`` is still quoted."""
+
+    scheme: str
+    file: str
+    query: str
+
+
+def _sqlite_url(url: str) -> _SqliteUrl | None:
+    """Return the parts of an SQLite URL that names a file; None for any other URL."""
+    scheme, separator, rest = url.partition(":///")
+    file, question, query = rest.partition("?")
+    if not scheme.startswith("sqlite") or not separator or file in ("", ":memory:"):
+        return None
+    return _SqliteUrl(scheme, file, question + query)
+
+
+def sqlite_file(url: str) -> Path | None:
+    """Return the file that an SQLite URL names; None for any other URL.
+
+    >>> sqlite_file("sqlite:////home/why%3F/aggregates.db?timeout=5")
+    PosixPath('/home/why?/aggregates.db')
+    """
+    parts = _sqlite_url(url)
+    return Path(unquote(parts.file)) if parts is not None else None
+
+
+def absolute_url(base: Path, url: str) -> str:
+    """Return a database URL; an SQLite file's relative path starts from the configuration file's folder.
+
+    >>> absolute_url(Path("/home/why?"), "sqlite:///aggregates.db")
+    'sqlite:////home/why%3F/aggregates.db'
+    """
+    parts = _sqlite_url(url)
+    if parts is None:
+        return url
+    return f"{parts.scheme}:///{absolute_path(Path(quote(str(base))), parts.file)}{parts.query}"

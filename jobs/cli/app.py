@@ -93,9 +93,9 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
     return register
 
 
-def home_of(context: typer.Context) -> Home:
-    """Return the home that the settings describe."""
-    return open_home(context.obj)
+def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
+    """Return the home that the command is about; see ``open_home``."""
+    return open_home(context.obj, check_parameters=check_parameters)
 
 
 def days_of(home: Home, first: str, last: str) -> DateRange:

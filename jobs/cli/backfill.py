@@ -39,7 +39,7 @@ def backfill(
             pipeline,
             days,
             yesterday=yesterday,
-            retention_days=home.kept_days,
+            retention_days=home.store_settings.kept_days,
             detectors=detector,
             redo=redo,
             force=force,

@@ -54,14 +54,14 @@ def demo(
             pipeline,
             span,
             yesterday=yesterday,
-            retention_days=home.settings.store.retention_days,
+            retention_days=home.store_settings.kept_days,
             progress=progress,
         )
     with home.open_query() as aggregates:
         _used_when(aggregates, span)
         _on_how_long(aggregates, span)
         _together(aggregates, span)
-        _missing(aggregates, span, [one.detector.name for one in home.registered if one.enabled])
+        _missing(aggregates, span, home.enabled_detectors)
     _next_steps(config, span, report)
     return report.outcome
 

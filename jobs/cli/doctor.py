@@ -24,7 +24,7 @@ from jobs.cli.app import Json, command, home_of, out, print_json, shown
 from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
-from storage.dates import ONE_DAY, DateRange
+from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, StoreMissing
 from storage.ledger.ledger import Entry, Status
 from storage.models import DetectorRunDaily
@@ -97,7 +97,7 @@ def _settings(home: Home) -> Iterator[Check]:
         yield Check("time zone", "note", "UTC, the default; few homes are in UTC", hint)
     else:
         yield Check("time zone", "ok", f"{zone}, where it is {now:%Y-%m-%d %H:%M}")
-    enabled = [one.detector.name for one in home.registered if one.enabled]
+    enabled = home.enabled_detectors
     hint = "" if enabled else "Set enabled = true in some [detectors.NAME]."
     yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none are enabled", hint)
 
@@ -110,13 +110,13 @@ def _store(home: Home) -> Iterator[Check]:
         finally:
             store.close()
     except StoreMissing:
-        yield _writable("store", home.store_file or home.base)
+        yield _writable("store", home.store_settings.file or home.base)
     except PatternAggregatesError as error:
         yield Check("store", "problem", str(error), error.hint)
     else:
         for problem in problems:
             yield Check("store", "problem", problem)
-        file = home.store_file
+        file = home.store_settings.file
         if file is not None and not _can_write(file):
             yield Check(
                 "store", "problem", f"{file} cannot be written to", "Make it writable for the user that runs the job."
@@ -154,7 +154,7 @@ def _ledger(home: Home) -> Iterator[Check]:
 
 def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
     """Check that the store holds what the ledger calls written, as far as its retention reaches."""
-    oldest = home.yesterday() - (home.kept_days - 1) * ONE_DAY if home.kept_days else dt.date.min
+    oldest = home.store_settings.oldest_kept_day(home.yesterday())
     claimed = {(one.day, one.detector) for one in entries if one.written_version is not None and one.day >= oldest}
     if not claimed:
         return

@@ -25,7 +25,7 @@ def run(
         report = nightly.run(
             pipeline,
             yesterday=yesterday,
-            retention_days=home.kept_days,
+            retention_days=home.store_settings.kept_days,
             recheck_days=home.settings.schedule.recheck_days,
             only_day=day_of(home, day) if day is not None else None,
             progress=progress,

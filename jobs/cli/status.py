@@ -36,7 +36,7 @@ def status(
     as_json: Json = False,
 ) -> Outcome:
     """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""
-    home = home_of(context)
+    home = home_of(context, check_parameters=False)
     span, outcome = _span(home)
     with home.open_ledger(read_only=True) as ledger:
         entries = ledger.entries()
@@ -44,8 +44,8 @@ def status(
         days = days_of(home, first, last or first)
     else:
         days = _recent(home, span, [day for day, _ in entries])
-    names = [one.detector.name for one in home.registered if one.enabled]
-    names += sorted({name for _, name in entries if name not in names})
+    enabled = home.enabled_detectors
+    names = [*enabled, *sorted({name for _, name in entries if name not in enabled})]
     grid = [
         {
             "day": day.isoformat(),
@@ -86,9 +86,9 @@ def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRan
 
 
 def _reachable(home: Home, span: DateRange | None, day: dt.date) -> bool:
-    retention = home.kept_days
-    kept = not retention or day > home.yesterday() - retention * ONE_DAY
-    return span is not None and day in span and day <= home.yesterday() and kept
+    yesterday = home.yesterday()
+    kept = day >= home.store_settings.oldest_kept_day(yesterday)
+    return span is not None and day in span and day <= yesterday and kept
 
 
 def _cell(entry: Entry | None, *, reachable: bool) -> dict[str, Any]:

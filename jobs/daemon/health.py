@@ -58,7 +58,7 @@ def look(home: Home, trouble: str = "") -> Health:
             entries = ledger.entries(DateRange(day, day))
     except PatternAggregatesError as error:
         return Health(State.FAILING, day, f"the ledger cannot be read: {error}")
-    names = [one.detector.name for one in home.registered if one.enabled]
+    names = home.enabled_detectors
     unwritten = [_told(entries[day, name]) for name in names if (day, name) in entries]
     wrong = "; ".join(told for told in unwritten if told)
     missing = [name for name in names if (day, name) not in entries]

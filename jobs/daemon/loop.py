@@ -107,7 +107,7 @@ class Daemon:
     """
 
     def __init__(self, home: Home, *, wait: Wait | None = None, look_seconds: float = LOOK_SECONDS) -> None:
-        self.metrics = Metrics([one.detector.name for one in home.registered if one.enabled], home.clock())
+        self.metrics = Metrics(home.enabled_detectors, home.clock())
         self.ready = False
         self.trouble = ""
         self._home = home
@@ -189,7 +189,7 @@ class Daemon:
                 report = nightly.run(
                     pipeline,
                     yesterday=yesterday,
-                    retention_days=self._home.kept_days,
+                    retention_days=self._home.store_settings.kept_days,
                     recheck_days=settings.schedule.recheck_days,
                     catch_up=catch_up,
                     stop=self._stopping.is_set,

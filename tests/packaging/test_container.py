@@ -17,7 +17,9 @@ import pytest
 import storage.settings
 from jobs.registry import load
 from jobs.settings import HomeAssistantDatabaseSettings, Settings, SimulatedHomeSettings
-from storage.settings import CONFIG_VARIABLE, PREFIX, SECRETS, SqlStoreSettings, check, load_document
+from storage.settings import SqlStoreSettings
+from storage.settings_check import check
+from storage.settings_file import CONFIG_VARIABLE, PREFIX, SECRETS, load_document
 from tests.support.compose import CONFIG, Service, mounts, read_compose, settings_of
 from tests.support.home import ROOT
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.settings import PREFIX
+from storage.settings_file import PREFIX
 from tests.support.compose import Service, mounts, read_compose, settings_of
 from tests.support.home import ROOT
 from tests.support.monitoring import GRAFANA, PROMETHEUS, read_yaml

@@ -9,7 +9,8 @@ from typing import Any
 import yaml
 
 from jobs.settings import Settings
-from storage.settings import check, load_document
+from storage.settings_check import check
+from storage.settings_file import load_document
 from tests.support.home import ROOT
 
 CONFIG = ROOT / "config" / "container.toml"

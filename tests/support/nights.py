@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -30,8 +31,23 @@ THIRTY_DAYS = DateRange(dt.date(2026, 3, 2), dt.date(2026, 3, 31))
 
 
 @dataclass(frozen=True)
-class _Home(Home):
-    """A home whose pipeline is given."""
+class GivenHome(Home):
+    """A home whose detectors are given."""
+
+    given: list[Registered]
+
+    @cached_property
+    def registered(self) -> list[Registered]:
+        return self.given
+
+    @cached_property
+    def enabled_detectors(self) -> list[str]:
+        return [one.detector.name for one in self.given if one.enabled]
+
+
+@dataclass(frozen=True)
+class _Home(GivenHome):
+    """A home whose pipeline is given, too."""
 
     pipeline: Callable[[], AbstractContextManager[Pipeline]]
 
@@ -90,7 +106,7 @@ class Nights:
             }
         )
         registered = [Registered(self.counter, "test", enabled=True)]
-        self.home = _Home(settings, folder, "test", registered, system_clock, self._pipeline)
+        self.home = _Home(settings, folder, "test", system_clock, registered, self._pipeline)
         self.ledger = Ledger(self.home.ledger_path, clock=system_clock)
         self.sleep_until(days.first + ONE_DAY)
 

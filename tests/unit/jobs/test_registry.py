@@ -202,10 +202,10 @@ BROKEN = {
     "no positive version": (GOOD.replace("version: ClassVar = 1", "version: ClassVar = 0"), "version 0"),
     "no version": (GOOD.replace("    version: ClassVar = 1\n", ""), "version None"),
     "a version that is a flag": (GOOD.replace("ClassVar = 1", "ClassVar = True"), "version True"),
-    "no model": (GOOD.replace("ClassVar = VisitsDaily", "ClassVar = int"), "model is no DailyAggregate"),
+    "no model": (GOOD.replace("ClassVar = VisitsDaily", "ClassVar = int"), "model is not a DailyAggregate"),
     "no method": (GOOD.replace("def detect", "def detekt"), "detect(log) or judge(day, history)"),
     "both methods": (GOOD + "\n    def judge(self, day, history): ...\n", "detect(log) or judge(day, history)"),
-    "no dataclass": (GOOD.replace("@dataclass(frozen=True)\n", ""), "is no dataclass"),
+    "no dataclass": (GOOD.replace("@dataclass(frozen=True)\n", ""), "is not a dataclass"),
     "a field no store keeps": (GOOD.replace("visits: int", "visits: bool"), "VisitsDaily.visits: no store can keep"),
     "a model without a tag": (GOOD.replace("door: Tag", "door: str"), "no field annotated as Tag"),
     "an import that fails": (GOOD + "\nimport no_such_module_anywhere\n", "no_such_module_anywhere"),
@@ -251,4 +251,4 @@ def test_all_refusals_are_told_at_once(provide: Provide) -> None:
 
 def test_an_entry_point_that_names_no_class_is_refused(provide: Provide) -> None:
     provide(GOOD, entry="visits = visitors_detectors")
-    assert "visitors_detectors of visitors: is no dataclass" in refusal()
+    assert "visitors_detectors of visitors: is not a dataclass" in refusal()

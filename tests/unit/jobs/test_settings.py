@@ -14,8 +14,20 @@ from jobs.activity.entities import Kind
 from jobs.registry import load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, Settings, SimulatedHomeSettings
 from jobs.wiring import open_home
+from storage.dates import ONE_DAY
+from storage.drivers import sql
 from storage.errors import SettingsError
-from storage.settings import Document, SqlStoreSettings, based, based_url, check, load_document, store_settings
+from storage.settings import (
+    InfluxStoreSettings,
+    SqlStoreSettings,
+    StoreSettings,
+    absolute_path,
+    absolute_url,
+    sqlite_file,
+    store_settings,
+)
+from storage.settings_check import check
+from storage.settings_file import Document, load_document
 
 PREFIX = "PATTERN_AGGREGATES__"
 SECRET = "hunter2-very-secret"  # noqa: S105 - the point of the test is that it is told nowhere
@@ -188,7 +200,7 @@ def test_an_unknown_key_that_resembles_nothing_is_told_without_a_guess() -> None
 
 def test_an_unknown_zone_is_told_with_the_nearest_one() -> None:
     told = problems({"home": {"time_zone": "Europe/Berlln"}})
-    assert "'Europe/Berlln' is no IANA time zone; did you mean 'Europe/Berlin'?" in told
+    assert "'Europe/Berlln' is not a valid IANA time zone; did you mean 'Europe/Berlin'?" in told
 
 
 @pytest.mark.parametrize("zone", ["", "../../etc/passwd", "/etc/passwd", "Mars/Base", "a\x00b", "Europe", 5])
@@ -262,8 +274,8 @@ def test_relative_paths_start_at_the_folder_of_the_configuration_file(write: Wri
     home = open_home(config)
     folder = tmp_path / "deep" / "folder"
     assert home.ledger_path == folder / "data" / "l.db"
-    assert home.store_url == f"sqlite:///{folder}/data/a.db"
-    assert store_settings(load_document(config, environ={})).url == home.store_url
+    assert home.store_settings.url == f"sqlite:///{folder}/data/a.db"
+    assert store_settings(load_document(config, environ={})).url == home.store_settings.url
     assert isinstance(home.settings.source, CsvFilesSettings)
 
 
@@ -280,14 +292,124 @@ def test_relative_paths_start_at_the_folder_of_the_configuration_file(write: Wri
         ("postgresql:///db", "postgresql:///db"),
     ],
 )
-def test_only_the_file_of_an_sqlite_url_is_based(url: str, expected: str) -> None:
-    assert based_url(Path("/base"), url) == expected
+def test_only_the_file_of_an_sqlite_url_is_made_absolute(url: str, expected: str) -> None:
+    assert absolute_url(Path("/base"), url) == expected
 
 
-def test_a_path_is_based_unless_it_is_absolute_or_a_home() -> None:
-    assert based(Path("/base"), "a/b") == Path("/base/a/b")
-    assert based(Path("/base"), "/a/b") == Path("/a/b")
-    assert based(Path("/base"), "~/b") == Path("~/b").expanduser()
+def test_a_path_is_made_absolute_unless_it_is_absolute_or_in_the_users_home() -> None:
+    assert absolute_path(Path("/base"), "a/b") == Path("/base/a/b")
+    assert absolute_path(Path("/base"), "/a/b") == Path("/a/b")
+    assert absolute_path(Path("/base"), "~/b") == Path("~/b").expanduser()
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////abs/a.db",
+        "sqlite:////abs/a%3Fb%25.db?timeout=5",
+        "sqlite+pysqlite:////abs/a.db",
+        "sqlite:///a.db",
+        "postgresql+psycopg://host/db",
+        "postgresql:///db",
+    ],
+)
+def test_settings_and_database_driver_agree_on_which_file_a_url_names(url: str) -> None:
+    assert sqlite_file(url) == sql.sqlite_file(sql.parse_url(url, "store.url"))
+
+
+YESTERDAY = dt.date(2026, 3, 10)
+
+
+@pytest.mark.parametrize(
+    ("store", "kept_days", "oldest"),
+    [
+        (SqlStoreSettings(retention_days=0), 0, dt.date.min),
+        (SqlStoreSettings(retention_days=1), 1, YESTERDAY),
+        (SqlStoreSettings(retention_days=2), 2, YESTERDAY - ONE_DAY),
+        (InfluxStoreSettings(retention_days=0), 0, dt.date.min),
+        (InfluxStoreSettings(retention_days=1), 1, YESTERDAY),
+        (InfluxStoreSettings(retention_days=2), 1, YESTERDAY),
+        (InfluxStoreSettings(retention_days=3), 2, YESTERDAY - ONE_DAY),
+    ],
+)
+def test_a_store_knows_how_many_past_days_it_keeps(store: StoreSettings, kept_days: int, oldest: dt.date) -> None:
+    assert (store.kept_days, store.oldest_kept_day(YESTERDAY)) == (kept_days, oldest)
+
+
+def test_a_problem_names_the_variable_or_secret_file_that_it_comes_from(write: Write) -> None:
+    config = write("[store]\nretention_days = -1\n")
+    secret = write("noon", "secrets/pattern_aggregates__schedule__at")
+    document = loaded(config, secret.parent, SCHEDULE__CATCH_UP="some", SOURCE='{kind = "csv_files"}', STOER__URL="x")
+    with pytest.raises(SettingsError) as error:
+        check(Settings, document)
+    told = {line.strip().partition(": ")[0]: line for line in str(error.value).splitlines()[1:]}
+    assert told["store.retention_days"].endswith("greater than or equal to 0")  # it comes from the file
+    assert told["schedule.at"].endswith("(set by pattern_aggregates__schedule__at)")
+    assert told["schedule.catch_up"].endswith("(set by PATTERN_AGGREGATES__SCHEDULE__CATCH_UP)")
+    assert told["source.path"].endswith("(set by PATTERN_AGGREGATES__SOURCE)")
+    assert "did you mean 'store'? (set by PATTERN_AGGREGATES__STOER__URL)" in told["stoer"]
+
+
+def test_the_setting_of_the_influxdb_source_that_was_renamed_is_named_with_its_new_name() -> None:
+    told = problems({"source": {"kind": "influxdb", "bucket": "b", "longest_silence_hours": 3}})
+    assert "source.longest_silence_hours: was renamed; it is now called 'max_silence_hours'" in told
+
+
+@pytest.mark.parametrize(
+    ("detector", "old", "new"),
+    [
+        ("co_occurrence", "wired", "linked"),
+        ("sequence", "wired", "linked"),
+        ("sequence", "longest", "max_steps"),
+        ("sequence", "most_links", "max_links"),
+        ("sequence", "most_rows", "max_rows"),
+        ("anomaly", "least_days", "min_days"),
+        ("anomaly", "complete", "min_known_share"),
+    ],
+)
+def test_a_detectors_setting_that_was_renamed_is_named_with_its_new_name(
+    write: Write, detector: str, old: str, new: str
+) -> None:
+    with pytest.raises(SettingsError) as error:
+        open_home(write(f"[detectors.{detector}]\n{old} = 3\n"))
+    assert f"detectors.{detector}.{old}: was renamed; it is now called {new!r}\n" in f"{error.value}\n"
+
+
+@pytest.mark.parametrize(("old", "new"), [("leave_out", "exclude"), ("mark", "flag")])
+@pytest.mark.parametrize("detector", ["co_occurrence", "sequence"])
+def test_a_value_that_was_renamed_is_named_with_its_new_word(write: Write, detector: str, old: str, new: str) -> None:
+    for key, told in (
+        ("wired", f"was renamed; it is now called 'linked', and its value {old!r} is now {new!r}"),
+        ("linked", f"its value {old!r} is now {new!r}"),
+    ):
+        with pytest.raises(SettingsError) as error:
+            open_home(write(f'[detectors.{detector}]\n{key} = "{old}"\n'))
+        lines = str(error.value).splitlines()
+        assert lines[1:] == [f"  detectors.{detector}.{key}: {told}"]
+
+
+def test_an_old_word_in_the_environment_is_named_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(f"{PREFIX}DETECTORS__SEQUENCE__LONGEST", "3")
+    with pytest.raises(
+        SettingsError, match=r"now called 'max_steps' \(set by PATTERN_AGGREGATES__DETECTORS__SEQUENCE__"
+    ):
+        open_home()
+
+
+def test_an_old_word_means_nothing_to_a_detector_that_never_had_it(write: Write) -> None:
+    with pytest.raises(SettingsError, match=r"detectors\.duration\.wired: unknown key"):
+        open_home(write("[detectors.duration]\nwired = 1\n"))
+
+
+def test_a_home_whose_detectors_parameters_are_not_checked_still_knows_which_are_enabled(write: Write) -> None:
+    config = write("[detectors.duration]\naround_seconds = -1\n[detectors.anomaly]\nenabled = false\n")
+    home = open_home(config, check_parameters=False)
+    assert home.enabled_detectors == ["co_occurrence", "duration", "room_based", "sequence", "time_based"]
+    with pytest.raises(SettingsError, match="around_seconds"):
+        open_home(config)
+    for table in ("[detectors.duraton]\n", "[detectors.duration]\nenabled = 'perhaps'\n"):
+        with pytest.raises(SettingsError, match=r"detectors\.dur"):
+            open_home(write(table), check_parameters=False)
 
 
 def test_a_reader_of_aggregates_minds_its_own_section_only(write: Write) -> None:
@@ -315,7 +437,7 @@ def test_the_environment_reaches_the_detectors_tables(monkeypatch: pytest.Monkey
 
 def test_a_home_knows_the_folders_in_which_it_keeps_files(write: Write, tmp_path: Path) -> None:
     both = open_home(write("[store]\nurl = 'sqlite:///a/b.db?timeout=1'\n[ledger]\npath = '/c/d.db'\n"))
-    assert both.store_file == tmp_path / "a" / "b.db"
+    assert both.store_settings.file == tmp_path / "a" / "b.db"
     assert both.folders == {"ledger": Path("/c"), "store": tmp_path / "a"}
     for server in ("kind = 'sql'\nurl = 'postgresql+psycopg://host/name'", "kind = 'influxdb'"):
         assert list(open_home(write(f"[store]\n{server}\n")).folders) == ["ledger"]

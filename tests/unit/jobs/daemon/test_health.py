@@ -15,6 +15,7 @@ from jobs.wiring import Home
 from storage.ledger.ledger import Ledger
 from storage.models import TimeBasedDaily
 from tests.support.detectors import Fixed, fixed_duration
+from tests.support.nights import GivenHome
 from tests.support.rows import DAY, finding, time_based, time_based_batch
 
 SETTINGS = {"home": {"time_zone": "Europe/Berlin"}, "ledger": {"path": "ledger.db"}}
@@ -38,7 +39,7 @@ def clock() -> Clock:
 @pytest.fixture
 def home(tmp_path: Path, clock: Clock) -> Home:
     registered = [Registered(Fixed(), "test", enabled=True), Registered(fixed_duration(), "test", enabled=False)]
-    return Home(Settings.model_validate(SETTINGS), tmp_path, "test", registered, clock)
+    return GivenHome(Settings.model_validate(SETTINGS), tmp_path, "test", clock, registered)
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ import pytest
 from storage.backends.influxdb.store import InfluxStore
 from storage.connect import open_store
 from storage.errors import SettingsError
-from storage.settings import Document, InfluxStoreSettings, SqlStoreSettings, load_document, store_settings
+from storage.settings import InfluxStoreSettings, SqlStoreSettings, store_settings
+from storage.settings_file import Document, load_document
 
 SECRET = "nobody-may-see-this"  # noqa: S105 - that is what the tests are about
 

@@ -1,0 +1,124 @@
+"""Where settings come from: a TOML file, environment variables and secret files, the later winning over the earlier.
+
+``PATTERN_AGGREGATES__SECTION__KEY`` sets one key (or, as an inline table, a whole section), and so does a secret file
+``/run/secrets/pattern_aggregates__section__key``. Nothing is checked here; ``settings_check`` does that.
+
+pydantic-settings (2.16 was tried) silently ignores a misspelt section in the environment, and stops at the first value
+that it cannot parse, so it would lose "did you mean" and "all problems at once".
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from storage.errors import SettingsError
+
+CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
+PREFIX: Final = "PATTERN_AGGREGATES__"
+DEFAULT_FILE: Final = Path("config/default.toml")
+SECRETS: Final = Path("/run/secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Settings as they were written, before they are checked.
+
+    Attributes:
+        values: Nested tables.
+        base: The folder that relative paths start from: the configuration file's, or the working directory.
+        origin: The configuration file, for messages.
+        overrides: The dotted names that an environment variable or a secret file has set, with the name of that
+            variable or file.
+    """
+
+    values: Mapping[str, Any] = field(repr=False)  # secrets among them
+    base: Path
+    origin: str
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def origin_of(self, name: str) -> str:
+        """Return which variable or secret file has set a dotted name; empty if none has.
+
+        For a table it is the one that has set a key of it.
+
+        >>> Document({}, Path(), "home.toml", {"source": "PATTERN_AGGREGATES__SOURCE"}).origin_of("source.path")
+        'PATTERN_AGGREGATES__SOURCE'
+        """
+        below = [origin for other, origin in self.overrides.items() if other.startswith(f"{name}.")]
+        while name not in self.overrides and name:
+            name = name.rpartition(".")[0]
+        return self.overrides.get(name) or next(iter(below), "")
+
+
+def load_document(
+    path: Path | None = None, *, environ: Mapping[str, str] | None = None, secrets: Path = SECRETS
+) -> Document:
+    """Read the settings from the file, the environment and the secret files.
+
+    Args:
+        path: The configuration file; by default the one in ``PATTERN_AGGREGATES_CONFIG``, else ``config/default.toml``,
+            which need not exist.
+        environ: The environment variables; by default those of this process.
+        secrets: The folder of the secret files.
+
+    Raises:
+        SettingsError: A file that was named does not exist, or a file is not valid TOML.
+    """
+    environ = os.environ if environ is None else environ
+    named = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
+    file = named or DEFAULT_FILE
+    values: dict[str, Any] = {}
+    base, origin = Path.cwd(), "the defaults"
+    try:
+        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        base, origin = file.resolve().parent, str(file)
+    except FileNotFoundError as error:
+        if named is not None:
+            raise SettingsError(
+                f"there is no configuration file {file}", hint=f"Correct --config or {CONFIG_VARIABLE}."
+            ) from error
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} cannot be read as TOML: {error}") from error
+    overrides: dict[str, str] = {}
+    for name, text in _overrides(environ, secrets):
+        keys = name.upper().removeprefix(PREFIX).lower().split("__")
+        _set(values, keys, _parse(text))
+        overrides[".".join(keys)] = name
+    return Document(values, base, origin, overrides)
+
+
+def _overrides(environ: Mapping[str, str], secrets: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name and text of each variable, then of each secret file."""
+    yield from ((name, text) for name, text in sorted(environ.items()) if name.startswith(PREFIX))
+    if not secrets.is_dir():
+        return
+    for file in sorted(secrets.iterdir()):
+        if file.name.upper().startswith(PREFIX) and file.is_file():
+            try:
+                yield file.name, file.read_text(encoding="utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingsError(f"the secret {file.name} cannot be read as text") from error
+
+
+def _parse(text: str) -> Any:  # noqa: ANN401 - any TOML value
+    """Read lists, tables and quoted texts as TOML; leave the rest to pydantic as text."""
+    if text[:1] not in ("[", "{", '"', "'"):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _set(values: dict[str, Any], keys: list[str], value: Any) -> None:  # noqa: ANN401 - any TOML value
+    """Set a value in nested tables, which are made where they are missing."""
+    for key in keys[:-1]:
+        inner = values.get(key)
+        values[key] = dict(inner) if isinstance(inner, dict) else {}
+        values = values[key]
+    values[keys[-1]] = value
