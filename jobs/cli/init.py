@@ -9,12 +9,19 @@ import typer
 from jobs.cli.app import command, home_of, out
 
 
+def _refuse_former_name(value: bool) -> bool:
+    if value:
+        raise typer.BadParameter("was renamed; it is now called '--update-retention'")
+    return value
+
+
 @command("pattern-aggregates init")
 def init(
     context: typer.Context,
     update_retention: Annotated[
         bool, typer.Option("--update-retention", help="Also change a retention that differs from the settings.")
     ] = False,
+    _mend: Annotated[bool, typer.Option("--mend", hidden=True, callback=_refuse_former_name)] = False,
 ) -> None:
     """Create what store and ledger need. Safe to repeat; says what it changed."""
     home = home_of(context)

@@ -106,6 +106,13 @@ def test_a_call_that_cannot_be_meant_exits_2_and_says_why(home: Home, words: tup
     assert result.stdout == ""
 
 
+def test_the_former_name_of_the_option_that_changes_a_retention_is_named_with_its_new_name(home: Home) -> None:
+    result = home.call("init", "--mend")
+    assert result.exit_code == 2
+    assert "now called '--update-retention'" in " ".join(result.stderr.replace("│", "").split())
+    assert "--mend" not in home.call("init", "--help").stdout
+
+
 def test_a_range_past_the_retention_exits_2_and_names_the_setting(tmp_path: Path) -> None:
     home = Home(tmp_path, CSV_CONFIG.replace("retention_days = 0", "retention_days = 30"))
     result = home.call("backfill", "2020-01-01", "2020-01-02")
@@ -121,12 +128,12 @@ def test_a_range_past_the_retention_exits_2_and_names_the_setting(tmp_path: Path
         ('[source]\nkind = "csv_files"\npath = "x"\npaht = "y"', "source.paht: unknown key; did you mean 'path'?"),
         (
             '[source]\nkind = "csv"',
-            "source.kind: there is no such kind; there are 'simulated_home', 'home_assistant_db', 'csv_files'",
+            "source.kind: not a valid kind; use one of 'simulated_home', 'home_assistant_db', 'csv_files'",
         ),
         ("[detectors.duratoin]\nenabled = false", "no such detector; did you mean 'duration'?"),
         ("[detectors.duration]\naround = 3", "detectors.duration.around: unknown key; did you mean 'around_seconds'?"),
         ("[detectors.duration]\naround_seconds = -1", "detectors.duration.around_seconds"),
-        ("[schedule]\nat = '3 o clock'", "is no time of day"),
+        ("[schedule]\nat = '3 o clock'", "is not a valid time of day"),
         ("this is no TOML", "cannot be read as TOML"),
     ],
 )
