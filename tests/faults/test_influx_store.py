@@ -26,7 +26,9 @@ from tests.support.rows import DAY, time_based, time_based_batch
 
 NOTHING = b'{"results":[{"statement_id":0}]}\n'
 WRITTEN = b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n"
-BUCKET = {"id": "b1", "retentionRules": [{"everySeconds": 7_776_000, "shardGroupDurationSeconds": 604_800}]}
+RULE = {"type": "expire", "everySeconds": 7_776_000, "shardGroupDurationSeconds": 604_800}
+BUCKET = {"id": "b1", "name": "days", "orgID": "o1", "retentionRules": [RULE]}
+ORGANISATION = {"id": "o1", "name": "home"}
 
 
 @pytest.fixture
@@ -110,8 +112,8 @@ def test_a_server_that_is_not_there_is_one_problem() -> None:
     [
         ((200, {"orgs": []}), (201, {}), "read:orgs"),
         ((401, {"message": "unauthorized"}), (201, {}), "read:orgs"),
-        ((200, {"orgs": [{"id": "o1"}]}), (403, {"message": "forbidden"}), "write:buckets"),
-        ((200, {"orgs": [{"id": "o1"}]}), (422, {"message": "bucket with name days already exists"}), "read:buckets"),
+        ((200, {"orgs": [ORGANISATION]}), (403, {"message": "forbidden"}), "write:buckets"),
+        ((200, {"orgs": [ORGANISATION]}), (422, {"message": "bucket with name days already exists"}), "read:buckets"),
     ],
 )
 def test_init_says_what_a_token_lacks(
@@ -124,7 +126,7 @@ def test_init_says_what_a_token_lacks(
     httpserver.expect_request("/api/v2/buckets", method="GET").respond_with_json({"buckets": []})
     httpserver.expect_request("/api/v2/orgs").respond_with_json(orgs[1], status=orgs[0])
     httpserver.expect_request("/api/v2/buckets", method="POST").respond_with_json(create[1], status=create[0])
-    with pytest.raises(StoreError, match=r"it was asked to|token may not see") as told:
+    with pytest.raises(StoreError, match=r"the request was to|token may not see") as told:
         store.prepare()
     assert lacking in told.value.hint
 
@@ -138,6 +140,7 @@ def test_an_organisation_that_is_not_there_is_no_missing_bucket(httpserver: HTTP
 
 def test_a_retention_that_may_not_be_changed_is_told(httpserver: HTTPServer) -> None:
     healthy(httpserver)
+    httpserver.expect_request("/api/v2/buckets/b1", method="GET").respond_with_json(BUCKET)
     httpserver.expect_request("/api/v2/buckets/b1", method="PATCH").respond_with_json({"message": "no"}, status=403)
     store = InfluxStore(Server(httpserver.url_for(""), "home", timeout_seconds=2), "days", retention_days=30)
     assert "keeps 90 days" in store.prepare()[0]

@@ -169,7 +169,7 @@ def test_an_error_in_an_answer_of_status_200_is_seen(httpserver: HTTPServer, bod
 )
 def test_a_broken_answer_is_asked_for_again_and_then_told(httpserver: HTTPServer, body: bytes) -> None:
     httpserver.expect_request("/query").respond_with_data(body)
-    with pytest.raises(StoreUnavailable, match="answer"):
+    with pytest.raises(StoreUnavailable, match="response"):
         rows(connection(httpserver.url_for("")))
     assert len(httpserver.log) == 3
 
@@ -380,7 +380,7 @@ def test_the_token_is_shown_nowhere(httpserver: HTTPServer, caplog: pytest.LogCa
 
 def test_a_portal_that_says_yes_to_everything_has_kept_nothing(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/v2/write").respond_with_data("<html>please log in</html>", status=200)
-    with pytest.raises(StoreUnavailable, match="no InfluxDB"):
+    with pytest.raises(StoreUnavailable, match="not an InfluxDB"):
         connection(httpserver.url_for("")).write("b", "m f=1i 0")
 
 
@@ -397,5 +397,5 @@ def test_a_token_that_a_server_repeats_is_not_shown(httpserver: HTTPServer, head
 @pytest.mark.parametrize("body", [b'{"results":null}', b'{"results":["x"]}', b"[]"])
 def test_an_answer_of_another_shape_is_told_as_no_answer(httpserver: HTTPServer, body: bytes) -> None:
     httpserver.expect_request("/query").respond_with_data(body)
-    with pytest.raises(StoreUnavailable, match="no answer of InfluxDB's"):
+    with pytest.raises(StoreUnavailable, match="not a response of InfluxDB"):
         rows(connection(httpserver.url_for("")))

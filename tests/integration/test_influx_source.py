@@ -29,13 +29,9 @@ LIGHT = "light.hall,domain=light,entity_id=hall"
 def fill(server: LiveServer, lines: Sequence[tuple[str, int]]) -> str:
     """A new bucket with points: (what stands before the time, microseconds)."""
     bucket = server.new_bucket()
-    opened = server.connection()
-    where = f"/api/v2/write?org={server.org}&bucket={bucket}" if server.major == "2" else f"/write?db={bucket}"
     for first in range(0, len(lines), 5000):
         body = "\n".join(f"{text} {at * 1000}" for text, at in lines[first : first + 5000])
-        reply = opened.request("POST", where + "&precision=ns", body.encode())
-        assert reply.status == 204, reply.message()
-    opened.close()
+        server.write(bucket, body.encode())
     return bucket
 
 

@@ -415,15 +415,14 @@ def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServ
         found = buckets.find_bucket(connection, other)
         assert found
         mapping = {"org": influxdb_2.org, "bucketID": found.id, "database": name, "retention_policy": "x"}
-        made = connection.send_json("POST", "/api/v2/dbrps", {**mapping, "default": True})
-        assert made.status == 201, made.message()
+        influxdb_2.post("/api/v2/dbrps", {**mapping, "default": True})
     store = InfluxStore(influxdb_2.server(), name, retention_days=0)
     with closing(store):
-        with pytest.raises(StoreError, match="a DBRP mapping has database") as told:
+        with pytest.raises(StoreError, match="a DBRP mapping maps database") as told:
             store.replace_day(time_based_batch(time_based()))
         assert found.id in str(told.value)
         assert "Delete the mapping" in told.value.hint
-        assert "a DBRP mapping has database" in store.check()[0]
+        assert "a DBRP mapping maps database" in store.check()[0]
 
 
 def test_points_of_others_with_more_tags_or_fewer_do_not_stop_a_day(influxdb: LiveServer) -> None:

@@ -72,11 +72,7 @@ def influxdb_home(folder: Path, server: LiveServer) -> Iterator[tuple[Home, Aggr
     """The same home as InfluxDB has it."""
     folder.mkdir()
     raw, bucket = server.new_bucket(), server.new_bucket()
-    opened = server.connection()
-    where = f"/api/v2/write?org={server.org}&bucket={raw}" if server.major == "2" else f"/write?db={raw}"
-    lines = gzip.decompress((SHARED / "influx-line-protocol.txt.gz").read_bytes())
-    assert opened.request("POST", where + "&precision=ns", lines).status == 204
-    opened.close()
+    server.write(raw, gzip.decompress((SHARED / "influx-line-protocol.txt.gz").read_bytes()))
     config = COMMON + influxdb_section("source", server, raw, registry_dir=str(SHARED / "storage"))
     config += influxdb_section("store", server, bucket, retention_days=0)
     store = InfluxStore(server.server(), bucket)

@@ -96,10 +96,8 @@ def test_a_token_that_only_reads_gets_from_the_store_what_grafana_asks_it_for(in
             row = duration(day=day)
             store.replace_day(batch(finding(type(row), [row], day, known_seconds=43_200.0)))
         reader = replace(influxdb, token=influxdb.token_for(store.bucket, "read")) if influxdb.org else influxdb
-        connection = reader.connection()
         parameters = {"db": store.bucket, "q": query.replace("$timeFilter", "time > now() - 14d")}
-        (result,) = connection.request("POST", "/query?" + urlencode(parameters)).json()["results"]
-        connection.close()
+        (result,) = reader.post("/query?" + urlencode(parameters))["results"]
     (series,) = result["series"]
     assert "GROUP BY time" in query or series["tags"] == {"detector": "duration"}
     assert [value for _, value in series["values"]] == ([0.5, 0.5] if "/" in query else [1, 1])

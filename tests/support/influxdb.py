@@ -7,6 +7,7 @@ answers. Where a version is to be had nowhere, its tests are skipped and say so.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
@@ -75,23 +76,38 @@ class LiveServer:
         if not self.org:
             pytest.skip("not here: organisations, which 1.x does not have")
         other = replace(self, org=f"org_{uuid.uuid4().hex[:12]}")
+        self.post("/api/v2/orgs", {"name": other.org})
         connection = other.connection()
-        made = connection.send_json("POST", "/api/v2/orgs", {"name": other.org})
-        assert made.status == 201, made.message()
         buckets.create(connection, bucket, 0)
         connection.close()
         return other
 
     def token_for(self, bucket: str, *actions: str) -> str:
         """A token for reading or writing one bucket: 2.x only."""
-        connection = self.connection()
-        (found,) = connection.request("GET", "/api/v2/buckets?" + urlencode({"name": bucket})).json()["buckets"]
+        found = self._request("GET", "/api/v2/buckets?" + urlencode({"name": bucket})).json()["buckets"][0]
         resource = {"type": "buckets", "id": found["id"], "orgID": found["orgID"]}
         permissions = [{"action": action, "resource": resource} for action in actions]
         document = {"orgID": found["orgID"], "permissions": permissions}
-        token: str = connection.send_json("POST", "/api/v2/authorizations", document).json()["token"]
-        connection.close()
+        token: str = self.post("/api/v2/authorizations", document)["token"]
         return token
+
+    def write(self, bucket: str, body: bytes, precision: str = "ns") -> None:
+        """Write line protocol as another program would."""
+        parameters = {"org": self.org, "bucket": bucket} if self.major == "2" else {"db": bucket}
+        path = "/api/v2/write" if self.major == "2" else "/write"
+        written = self._request("POST", f"{path}?{urlencode({**parameters, 'precision': precision})}", body)
+        assert written.status == 204, written.data
+
+    def post(self, path: str, document: object = None) -> dict[str, Any]:
+        """The JSON that the server answers to a POST."""
+        posted = self._request("POST", path, b"" if document is None else json.dumps(document).encode())
+        assert 200 <= posted.status < 300, posted.data
+        answer: dict[str, Any] = posted.json()
+        return answer
+
+    def _request(self, method: str, path: str, body: bytes = b"") -> urllib3.BaseHTTPResponse:
+        headers = {"Authorization": f"Token {self.token}"} if self.token else {}
+        return urllib3.request(method, self.url + path, body=body, headers=headers, timeout=60)
 
     @contextmanager
     def new_store(self, retention_days: int = 0) -> Iterator[InfluxStore]:

@@ -58,7 +58,7 @@ class CallGuard:
         result = fallback
         try:
             if self.degraded:
-                self._connection.request("GET", "/ping", timeout_seconds=PROBE_SECONDS)
+                self._connection.get("/ping", timeout_seconds=PROBE_SECONDS)
             result = call()
         except (PatternAggregatesError, ValidationError) as caught:
             error = _as_ours(caught)

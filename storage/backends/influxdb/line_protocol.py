@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 from storage.columns import Kind, columns, encode
-from storage.drivers.influxdb.buckets import SECONDS_A_DAY
+from storage.drivers.influxdb.buckets import SECONDS_PER_DAY
 from storage.errors import StoreError
 from storage.models import DailyAggregate
 
@@ -38,7 +38,7 @@ class _Layout(NamedTuple):
 
 def midnight_seconds(day: dt.date) -> int:
     """A day's 00:00 UTC in seconds since 1970: the time under which all of its points lie."""
-    return (day.toordinal() - _EPOCH) * SECONDS_A_DAY
+    return (day.toordinal() - _EPOCH) * SECONDS_PER_DAY
 
 
 def tag_value(text: str) -> str:

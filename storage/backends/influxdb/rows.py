@@ -24,7 +24,7 @@ from storage.backends.influxdb.line_protocol import (
 )
 from storage.columns import Column, Kind, columns, decode, encode
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers.influxdb.buckets import SECONDS_A_DAY, other_policies
+from storage.drivers.influxdb.buckets import SECONDS_PER_DAY, other_policies
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.influxql import Query, Series, quote_field, quote_name, quote_tag
 from storage.errors import StoreCorrupt, UsageError
@@ -159,7 +159,9 @@ def rows_with_less(connection: Connection, bucket: str, rows: Sequence[A]) -> li
         where = dict(zip(model.tags(), key, strict=True))
     found = []
     points, strays = find(connection, bucket, model, DateRange(min(dates), max(dates)), where)
-    left = {_identity(model, record): record for record in strays if record["time"] % SECONDS_A_DAY == _BESIDE_SECONDS}
+    left = {
+        _identity(model, record): record for record in strays if record["time"] % SECONDS_PER_DAY == _BESIDE_SECONDS
+    }
     for stored in points:
         identity = _identity(model, stored)
         row, rest = lacking.get(identity), left.get(identity)
@@ -342,7 +344,7 @@ def _deletion(bucket: str, model: type[DailyAggregate], day: dt.date) -> Query:
 
 def _on(bucket: str, model: type[DailyAggregate], deed: str, days: DateRange) -> Query:
     begin = midnight_seconds(max(days.first - ONE_DAY, FIRST_DAY))
-    end = midnight_seconds(min(days.last + ONE_DAY, LAST_DAY)) + SECONDS_A_DAY
+    end = midnight_seconds(min(days.last + ONE_DAY, LAST_DAY)) + SECONDS_PER_DAY
     return Query(bucket, f"{deed} FROM {quote_name(model.measurement)} WHERE time >= {begin}s AND time < {end}s")
 
 

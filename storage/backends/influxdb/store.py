@@ -20,8 +20,9 @@ from storage.batch import DayBatch
 from storage.columns import Kind, columns, decode, encode
 from storage.dates import DateRange
 from storage.drivers.influxdb import buckets
-from storage.drivers.influxdb.connection import Connection, ErrorTypes, http_date
+from storage.drivers.influxdb.connection import Connection, ErrorTypes
 from storage.drivers.influxdb.organisation import verify_organisation
+from storage.drivers.influxdb.response import http_date
 from storage.drivers.influxdb.server import Server
 from storage.errors import PatternAggregatesError, SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.models import DailyAggregate, DetectorRunDaily, Tag
@@ -128,7 +129,7 @@ class InfluxStore:
             return [f"made bucket {self.bucket}, which keeps {kept}"]
         if bucket.keeps(self._retention_days):
             return []
-        before = _days(bucket.retention_seconds / buckets.SECONDS_A_DAY)
+        before = _days(bucket.retention_seconds / buckets.SECONDS_PER_DAY)
         if not update_retention:
             return [f"left bucket {self.bucket} as it is: it keeps {before}, the settings say {kept}"]
         buckets.update_retention(self._connection, self.bucket, bucket, self._retention_days)
@@ -253,7 +254,7 @@ class InfluxStore:
             raise StoreError(f"{self._name} was opened for reading only")
 
     def _check_server(self) -> list[str]:
-        reply = self._connection.request("GET", "/ping")
+        reply = self._connection.get("/ping")
         version = reply.headers.get("X-Influxdb-Version", "")
         found = []
         if not version:
@@ -275,7 +276,7 @@ class InfluxStore:
             return [f"there is no bucket {self.bucket!r}, or the token may not see it; run `pattern-aggregates init`"]
         if not bucket.keeps(self._retention_days):
             found.append(
-                f"bucket {self.bucket} keeps {_days(bucket.retention_seconds / buckets.SECONDS_A_DAY)}, "
+                f"bucket {self.bucket} keeps {_days(bucket.retention_seconds / buckets.SECONDS_PER_DAY)}, "
                 f"the settings say {_days(self._retention_days)}"
             )
         if told := buckets.mapping_problem(self._connection, self.bucket, bucket):

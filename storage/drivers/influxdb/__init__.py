@@ -1,1 +1,1 @@
-"""InfluxDB 1.x and 2.x on the wire: connection, InfluxQL, buckets, organisations. Knows no model."""
+"""InfluxDB 1.x and 2.x over the network: connection, InfluxQL, buckets, organisations. Knows no model."""

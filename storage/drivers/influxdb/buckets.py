@@ -1,35 +1,32 @@
-"""Buckets of InfluxDB 2.x and databases of 1.x: whether they are there, how long they keep, and making them so."""
+"""Buckets of InfluxDB 2.x and databases of 1.x: find them, create them, change their retention."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple
-from urllib.parse import quote, urlencode
+from typing import Any, Final, NamedTuple, NoReturn
 
-from storage.drivers.influxdb.connection import Connection, Response
+from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.influxql import Query, quote_name
-from storage.errors import PatternAggregatesError
+from storage.drivers.influxdb.response import Response
 
-SECONDS_A_DAY: Final = 86_400
-SHARD_DAYS: Final = 7  # fewer shards than the default makes: half the time for a range, two thirds for a write
-MAPPING_HINT: Final = "Delete the mapping (influx v1 dbrp list), or name the bucket that it means."
-SHORT_SHARD_DAYS: Final = 1  # where less than a week is kept: a shard group must not be longer than that
+SECONDS_PER_DAY: Final = 86_400
+SHARD_DAYS: Final = 7  # fewer shards than by default: half the time for a range, two thirds for a write
+SHORT_SHARD_DAYS: Final = 1  # where less than a week is kept: a shard group must not be longer than the retention
+MAPPING_HINT: Final = "Delete the mapping (influx v1 dbrp list), or name the bucket that it maps to."
 
-_CREATED = 201
-_OK = 200
 _NOT_FOUND = 404
 _UNPROCESSABLE = 422
-_POLICY = "autogen"  # what 1.x calls the policy of a database made without any
+_POLICY = "autogen"  # the name that 1.x gives to the retention policy of a new database
 
 
 class Bucket(NamedTuple):
-    """What is known of a bucket.
+    """What the server says about a bucket.
 
     Attributes:
         id: Its id; empty on 1.x.
         retention_seconds: How long it keeps points; 0 for ever.
-        shard_seconds: The length of a shard group; 0 if not told.
-        policy: The retention policy on 1.x; empty on 2.x, and where a database has none by default.
+        shard_seconds: The length of a shard group; 0 where unknown.
+        policy: The retention policy on 1.x; empty on 2.x, and where a database has no default one.
     """
 
     id: str
@@ -38,63 +35,58 @@ class Bucket(NamedTuple):
     policy: str = ""
 
     def keeps(self, days: int) -> bool:
-        """Whether it keeps points for so many days (0 for ever)."""
-        return self.retention_seconds == days * SECONDS_A_DAY
+        """Return whether it keeps points for exactly so many days (0 for ever)."""
+        return self.retention_seconds == days * SECONDS_PER_DAY
 
 
 def find_bucket(connection: Connection, name: str) -> Bucket | None:
-    """A bucket as the server describes it; None if there is none, or none that the token may see.
+    """Return a bucket; None if it does not exist or the token may not see it.
 
     Raises:
-        PatternAggregatesError: As the connection's errors say.
+        PatternAggregatesError: As the connection's ``errors`` say.
     """
     if not connection.server.is_v2:
-        return _look_up_database(connection, name)
-    reply = connection.request("GET", "/api/v2/buckets?" + urlencode({"org": connection.server.org, "name": name}))
-    if reply.status == _NOT_FOUND and "bucket" in reply.message():
-        return None
-    if reply.status != _OK:
-        raise connection.error_for(reply)
-    for found in reply.json().get("buckets", ()):
-        rule: dict[str, int] = next(iter(found.get("retentionRules") or ()), {})
-        return Bucket(found["id"], rule.get("everySeconds", 0), rule.get("shardGroupDurationSeconds", 0))
+        return _find_database(connection, name)
+
+    def not_found(response: Response) -> list[Any]:
+        if response.status == _NOT_FOUND and "bucket" in response.message():
+            return []
+        raise connection.error_for(response)
+
+    def find(client: Any) -> list[Any]:  # noqa: ANN401 - the library has no types here
+        return client.buckets_api().find_buckets(org=connection.server.org, name=name).buckets or []
+
+    for found in connection.call(find, not_found):
+        rules = found.retention_rules or ()
+        rule = rules[0] if rules else None
+        return Bucket(
+            found.id,
+            (rule.every_seconds or 0) if rule else 0,
+            (rule.shard_group_duration_seconds or 0) if rule else 0,
+        )
     return None
 
 
 def create(connection: Connection, name: str, days: int) -> None:
-    """Make a bucket that keeps points for so many days (0 for ever), in shard groups of a week at most.
+    """Create a bucket that keeps points for so many days (0 for ever), in shard groups of a week at most.
 
     Raises:
-        PatternAggregatesError: As the connection's errors say; where the token does not suffice it says what it lacks.
+        PatternAggregatesError: As the connection's ``errors`` say; the hint names the right that the token lacks.
     """
     if not connection.server.is_v2:
-        database, _, policy = name.partition("/")
-        if policy:
-            _execute(connection, f"CREATE DATABASE {quote_name(database)}")
-            _execute(
-                connection, f"CREATE RETENTION POLICY {quote_name(policy)} ON {quote_name(database)} {_clauses(days)}"
-            )
-        else:
-            _execute(
-                connection, f"CREATE DATABASE {quote_name(database)} WITH {_clauses(days)} NAME {quote_name(_POLICY)}"
-            )
+        _create_database(connection, name, days)
         return
-    org = connection.server.org
-    reply = connection.request("GET", "/api/v2/orgs?" + urlencode({"org": org}))
-    if reply.status != _OK:
-        raise _lacking(connection, reply, f"see organisation {org!r}", "read:orgs")
-    found = reply.json().get("orgs")
-    if not found:
-        raise connection.error(
-            f"there is no organisation {org!r}, or the token may not see it",
-            hint=f"Correct org. {_refused('read:orgs')}",
-        )
-    body = {"orgID": found[0]["id"], "name": name, "retentionRules": [_rule(days)]}
-    reply = connection.send_json("POST", "/api/v2/buckets", body)
-    if reply.status == _UNPROCESSABLE and "already exists" in reply.message():
-        raise connection.error(f"bucket {name!r} is there, but the token may not see it", hint=_refused("read:buckets"))
-    if reply.status != _CREATED:
-        raise _lacking(connection, reply, f"create bucket {name!r}", "write:buckets")
+    organisation = _find_organisation(connection)
+
+    def refused(response: Response) -> NoReturn:
+        if response.status == _UNPROCESSABLE and "already exists" in response.message():
+            raise connection.error(f"bucket {name!r} exists, but the token may not see it", _right_hint("read:buckets"))
+        _raise_lacking(connection, response, f"create bucket {name!r}", "write:buckets")
+
+    def create_bucket(client: Any) -> object:  # noqa: ANN401 - likewise
+        return client.buckets_api().create_bucket(bucket_name=name, retention_rules=[_rule(days)], org=organisation)
+
+    connection.call(create_bucket, refused)
 
 
 def update_retention(connection: Connection, name: str, bucket: Bucket, days: int) -> None:
@@ -110,41 +102,61 @@ def update_retention(connection: Connection, name: str, bucket: Bucket, days: in
         else:
             _execute(connection, f"CREATE RETENTION POLICY {policy} ON {database} {_clauses(days)} DEFAULT")
         return
-    reply = connection.send_json(
-        "PATCH", f"/api/v2/buckets/{quote(bucket.id, safe='')}", {"retentionRules": [_rule(days)]}
-    )
-    if reply.status != _OK:
-        raise _lacking(connection, reply, f"change bucket {name!r}", "write:buckets")
+
+    def refused(response: Response) -> NoReturn:
+        _raise_lacking(connection, response, f"change bucket {name!r}", "write:buckets")
+
+    def update(client: Any) -> object:  # noqa: ANN401 - likewise
+        changed = client.buckets_api().find_bucket_by_id(bucket.id)
+        changed.retention_rules = [_rule(days)]
+        return client.buckets_api().update_bucket(changed)
+
+    connection.call(update, refused)
 
 
 def other_policies(connection: Connection, name: str) -> list[str]:
-    """The other retention policies of a bucket's database on 1.x, each as ``database/policy``; none on 2.x."""
+    """Return the other retention policies of a bucket's database on 1.x, each as ``database/policy``; none on 2.x."""
     if connection.server.is_v2:
         return []
-    database, _, wanted = name.partition("/")
-    policies = _execute(connection, f"SHOW RETENTION POLICIES ON {quote_name(database)}")
-    return [f"{database}/{row['name']}" for row in policies if not _is_meant(row, wanted)]
+    database, _, policy = name.partition("/")
+    found = _execute(connection, f"SHOW RETENTION POLICIES ON {quote_name(database)}")
+    return [f"{database}/{row['name']}" for row in found if not _is_named(row, policy)]
 
 
 def mapping_problem(connection: Connection, name: str, bucket: Bucket | None) -> str:
-    """What is wrong with the mapping by which 2.x finds a bucket for InfluxQL; empty where nothing is.
+    """Return what is wrong with the DBRP mapping by which 2.x finds a bucket for InfluxQL; empty if nothing is.
 
-    Without a mapping made by hand the bucket of that name is found.
+    Without a mapping that somebody made, 2.x takes the bucket of the same name.
     """
     if bucket is None or not connection.server.is_v2:
         return ""
-    reply = connection.request("GET", "/api/v2/dbrps?" + urlencode({"org": connection.server.org, "db": name}))
-    for mapping in reply.json().get("content") or ():  # nothing where the token may not see mappings
+    response = connection.get("/api/v2/dbrps", {"org": connection.server.org, "db": name})
+    for mapping in response.json().get("content") or ():  # none where the token may not see mappings
         if mapping.get("default") and mapping.get("bucketID") != bucket.id:
-            return f"a DBRP mapping has database {name!r} stand for another bucket, with the id {mapping['bucketID']}"
+            return f"a DBRP mapping maps database {name!r} to another bucket, with the id {mapping['bucketID']}"
     return ""
+
+
+def _find_organisation(connection: Connection) -> Any:  # noqa: ANN401 - the library's Organization
+    org = connection.server.org
+
+    def refused(response: Response) -> NoReturn:
+        _raise_lacking(connection, response, f"find organisation {org!r}", "read:orgs")
+
+    found = connection.call(lambda client: client.organizations_api().find_organizations(org=org) or [], refused)
+    if not found:
+        raise connection.error(
+            f"organisation {org!r} does not exist, or the token may not see it",
+            f"Correct org. {_right_hint('read:orgs')}",
+        )
+    return found[0]
 
 
 def _rule(days: int) -> dict[str, str | int]:
     return {
         "type": "expire",
-        "everySeconds": days * SECONDS_A_DAY,
-        "shardGroupDurationSeconds": _shard_days(days) * SECONDS_A_DAY,
+        "everySeconds": days * SECONDS_PER_DAY,
+        "shardGroupDurationSeconds": _shard_days(days) * SECONDS_PER_DAY,
     }
 
 
@@ -152,8 +164,8 @@ def _clauses(days: int) -> str:
     return f"DURATION {f'{days}d' if days else 'INF'} REPLICATION 1 SHARD DURATION {_shard_days(days)}d"
 
 
-def _shard_days(kept_days: int) -> int:
-    return SHORT_SHARD_DAYS if 0 < kept_days < SHARD_DAYS else SHARD_DAYS
+def _shard_days(retention_days: int) -> int:
+    return SHORT_SHARD_DAYS if 0 < retention_days < SHARD_DAYS else SHARD_DAYS
 
 
 def _execute(connection: Connection, text: str) -> list[dict[str, object]]:
@@ -163,24 +175,34 @@ def _execute(connection: Connection, text: str) -> list[dict[str, object]]:
     )
 
 
-def _look_up_database(connection: Connection, name: str) -> Bucket | None:
-    database, _, wanted = name.partition("/")
+def _create_database(connection: Connection, name: str, days: int) -> None:
+    database, _, policy = name.partition("/")
+    quoted, clauses = quote_name(database), _clauses(days)
+    if policy:
+        _execute(connection, f"CREATE DATABASE {quoted}")
+        _execute(connection, f"CREATE RETENTION POLICY {quote_name(policy)} ON {quoted} {clauses}")
+    else:
+        _execute(connection, f"CREATE DATABASE {quoted} WITH {clauses} NAME {quote_name(_POLICY)}")
+
+
+def _find_database(connection: Connection, name: str) -> Bucket | None:
+    database, _, policy = name.partition("/")
     if database not in {row["name"] for row in _execute(connection, "SHOW DATABASES")}:
         return None
-    for policy in _execute(connection, f"SHOW RETENTION POLICIES ON {quote_name(database)}"):
-        if _is_meant(policy, wanted):
-            duration, shard = str(policy["duration"]), str(policy["shardGroupDuration"])
-            return Bucket("", _seconds(duration), _seconds(shard), str(policy["name"]))
-    return None if wanted else Bucket("", 0, 0)
+    for row in _execute(connection, f"SHOW RETENTION POLICIES ON {quote_name(database)}"):
+        if _is_named(row, policy):
+            duration, shard = str(row["duration"]), str(row["shardGroupDuration"])
+            return Bucket("", _seconds(duration), _seconds(shard), str(row["name"]))
+    return None if policy else Bucket("", 0, 0)
 
 
-def _is_meant(policy: Mapping[str, object], wanted: str) -> bool:
-    """Whether a retention policy is the one that is named, or without a name the default one."""
-    return policy["name"] == wanted if wanted else bool(policy["default"])
+def _is_named(row: Mapping[str, object], policy: str) -> bool:
+    """Return whether a retention policy is the one that is named, or without a name the default one."""
+    return row["name"] == policy if policy else bool(row["default"])
 
 
 def _seconds(duration: str) -> int:
-    """A duration as Go writes it: ``2160h0m0s``."""
+    """Return the seconds of a duration as Go writes it: ``2160h0m0s``."""
     total, digits = 0, ""
     for character in duration:
         if character.isdigit():
@@ -191,10 +213,10 @@ def _seconds(duration: str) -> int:
     return total
 
 
-def _lacking(connection: Connection, reply: Response, deed: str, right: str) -> PatternAggregatesError:
-    error = connection.error_for(reply)
-    return type(error)(f"{error}; it was asked to {deed}", hint=_refused(right))
+def _raise_lacking(connection: Connection, response: Response, action: str, right: str) -> NoReturn:
+    error = connection.error_for(response)
+    raise type(error)(f"{error}; the request was to {action}", hint=_right_hint(right))
 
 
-def _refused(right: str) -> str:
+def _right_hint(right: str) -> str:
     return f"Use a token with the right {right} once, or do it by hand."

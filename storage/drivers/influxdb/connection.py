@@ -1,26 +1,20 @@
-"""A connection to InfluxDB 1.x or 2.x, and the one place where its errors are translated.
+"""A connection to InfluxDB 1.x or 2.x: retries, and the one place where its errors become ours.
 
 Written through ``/api/v2/write`` where there is an organisation (2.x), else through ``/write`` (1.x); read through
-``/query`` on both. Passing trouble (no connection, a time-out, 429, 5xx, an answer cut short) is tried three times,
-after a wait that doubles, with jitter, or that the server names in ``Retry-After``. Redirects are not followed: they
-would carry the token to where nobody sent it. The token appears in no message, log or repr.
+``/query`` on both. Transient errors (no connection, a time-out, 429, 5xx, an incomplete response) are tried three
+times, after a wait that doubles, with jitter, or that the server names in ``Retry-After``. Redirects are not followed:
+they would carry the token to another server. The token appears in no message, log or repr.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import gzip
 import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from email.utils import parsedate_to_datetime
-from typing import Any, Final, NamedTuple, Self, TypeVar
-from urllib.parse import urlencode
-
-import urllib3
-from urllib3 import exceptions as trouble
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import closing
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 from storage.drivers.influxdb.influxql import (
     CHUNK_ROWS,
@@ -28,39 +22,41 @@ from storage.drivers.influxdb.influxql import (
     Query,
     QueryRefused,
     Series,
+    database_parameters,
     is_missing_bucket,
     parse_response,
 )
+from storage.drivers.influxdb.response import ClientError, RefusedError, Response, TransientError, UntrustedError
 from storage.drivers.influxdb.server import Server
-from storage.errors import PatternAggregatesError
+from storage.errors import PatternAggregatesError, SettingsError
+
+if TYPE_CHECKING:
+    from storage.drivers.influxdb.client import Client, InfluxDBClient, QueryApi, WriteApi
 
 MAX_TRIES: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.25
-LONGEST_WAIT_SECONDS: Final = 30.0  # a server that asks for more is given up on
-CONNECT_SECONDS: Final = 3.0
-SLOW_ANSWER: Final = 6  # an answer may take this many time-outs in all, however steadily it drips
+MAX_WAIT_SECONDS: Final = 30.0  # a server that asks for more is not waited for
+MAX_TIMEOUTS_PER_RESPONSE: Final = 6  # a response may take this many time-outs in all, however steadily it arrives
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_UNAUTHORISED = (401, 403)
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_UNAUTHORIZED = (401, 403)
 _NOT_FOUND = 404
 _WRITTEN = 204
-_REFUSED_POINTS = ("partial write", "dropped=", "unable to parse")  # not the whole request
-_WORST_BODY = 64 * 1024  # of an error's text, more is not looked at
-_PIECE = 64 * 1024
-_GZIP_FROM = 1024
+_REDIRECTS = range(300, 400)
+_PARTIAL_WRITE = ("partial write", "dropped=", "unable to parse")  # some points were refused, not the request
 
 T = TypeVar("T")
 
 
 class ErrorTypes(NamedTuple):
-    """Which error of ours stands for which trouble, and what an operator is told to do.
+    """Which errors of ours a connection raises, and their hints.
 
     Attributes:
-        unavailable: For passing trouble.
-        missing: For a bucket that is not there.
+        unavailable: For transient errors.
+        missing: For a bucket that does not exist.
         other: For everything else.
-        missing_hint: What to do about a bucket that is not there.
-        unauthorized_hint: What to do about a token that does not suffice.
+        missing_hint: What to do about a bucket that does not exist.
+        unauthorized_hint: What to do about a token without the rights that are needed.
     """
 
     unavailable: type[PatternAggregatesError]
@@ -70,51 +66,22 @@ class ErrorTypes(NamedTuple):
     unauthorized_hint: str = ""
 
 
-class Response(NamedTuple):
-    """What a server said, in full."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-    def message(self) -> str:
-        """The message of an error, in one line."""
-        text = self.body[:_WORST_BODY].decode("utf-8", "replace")
-        try:
-            told = json.loads(text)
-            text = str(told.get("message") or told.get("error") or text)
-        except (ValueError, AttributeError):
-            pass
-        return " ".join((text or self.headers.get("X-Influxdb-Error", "")).split())[:500] or f"status {self.status}"
-
-    def json(self) -> dict[str, Any]:
-        """The body, parsed; empty where it is no JSON object."""
-        try:
-            parsed = json.loads(self.body)
-        except ValueError:
-            return {}
-        return parsed if isinstance(parsed, dict) else {}
-
-
-class TransientError(Exception):
-    """Trouble that may be over at the next try."""
-
-    def __init__(self, words: str, wait_seconds: float | None = None) -> None:
-        super().__init__(words)
-        self.wait_seconds = wait_seconds
-
-
 class Connection:
-    """A pool of connections to one server. Safe to use from several threads.
+    """A connection to one server. Thread-safe.
 
     Args:
         server: Where it is.
-        errors: What its trouble is raised as.
+        errors: Which errors to raise.
         name: What it is called in messages.
         sleep: Waits; tests pass their own.
+        open_client: Opens the library's client; tests pass their own.
+
+    Attributes:
+        server: Where it is.
+        max_tries: How often a request is tried while its errors are transient.
 
     Raises:
-        SettingsError: ``ca_file`` cannot be read.
+        SettingsError: ``ca_file`` cannot be read, or influxdb-client is not installed.
     """
 
     def __init__(
@@ -124,270 +91,212 @@ class Connection:
         name: str,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        open_client: Callable[[Server], Client] | None = None,
     ) -> None:
         self.server = server
+        self.max_tries = MAX_TRIES
         self._errors = errors
         self._name = f"{name} at {server.url}"
-        self.max_tries = MAX_TRIES
         self._sleep = sleep
-        self._here = threading.local()
-        self._base = server.url.rstrip("/")
-        self._headers = server.headers()
-        self._timeout = urllib3.Timeout(
-            connect=min(CONNECT_SECONDS, server.timeout_seconds), read=server.timeout_seconds
-        )
-        self._pool = server.pool()
+        self._thread = threading.local()
+        self._client = (open_client or _client_type())(server)
+
+    @property
+    def client(self) -> InfluxDBClient:
+        """The library's client that this connection stands on."""
+        return self._client.library
+
+    @property
+    def write_api(self) -> WriteApi:
+        """The library's write API; ``write`` goes through it on 2.x."""
+        return self._client.write_api
+
+    @property
+    def query_api(self) -> QueryApi:
+        """The library's Flux query API."""
+        return self._client.query_api
+
+    @property
+    def missing_error(self) -> type[PatternAggregatesError]:
+        """The type of the error that is raised for a bucket that does not exist."""
+        return self._errors.missing
+
+    @property
+    def attempts(self) -> int:
+        """How often this thread's last request since ``reset_attempts`` was tried."""
+        return getattr(self._thread, "attempts", 0)
+
+    def reset_attempts(self) -> None:
+        """Set this thread's ``attempts`` to 0."""
+        self._thread.attempts = 0
 
     def close(self) -> None:
-        """Give back connections. Safe to repeat."""
-        self._pool.clear()
+        """Close all connections. Safe to repeat."""
+        self._client.close()
 
-    def write(self, bucket: str, body: str, precision: str = "s") -> str:
-        """Write lines.
+    def write(self, bucket: str, lines: str, precision: str = "s") -> str:
+        """Write lines of line protocol.
 
         Args:
             bucket: Bucket or database.
-            body: The lines.
+            lines: The lines.
             precision: The unit of their times: ``s``, ``ms``, ``us`` or ``ns``.
 
         Returns:
-            What the server says of points that it refused; empty if it took all.
+            What the server says about points that it refused; empty if it took all.
 
         Raises:
-            PatternAggregatesError: As ``errors`` says; nothing was written, or it is not known.
+            PatternAggregatesError: As ``errors`` says; nothing was written, or that is not known.
         """
-        if self.server.is_v2:
-            path = f"/api/v2/write?{urlencode({'org': self.server.org, 'bucket': bucket, 'precision': precision})}"
-        else:
-            path = f"/write?{urlencode({**_database(bucket), 'precision': precision.replace('us', 'u')})}"
-        reply = self.request("POST", path, body.encode(), {"Content-Type": "text/plain; charset=utf-8"})
-        if reply.status == _WRITTEN:
+
+        def attempt() -> str:
+            status = self._client.write(bucket, lines, precision)
+            if status not in (None, _WRITTEN):
+                raise self._errors.unavailable(f"{self._name} answers a write with {status}: this is not an InfluxDB")
             return ""
-        if reply.status < 300:  # noqa: PLR2004 - a yes, but not InfluxDB's: a portal or proxy, and the rows are nowhere
-            raise self._errors.unavailable(f"{self._name}: what answers a write with {reply.status} is no InfluxDB")
-        if any(sign in reply.message() for sign in _REFUSED_POINTS):
-            return self.server.redact(reply.message())
-        raise self.error_for(reply)
+
+        def partly_written(response: Response) -> str:
+            if any(sign in response.message() for sign in _PARTIAL_WRITE):
+                return self.server.redact(response.message())
+            raise self.error_for(response)
+
+        return self._try(attempt, partly_written)
 
     def execute(self, query: Query, collect: Callable[[Iterator[Series]], T]) -> T:
-        """Ask a query and collect its answer while it streams in.
+        """Run an InfluxQL query and return what ``collect`` makes of its result.
 
         Args:
             query: The query.
-            collect: Given the series as they come; called anew if the answer broke off and is asked for again.
+            collect: Given the series while they arrive; called again if the response was incomplete and is requested
+                again.
 
         Raises:
             PatternAggregatesError: As ``errors`` says.
         """
         form = {
-            **_database(query.bucket),
+            **database_parameters(query.bucket),
             "q": query.text,
             "params": json.dumps(query.values),
             "epoch": query.precision,
             **({"chunked": "true", "chunk_size": str(CHUNK_ROWS)} if query.streamed else {}),
         }
-        body = urlencode(form).encode()
-        headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
 
         def attempt() -> T:
-            with self._opened("POST", "/query", body, headers) as response:
-                if response.status != 200:  # noqa: PLR2004 - the one status that carries an answer
-                    raise self.error_for(self._reply(response))
+            with closing(self._client.stream("/query", form)) as chunks:
                 try:
-                    return collect(parse_response(self._pieces(response)))
+                    return collect(parse_response(self._in_time(chunks)))
                 except BrokenResponse as error:
                     raise TransientError(str(error)) from error
                 except QueryRefused as error:
-                    if is_missing_bucket(str(error)):
-                        raise self._missing_bucket(str(error)) from error
-                    raise self.error(self.server.redact(str(error))) from error
+                    raise self._refused_query(str(error)) from error
 
-        return self._tried(attempt, self.max_tries)
+        return self._try(attempt)
 
-    def request(
-        self,
-        method: str,
-        path: str,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        *,
-        timeout_seconds: float | None = None,
+    def call(self, function: Callable[[Any], T], refused: Callable[[Response], T] | None = None) -> T:
+        """Return the result of one of the library's own calls.
+
+        Args:
+            function: Makes the call; given the library's ``InfluxDBClient``, most of which has no types.
+            refused: Given a response that is not a success: returns the result or raises; raises by default.
+
+        Raises:
+            PatternAggregatesError: As ``errors`` says.
+        """
+        return self._try(lambda: self._client.call(function), refused)
+
+    def get(
+        self, path: str, parameters: Mapping[str, str] | None = None, *, timeout_seconds: float | None = None
     ) -> Response:
-        """One call of the server's API; any status that is not passing trouble is given back."""
+        """Return the response to a GET request, also one that is not a success.
 
-        def attempt() -> Response:
-            with self._opened(method, path, body, headers or {}, timeout_seconds) as response:
-                return self._reply(response)
+        Raises:
+            PatternAggregatesError: As ``errors`` says, for transient errors.
+        """
+        return self._try(lambda: self._client.get(path, parameters or {}, timeout_seconds), lambda response: response)
 
-        return self._tried(attempt, self.max_tries)
-
-    def send_json(self, method: str, path: str, document: object) -> Response:
-        """``request`` with a JSON body."""
-        return self.request(method, path, json.dumps(document).encode(), {"Content-Type": "application/json"})
-
-    def error_for(self, reply: Response) -> PatternAggregatesError:
-        """The error of ours for a reply that is no success."""
-        words, hint = self.server.redact(reply.message()), ""
-        if reply.status in _UNAUTHORISED:
-            words = f"the token is refused ({reply.status}: {words})"
+    def error_for(self, response: Response) -> PatternAggregatesError:
+        """Return the error of ours for a response that is not a success."""
+        message, hint = response.message(), ""
+        if response.status == _NOT_FOUND or is_missing_bucket(message):  # 1.x: 500 for a policy that does not exist
+            return self._missing_bucket(message)
+        if response.status in _UNAUTHORIZED:
+            message = f"the token is refused ({response.status}: {message})"
             hint = self._errors.unauthorized_hint
-        elif 300 <= reply.status < 400:  # noqa: PLR2004 - redirects
-            where = self.server.redact(reply.headers.get("Location", "elsewhere"))
-            words = f"redirects to {where}; redirects are not followed"
-        if reply.status == _NOT_FOUND:
-            return self._missing_bucket(words)
-        return self._errors.other(f"{self._name}: {words}", hint=hint)
+        elif response.status in _REDIRECTS:
+            target = response.headers.get("Location", "another address")
+            message = f"redirects to {target}; redirects are not followed"
+        return self.error(message, hint)
 
-    def _missing_bucket(self, words: str) -> PatternAggregatesError:
-        told = self.server.redact(words)
-        return self._errors.missing(f"{self._name}: {told}", hint=self._errors.missing_hint)
+    def error(self, message: str, hint: str = "") -> PatternAggregatesError:
+        """Return an error of ours about what this server is or has."""
+        return self._errors.other(f"{self._name}: {self.server.redact(message)}", hint=hint)
 
-    @property
-    def missing_error(self) -> type[PatternAggregatesError]:
-        """The class of errors which say that there is no such bucket."""
-        return self._errors.missing
+    def _missing_bucket(self, message: str) -> PatternAggregatesError:
+        return self._errors.missing(f"{self._name}: {self.server.redact(message)}", hint=self._errors.missing_hint)
 
-    def error(self, words: str, hint: str = "") -> PatternAggregatesError:
-        """An error of ours about what this server is or has."""
-        return self._errors.other(f"{self._name}: {words}", hint=hint)
+    def _refused_query(self, message: str) -> PatternAggregatesError:
+        return self._missing_bucket(message) if is_missing_bucket(message) else self.error(message)
 
-    @property
-    def attempts(self) -> int:
-        """How often this thread's newest request since ``reset_attempts`` was tried."""
-        return getattr(self._here, "attempts", 0)
-
-    def reset_attempts(self) -> None:
-        """Count this thread's attempts anew."""
-        self._here.attempts = 0
-
-    def _tried(self, attempt: Callable[[], T], tries: int) -> T:
-        for number in range(1, tries + 1):
-            self._here.attempts = number
+    def _try(self, attempt: Callable[[], T], refused: Callable[[Response], T] | None = None) -> T:
+        number = 1
+        while True:
+            self._thread.attempts = number
             try:
-                return attempt()
+                return self._attempt(attempt, refused)
             except TransientError as error:
                 wait = FIRST_WAIT_SECONDS * 2 ** (number - 1) * random.uniform(0.5, 1.5)  # noqa: S311 - jitter
-                asked = error.wait_seconds
-                if number == tries or (asked is not None and asked > LONGEST_WAIT_SECONDS):
-                    later = f"; it asks to wait {asked:.0f} s" if asked is not None else ""
-                    raise self._errors.unavailable(
-                        f"{self._name} cannot be used now: {error}{later} (tried {number} times)",
-                        hint="See that the server runs and answers at this address, then run again.",
-                    ) from error.__cause__
-                self._sleep(wait if asked is None else asked + wait)
-        raise AssertionError("there is at least one try")
+                requested = error.wait_seconds
+                if number >= self.max_tries or (requested is not None and requested > MAX_WAIT_SECONDS):
+                    raise self._unavailable(error, number) from error.__cause__
+                self._sleep(wait if requested is None else requested + wait)
+            number += 1
 
-    def _opened(
-        self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout_seconds: float | None = None
-    ) -> _Response:
-        sent = {**self._headers, **headers}
-        if self.server.compress and len(body) >= _GZIP_FROM:
-            body = gzip.compress(body, 1)
-            sent["Content-Encoding"] = "gzip"
-        timeout = self._timeout if timeout_seconds is None else urllib3.Timeout(total=timeout_seconds)
+    def _attempt(self, attempt: Callable[[], T], refused: Callable[[Response], T] | None) -> T:
         try:
-            response = self._pool.request(
-                method,
-                self._base + path,
-                body=body,
-                headers=sent,
-                timeout=timeout,
-                retries=False,
-                redirect=False,
-                preload_content=False,
-            )
-        except trouble.SSLError as error:
-            raise self._errors.other(
-                f"{self._name}: the certificate is not trusted, or it is no TLS: {_words(error)}",
-                hint="Name the certificate authority with ca_file, or correct http and https in the address.",
+            return attempt()
+        except RefusedError as error:
+            response = error.response
+            if response.status in _TRANSIENT and not is_missing_bucket(response.message()):
+                message = self.server.redact(f"{response.message()} ({response.status})")
+                raise TransientError(message, response.retry_after_seconds()) from error
+            if refused is not None:
+                return refused(response)
+            raise self.error_for(response) from error
+        except UntrustedError as error:
+            raise self.error(
+                f"the certificate is not trusted, or the server does not speak TLS: {error}",
+                "Name the certificate authority with ca_file, or correct http and https in the address.",
             ) from error
-        except (trouble.HTTPError, OSError) as error:
-            raise TransientError(_words(error)) from error
-        opened = _Response(response)
-        if response.status in _PASSING:
-            with opened:
-                reply = self._reply(opened)
-            if is_missing_bucket(reply.message()):  # 1.x says of a policy that is not there: 500
-                raise self._missing_bucket(reply.message())
-            words = self.server.redact(reply.message())
-            raise TransientError(f"{words} ({reply.status})"[:500], _retry_after(response.headers.get("Retry-After")))
-        return opened
+        except ClientError as error:
+            raise self.error(f"the response was not understood: {error}") from error
 
-    def _reply(self, response: _Response) -> Response:
-        return Response(response.status, response.headers, b"".join(self._pieces(response)))
+    def _unavailable(self, error: TransientError, tries: int) -> PatternAggregatesError:
+        later = f"; it asks to wait {error.wait_seconds:.0f} s" if error.wait_seconds is not None else ""
+        return self._errors.unavailable(
+            f"{self._name} cannot be used now: {self.server.redact(str(error))}{later} (tried {tries} times)",
+            hint="See that the server runs and answers at this address, then run again.",
+        )
 
-    def _pieces(self, response: _Response) -> Iterator[bytes]:
-        patience = SLOW_ANSWER * self.server.timeout_seconds
-        until = time.monotonic() + patience
-        try:
-            while piece := response.read():
-                yield piece
-                if time.monotonic() > until:
-                    raise TransientError(f"the answer was not complete after {patience:g} s")
-        except (trouble.HTTPError, OSError) as error:
-            raise TransientError(f"the answer broke off: {_words(error)}") from error
+    def _in_time(self, chunks: Generator[bytes]) -> Iterator[bytes]:
+        limit_seconds = MAX_TIMEOUTS_PER_RESPONSE * self.server.timeout_seconds
+        until = time.monotonic() + limit_seconds
+        for chunk in chunks:
+            yield chunk
+            if time.monotonic() > until:
+                raise TransientError(f"the response was not complete after {limit_seconds:g} s")
 
 
-class _Response:
-    """A response that gives its connection back to the pool when all was read, and drops it otherwise."""
+def _client_type() -> type[Client]:
+    """Import influxdb-client only where a connection is opened: that takes longer than most commands do.
 
-    def __init__(self, response: urllib3.BaseHTTPResponse) -> None:
-        self._response = response
-        self._complete = False
-        self.status = response.status
-        self.headers: Mapping[str, str] = response.headers
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        if not self._complete:
-            self._response.close()
-        self._response.release_conn()
-
-    def read(self) -> bytes:
-        piece = self._response.read1(_PIECE, decode_content=True)
-        self._complete = not piece
-        return piece
-
-
-def _database(bucket: str) -> dict[str, str]:
-    database, _, policy = bucket.partition("/")
-    return {key: value for key, value in (("db", database), ("rp", policy)) if value}
-
-
-def _words(error: BaseException) -> str:
-    """What went wrong on the way, without urllib3's reprs of its own objects."""
-    cause = error.__cause__ or error.__context__
-    if isinstance(error, trouble.NameResolutionError):
-        return "its name is not known"
-    if isinstance(error, trouble.NewConnectionError):
-        return (cause.strerror if isinstance(cause, OSError) else None) or "no connection"
-    if isinstance(error, trouble.ConnectTimeoutError):
-        return "no connection in time"
-    if isinstance(error, trouble.TimeoutError):
-        return "no answer in time"
-    if isinstance(error, trouble.ProxyError):
-        return f"the proxy does not help: {_words(error.original_error)}"
-    return str(error).strip() or type(error).__name__
-
-
-def _retry_after(text: str | None) -> float | None:
-    """``Retry-After`` in seconds; None where it is missing or unreadable."""
-    if not text:
-        return None
+    Raises:
+        SettingsError: It is not installed.
+    """
     try:
-        return max(0.0, float(int(text)))
-    except ValueError:
-        pass
-    at = http_date(text)
-    return None if at is None else max(0.0, (at - dt.datetime.now(dt.UTC)).total_seconds())
-
-
-def http_date(text: str) -> dt.datetime | None:
-    """The instant in a header such as ``Date``; None where it is unreadable."""
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return at.replace(tzinfo=at.tzinfo or dt.UTC)
+        from storage.drivers.influxdb.client import Client  # noqa: PLC0415 - the docstring says why
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"InfluxDB needs the package {error.name}, which is not installed",
+            hint="Install it with: pip install influxdb-client",
+        ) from error
+    return Client

@@ -1,9 +1,9 @@
-"""InfluxQL: queries with bound values, and their answers as they stream in.
+"""InfluxQL: queries with bound values, and their results while they arrive.
 
-No value ever becomes a part of a query's text: ``Query.bind`` gives it a name (``$v0``) and the server puts it
-in. Names of measurements, tags and fields come from models or settings and are quoted; times are integers.
+No value ever becomes a part of a query's text: ``Query.bind`` gives it a name (``$v0``), and the server inserts it.
+Names of measurements, tags and fields come from models or settings and are quoted; times are integers.
 
-An answer comes in chunks, one JSON document a line. Trouble may hide in any of them, under a status of 200.
+A result arrives in chunks, one JSON document a line. Each of them may contain an error, although the status is 200.
 """
 
 from __future__ import annotations
@@ -17,18 +17,19 @@ from pydantic_core import from_json
 CHUNK_ROWS: Final = 2_000
 
 _MISSING = ("database not found", "retention policy not found", "no dbrp mapping found")
+_SHOWN_CHARACTERS = 60
 
 
 class BrokenResponse(Exception):
-    """The answer ended early or is no answer of InfluxDB's."""
+    """The response is incomplete, or not a response of InfluxDB."""
 
 
 class QueryRefused(Exception):
-    """The server has answered with an error."""
+    """The server answered with an error."""
 
 
 class Series(NamedTuple):
-    """A part of an answer: rows that share their measurement and, where the query grouped by tags, these."""
+    """A part of a result: rows of one measurement and, where the query groups by tags, of one group."""
 
     name: str
     tags: dict[str, str]
@@ -38,14 +39,14 @@ class Series(NamedTuple):
 
 @dataclass(slots=True)
 class Query:
-    """A query in the making.
+    """A query that is being built.
 
     Attributes:
         bucket: Bucket or database; ``database/policy`` names a retention policy of 1.x.
-        text: What is asked.
-        values: What is bound, by name.
-        precision: In which unit times are answered: ``s``, ``u`` or ``ns``.
-        streamed: Whether the answer comes in parts; 2.x answers nothing at all to a DELETE that asks for it.
+        text: The InfluxQL.
+        values: The bound values by name.
+        precision: The unit of the times in the result: ``s``, ``u`` or ``ns``.
+        streamed: Whether the result arrives in chunks; 2.x returns nothing for a DELETE that asks for chunks.
     """
 
     bucket: str
@@ -55,24 +56,24 @@ class Query:
     streamed: bool = True
 
     def bind(self, value: str) -> str:
-        """Bind a value; returns what stands for it in the text."""
+        """Bind a value and return its placeholder."""
         name = f"v{len(self.values)}"
         self.values[name] = value
         return f"${name}"
 
     def tag_in(self, tag: str, values: Iterable[str]) -> str:
-        """The condition that a tag has one of some values."""
+        """Return the condition that a tag has one of some values."""
         return _any_of([f"{quote_tag(tag)} = {self.bind(value)}" for value in values])
 
     def tags_in(self, tags: Sequence[str], keys: Iterable[Sequence[str]]) -> str:
-        """The condition that some tags together have one of some combinations of values."""
+        """Return the condition that some tags have one of some combinations of values."""
         return _any_of(
             [" AND ".join(self.tag_in(tag, [value]) for tag, value in zip(tags, key, strict=True)) for key in keys]
         )
 
 
 def _any_of(conditions: Sequence[str]) -> str:
-    """Conditions joined by OR, as a balanced tree: a chain of 3,000 takes a server 25 times as long."""
+    """Join conditions by OR as a balanced tree: a chain of 3,000 takes a server 25 times as long."""
     if len(conditions) == 1:
         return f"({conditions[0]})"
     middle = len(conditions) // 2
@@ -80,39 +81,45 @@ def _any_of(conditions: Sequence[str]) -> str:
 
 
 def quote_name(name: str) -> str:
-    """The name of a measurement, tag, field or database, as InfluxQL wants it."""
+    """Return the name of a measurement, tag, field or database as an InfluxQL identifier."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
-def is_missing_bucket(words: str) -> bool:
-    """Whether an error says that the bucket is not there."""
-    return any(sign in words for sign in _MISSING)
-
-
 def quote_tag(name: str) -> str:
-    """A tag, also where another writer has made a field of the same name: a bare name would then be the field."""
+    """Return an identifier that means the tag, even if another writer made a field of the same name."""
     return f"{quote_name(name)}::tag"
 
 
 def quote_field(name: str) -> str:
-    """A field, whatever tags there are."""
+    """Return an identifier that means the field, even if there is a tag of the same name."""
     return f"{quote_name(name)}::field"
 
 
-def parse_response(pieces: Iterable[bytes]) -> Iterator[Series]:
-    """The series of an answer, from its body in pieces of any size.
+def database_parameters(bucket: str) -> dict[str, str]:
+    """Return a bucket as the parameters of ``/query`` and ``/write``: a database and, on 1.x, a retention policy."""
+    database, _, policy = bucket.partition("/")
+    return {key: value for key, value in (("db", database), ("rp", policy)) if value}
+
+
+def is_missing_bucket(message: str) -> bool:
+    """Return whether an error message says that the bucket does not exist."""
+    return any(sign in message for sign in _MISSING)
+
+
+def parse_response(chunks: Iterable[bytes]) -> Iterator[Series]:
+    """Yield the series of a response while its body arrives in chunks of any size.
 
     Raises:
-        BrokenResponse: It ends early, or is none.
-        QueryRefused: It says that the query failed; rows may have come before.
+        BrokenResponse: It is incomplete, or not a response of InfluxDB.
+        QueryRefused: It contains an error, perhaps after some series.
     """
-    unfinished = True  # no line at all is no answer either
-    for text in _lines(pieces):
+    unfinished = True  # a body without any line is incomplete too
+    for text in _lines(chunks):
         try:
             document = from_json(text)
         except ValueError as error:
-            raise BrokenResponse(f"the answer is no JSON: {text[:60]!r}") from error
+            raise BrokenResponse(f"the response is not valid JSON: {text[:_SHOWN_CHARACTERS]!r}") from error
         unfinished = False
         for result in _results(document):
             unfinished = bool(result.get("partial", False))
@@ -121,31 +128,29 @@ def parse_response(pieces: Iterable[bytes]) -> Iterator[Series]:
                     series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values") or []
                 )
     if unfinished:
-        raise BrokenResponse("the answer stopped before its last part")
+        raise BrokenResponse("the response ended before its last part")
 
 
 def _results(document: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - parsed JSON
-    if not isinstance(document, dict):
-        raise BrokenResponse(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
-    results = document.get("results", ())
+    results = document.get("results", ()) if isinstance(document, dict) else None
     if not isinstance(results, list | tuple) or not all(isinstance(result, dict) for result in results):
-        raise BrokenResponse(f"the answer is no answer of InfluxDB's: {str(document)[:60]!r}")
+        raise BrokenResponse(f"this is not a response of InfluxDB: {str(document)[:_SHOWN_CHARACTERS]!r}")
     for part in (document, *results):
         if "error" in part:
             raise QueryRefused(str(part["error"]))
     yield from results
 
 
-def _lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """Lines from pieces; every line of an answer ends with a line break, so one that does not was cut."""
-    rest: list[bytes] = []
-    for piece in pieces:
-        *whole, last = piece.split(b"\n")
-        for text in whole:
-            rest.append(text)
-            if joined := b"".join(rest):
+def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield lines; each line of a response ends with a line break, so a last one without it was cut off."""
+    pending: list[bytes] = []
+    for chunk in chunks:
+        *complete, last = chunk.split(b"\n")
+        for text in complete:
+            pending.append(text)
+            if joined := b"".join(pending):
                 yield joined
-            rest = []
-        rest.append(last)
-    if joined := b"".join(rest):
+            pending = []
+        pending.append(last)
+    if joined := b"".join(pending):
         yield joined

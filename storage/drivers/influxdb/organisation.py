@@ -1,31 +1,33 @@
-"""Whether queries reach the organisation that the settings name.
+"""Whether queries are answered from the organisation that the settings name.
 
-InfluxDB 2.x writes to the organisation that is named, but answers ``/query`` from the one that the token belongs to. A
-token that may do everything everywhere would so be told of another home. Flux does ask the named organisation: the
-newest point that ``/query`` knows must be there for it, too.
+InfluxDB 2.x writes to the organisation that is named, but answers ``/query`` from the one that the token belongs to, so
+a token with all rights would be given another home's rows. Flux does query the organisation that is named: it must find
+the newest point that ``/query`` returns.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
-from urllib.parse import urlencode
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from storage.drivers.influxdb.buckets import MAPPING_HINT, find_bucket, mapping_problem
-from storage.drivers.influxdb.connection import Connection, Response
+from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.influxql import Query, Series, quote_name
+from storage.drivers.influxdb.response import Response
 
-_TRIES: Final = 3  # the newest point may be replaced between the two queries
-_OK = 200
-_ABSENT = ("organization name", "could not find bucket")  # what Flux says of one that the token does not see
+_MAX_LOOKS: Final = 3  # the newest point may be replaced between the two queries
+_NOT_VISIBLE = ("organization name", "could not find bucket")  # in Flux's message about what the token may not see
+_FIND_POINT = """
+from(bucket: _bucket)
+  |> range(start: time(v: _start), stop: time(v: _stop))
+  |> filter(fn: (r) => r._measurement == _name)
+"""
 
 Point = tuple[int, str, dict[str, object]]
 
 
 def verify_organisation(connection: Connection, bucket: str, measurement: str = "") -> bool:
-    """See that the token belongs to the organisation that is named; 1.x has none, and an empty bucket tells nothing.
+    """Check that the token belongs to the organisation that is named; 1.x has none.
 
     Args:
         connection: To the server.
@@ -33,36 +35,36 @@ def verify_organisation(connection: Connection, bucket: str, measurement: str = 
         measurement: In which measurement; empty for any.
 
     Returns:
-        Whether that is known now; where there is no point nothing tells.
+        Whether that is certain; an empty bucket leaves it open.
 
     Raises:
-        PatternAggregatesError: It does not, or as the connection's errors say.
+        PatternAggregatesError: It belongs to another one, or as the connection's ``errors`` say.
     """
     if not connection.server.is_v2:
         return True
     cause = None
     try:
-        for _ in range(_TRIES):
-            newest = _newest(connection, bucket, measurement)
+        for _ in range(_MAX_LOOKS):
+            newest = _newest_point(connection, bucket, measurement)
             if newest is None:
                 return False
-            if _is_there(connection, bucket, newest):
+            if _is_in_organisation(connection, bucket, newest):
                 return True
     except connection.missing_error as error:
         if find_bucket(connection, bucket) is None:
             raise
         cause = error
-    if told := mapping_problem(connection, bucket, find_bucket(connection, bucket)):
-        raise connection.error(told, hint=MAPPING_HINT)
+    if problem := mapping_problem(connection, bucket, find_bucket(connection, bucket)):
+        raise connection.error(problem, MAPPING_HINT)
     raise connection.error(
-        f"the token belongs to another organisation than {connection.server.org!r}: what it reads is not of that one",
-        hint="Set a token of this organisation, or correct org; or a DBRP mapping gives the bucket's name to another.",
+        f"the token belongs to another organisation than {connection.server.org!r} and would read that one's rows",
+        "Set a token of this organisation, or correct org; or a DBRP mapping maps the name to another bucket.",
     ) from cause
 
 
-def _newest(connection: Connection, bucket: str, measurement: str) -> Point | None:
+def _newest_point(connection: Connection, bucket: str, measurement: str) -> Point | None:
     source = quote_name(measurement) if measurement else "/.*/"
-    query = Query(bucket, f"SELECT * FROM {source} ORDER BY time DESC LIMIT 1", precision="ns")  # noqa: S608 - quote_name
+    query = Query(bucket, f"SELECT * FROM {source} ORDER BY time DESC LIMIT 1", precision="ns")  # noqa: S608 - quoted
 
     def points(parts: Iterable[Series]) -> list[Point]:
         return [
@@ -74,59 +76,34 @@ def _newest(connection: Connection, bucket: str, measurement: str) -> Point | No
     return max(connection.execute(query, points), key=lambda point: point[0], default=None)
 
 
-def _is_there(connection: Connection, bucket: str, point: Point) -> bool:
-    at, measurement, told = point
-    query = (
-        f"from(bucket: {_literal(bucket)}) |> range(start: time(v: {at}), stop: time(v: {at + 1})) "
-        f"|> filter(fn: (r) => r._measurement == {_literal(measurement)})"
-    )
-    reply = connection.request(
-        "POST",
-        "/api/v2/query?" + urlencode({"org": connection.server.org}),
-        query.encode(),
-        {"Content-Type": "application/vnd.flux", "Accept": "application/csv"},
-    )
-    if reply.status != _OK:  # a server without Flux cannot be asked
-        return not any(words in reply.message() for words in _ABSENT)
-    rows = list(_rows(reply))
-    plain = {name: value for name, value in told.items() if value is not None and not _is_twice(name, told)}
-    return bool(rows) and all(any(_says(row, name, value) for row in rows) for name, value in plain.items())
+def _is_in_organisation(connection: Connection, bucket: str, point: Point) -> bool:
+    at, measurement, values = point
+    parameters = {"_bucket": bucket, "_start": at, "_stop": at + 1, "_name": measurement}
 
+    def refused(response: Response) -> list[Mapping[str, object]] | None:
+        if any(words in response.message() for words in _NOT_VISIBLE):
+            return []
+        return None  # a server without Flux cannot be asked
 
-def _is_twice(name: str, told: Mapping[str, object]) -> bool:
-    """Whether a point has a tag and a field of that name, which Flux and InfluxQL tell apart in ways of their own."""
-    return name.startswith("_") or f"{name}_1" in told or (name.endswith("_1") and name.removesuffix("_1") in told)
+    def find(client: Any) -> list[Mapping[str, object]] | None:  # noqa: ANN401 - the library has no types here
+        tables = client.query_api().query(_FIND_POINT, org=connection.server.org, params=parameters)
+        return [record.values for table in tables for record in table.records]
 
-
-def _rows(reply: Response) -> Iterator[Mapping[str, str]]:
-    """The rows of an answer: tables of different columns follow one another, each with a heading of its own."""
-    heading: list[str] = []
-    for cells in csv.reader(io.StringIO(reply.body.decode("utf-8", "replace"), newline="")):
-        if "_time" in cells:
-            heading = cells
-        elif cells and len(cells) == len(heading):
-            yield dict(zip(heading, cells, strict=True))
-
-
-def _says(row: Mapping[str, str], name: str, value: object) -> bool:
-    """Whether a row of Flux has a tag or field with that value."""
-    text = row["_value"] if row["_field"] == name else row.get(name)
-    if text is None:
-        return False
-    if isinstance(value, str):  # within a cell line breaks come back changed
-        return text.replace("\r", "") == value.replace("\r", "")
-    if isinstance(value, bool):
-        return text == str(value).lower()
-    if text == str(value):  # a whole number may be too large for a float
+    rows = connection.call(find, refused)
+    if rows is None:
         return True
-    try:
-        return float(text) == value
-    except ValueError:
-        return False
+    plain = {name: value for name, value in values.items() if value is not None and not _is_ambiguous(name, values)}
+    return bool(rows) and all(any(_has(row, name, value) for row in rows) for name, value in plain.items())
 
 
-def _literal(text: str) -> str:
-    """A text as Flux writes it, with what would end it or be replaced in it escaped."""
-    for plain, escaped in (("\\", "\\\\"), ('"', '\\"'), ("$", "\\x24"), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(plain, escaped)
-    return f'"{text}"'
+def _is_ambiguous(name: str, values: Mapping[str, object]) -> bool:
+    """Return whether a point has a tag and a field of that name; Flux and InfluxQL name these differently."""
+    return name.startswith("_") or f"{name}_1" in values or (name.endswith("_1") and name.removesuffix("_1") in values)
+
+
+def _has(row: Mapping[str, Any], name: str, value: object) -> bool:
+    """Return whether a row that Flux found has a tag or field with that value."""
+    found = row["_value"] if row["_field"] == name else row.get(name)
+    if isinstance(found, str) and isinstance(value, str):  # CSV changes line breaks within a value
+        return found.replace("\r", "") == value.replace("\r", "")
+    return bool(found == value)
