@@ -24,6 +24,7 @@ from pydantic import TypeAdapter, ValidationError
 from storage.columns import closest, columns
 from storage.errors import DetectorInvalid
 from storage.models import DailyAggregate
+from storage.plurals import counted
 from storage.settings_check import Problem, problems_error, unknown_key
 from storage.settings_file import Document
 from storage.store import AggregateReader
@@ -85,9 +86,9 @@ class NotJudged(Finding):
     __slots__ = ()
 
 
-def left_out(count: int, what: str) -> list[str]:
-    """Return the part of a reason that says how many things were left out; empty if none were."""
-    return [f"{count:,} {what} left out"] if count else []
+def left_out(count: int, singular: str, plural: str) -> list[str]:
+    """Return the part of a reason that says how many of what were left out; empty if none were."""
+    return [f"{counted(count, singular, plural)} left out"] if count > 0 else []
 
 
 class Described(Protocol):

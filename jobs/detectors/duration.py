@@ -1,16 +1,16 @@
-"""How long each entity stayed active: one row per entity with at least one finished episode.
+"""How long each entity stayed active: one row for each entity with at least one finished episode.
 
-An episode is a stretch in one active state (on, open, unlocked, home, playing, cleaning ...; ``activity.entities``
-lists them by domain). It belongs to the day it ends in and has its full length, also when it began days before: each
-finished episode is counted exactly once. One whose begin is not known, or that ran into a gap of over 5 minutes or a
-restart that found another value, is not measured.
+An episode is a stretch of time in one active state (on, open, unlocked, home, playing ...; listed by domain in
+``jobs.activity.entities``). It belongs to the day it ends on and counts in full, also if it began days before: each
+finished episode is counted exactly once. An episode is not measured if its start is not known, or if it was interrupted
+by a gap of more than 5 minutes or by a restart that found another value.
 
-``efficiency_score`` is the share of the entity's active time within this day during which somebody was around: a
-motion, occupancy, presence or door sensor of its area on, or within 10 minutes of its last event. Time in which no
-such sensor of the area was known does not count; the score is absent where nothing remains. A light left burning in
-an empty room scores low.
+``efficiency_score`` is the share of the entity's active time on this day during which somebody was around: a motion,
+occupancy, presence or door sensor of its area was on, or had its last event at most 10 minutes before. Time in which no
+such sensor of the area was known does not count. If no time is left, there is no score. A light that burns in an empty
+room scores low.
 
-A worked example: a lamp burns for an hour, somebody moves during the first 10 minutes of it.
+A worked example: a lamp burns for an hour; somebody moves during the first 10 minutes of it.
 
 >>> from jobs.activity.building import example_day
 >>> log = example_day([
@@ -34,8 +34,9 @@ from pydantic import Field
 from jobs.activity.events import DayLog, Flags, StateIntervals
 from jobs.activity.spans import Spans, intersection, length, union
 from jobs.activity.window import SECOND
-from jobs.registry import Evidence, Finding, detector
+from jobs.registry import Evidence, Finding, detector, left_out
 from storage.models import DurationDaily
+from storage.plurals import counted
 
 
 @detector
@@ -44,7 +45,7 @@ class Duration:
     """The ``duration`` detector.
 
     Attributes:
-        around_seconds: How long after its last event a presence-like sensor still shows that somebody is around.
+        around_seconds: How long after its last event a motion, presence or door sensor still shows somebody around.
     """
 
     name: ClassVar = "duration"
@@ -54,14 +55,17 @@ class Duration:
     around_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
 
     def detect(self, log: DayLog) -> Finding:
-        """See the module's docstring."""
+        """Return the day's durations; see the module's docstring."""
         active = _active(log)
         ended = active & (log.intervals.end >= log.window.start) & (log.intervals.end < log.window.end)
         measured = ended & log.intervals.end_known & log.intervals.start_known
-        left_out = int(np.count_nonzero(ended & ~measured))
-        not_measured = f"; {left_out} not measured, interrupted or with an unknown begin" if left_out else ""
+        interrupted = left_out(
+            int(np.count_nonzero(ended & ~measured)),
+            "episode that was interrupted or whose start is not known",
+            "episodes that were interrupted or whose start is not known",
+        )
         if not measured.any():
-            return Finding([], f"no episode finished{not_measured}")
+            return Finding([], "; ".join(("no finished episode", *interrupted)))
         lengths = (log.intervals.end - log.intervals.start)[measured] / SECOND
         codes, first, counts = np.unique(log.intervals.entity[measured], return_index=True, return_counts=True)
         shortest, longest = np.minimum.reduceat(lengths, first), np.maximum.reduceat(lengths, first)
@@ -81,10 +85,11 @@ class Duration:
             )
             for i, code in enumerate(codes.tolist())
         ]
-        return Finding(rows, f"{len(rows)} entities finished {int(counts.sum())} episodes{not_measured}")
+        finished = f"{counted(len(rows), 'entity', 'entities')} had {counted(int(counts.sum()), 'finished episode')}"
+        return Finding(rows, "; ".join((finished, *interrupted)))
 
     def explain(self, row: DurationDaily, log: DayLog) -> Evidence:
-        """Each active interval that touched the day, and why it was measured or not."""
+        """Return each active interval that touched the day, and whether it was measured."""
         intervals = log.intervals[_active(log) & (log.intervals.entity == log.code_of(row.entity_id))]
         lines: list[tuple[str | int | float, ...]] = []
         for start, end, start_known, end_known in zip(
@@ -94,13 +99,13 @@ class Duration:
             intervals.end_known.tolist(),
             strict=True,
         ):
-            verdict = "not finished" if not end_known else "measured" if start_known else "its begin is not known"
-            lines.append((log.clock(start), log.clock(end), round((end - start) / SECOND, 1), verdict))
+            use = "not finished" if not end_known else "measured" if start_known else "its start is not known"
+            lines.append((log.clock(start), log.clock(end), round((end - start) / SECOND, 1), use))
         return Evidence(("from", "to", "seconds", ""), lines)
 
 
 def _active(log: DayLog) -> Flags:
-    """Which intervals are stretches in an active state of their entity."""
+    """Return which intervals are in an active state of their entity."""
     width = len(log.states)
     pairs, which = np.unique(log.intervals.entity.astype(np.int64) * width + log.intervals.state, return_inverse=True)
     active = [log.states[pair % width] in log.entities[pair // width].active_states for pair in pairs.tolist()]
@@ -108,7 +113,13 @@ def _active(log: DayLog) -> Flags:
 
 
 class _Around:
-    """When somebody was around in each area, as far as its presence-like sensors tell."""
+    """When somebody was around in each area, as its motion, presence and door sensors show.
+
+    Args:
+        log: The day.
+        active: Which of its intervals are in an active state.
+        linger: For how many microseconds after an event somebody is taken to be around.
+    """
 
     def __init__(self, log: DayLog, active: Flags, linger: int) -> None:
         self._log = log
@@ -117,7 +128,7 @@ class _Around:
         self._areas: dict[str, tuple[Spans, Spans]] = {}
 
     def share(self, code: int) -> float | None:
-        """The share of an entity's active time of this day that somebody was around; None if nobody can tell."""
+        """Return the share of an entity's active time with somebody around; None if no sensor of its area shows it."""
         area = self._log.entities[code].area_id
         if area is None:
             return None
@@ -129,7 +140,7 @@ class _Around:
         return length(intersection(judged, around)) / length(judged) if len(judged) else None
 
     def _of_area(self, area: str) -> tuple[Spans, Spans]:
-        """When a sensor of the area was known, and when one was on or had its last event a short while ago."""
+        """Return when a sensor of the area was known, and when one was on or had its last event a short while ago."""
         codes = [code for code, entity in enumerate(self._log.entities) if entity.presence and entity.area_id == area]
         of_area = np.isin(self._log.intervals.entity, codes)
         seen = self._log.intervals[of_area]

@@ -1,18 +1,21 @@
-"""What happened in each area: one row per area with at least one activity event.
+"""What happened in each area: one row for each area with at least one activity event.
 
-``activity_level`` is the area's share of the home's activity events that have an area (all areas sum to 1),
-``device_usage`` the events by entity, ``peak_activity_hours`` the hours that ``peaks.peak_hours`` finds in
-them. An entity lies in its own area, else in its device's.
+``activity_level`` is the area's share of the home's activity events that have an area (all areas sum to 1).
+``device_usage`` counts the events by entity. ``peak_activity_hours`` are the area's peak hours (``peaks.peak_hours``).
+An entity belongs to its own area or, if it has none, to that of its device.
 
-``transition_patterns`` tell where people went next. Somebody shows to be in an area when one of its motion, occupancy,
-presence or door sensors becomes active or, where it has no such sensor, when a light or switch of it is turned on or
-off by hand (not by an automation). A sensor that turns off again does not move anybody, but shows, if nothing happened
-elsewhere since, that somebody was still there: repeats in an area are one stay, from its first sign to its last. From
-one stay to the next in another area within 5 minutes is a transition, whose time is that from the last sign to the
-first. ``probability`` is the count over all transitions out of the area; counts are kept so that sums over days need no
-average of shares. Both lists keep their largest entries if they would not fit 1 KB; the reason says how many were cut.
+``transition_patterns`` says where people went next. A *sign* that somebody came into an area is that a motion,
+occupancy, presence or door sensor of it becomes active; in an area without such a sensor, that a light or switch of it
+is turned on or off by hand (not by an automation). A sensor that turns off does not move anybody, but shows that
+somebody was still there, if nothing has happened elsewhere since. Successive signs in one area are one stay, from the
+first to the last. A *transition* is from one stay to the next in another area, if that begins within 5 minutes; its
+time is that from the last sign of one to the first sign of the other.
 
-A worked example: twice from the hall to the kitchen, once to the bath, and a hall lamp that nobody leaves.
+``probability`` is the transition's count over all transitions out of the area. The counts are kept too, so that sums
+over several days do not have to average shares. Both lists keep their largest entries if they would not fit 1 KB; the
+reason says how many were cut.
+
+A worked example: twice from the hall to the kitchen, and once to the bath.
 
 >>> from jobs.activity.building import example_day
 >>> moves = [(480, "hall"), (481, "kitchen"), (500, "hall"), (502, "kitchen"), (600, "hall"), (601, "bath")]
@@ -48,6 +51,7 @@ from jobs.statistics.bouts import by_group
 from jobs.statistics.peaks import HOUR_COLUMNS, hours_explained, peak_hours
 from storage.columns import to_json
 from storage.models import JSON_BYTES, RoomBasedDaily
+from storage.plurals import counted
 
 _BY_HAND: Final = frozenset({"light", "switch"})
 T = TypeVar("T")
@@ -60,8 +64,8 @@ class RoomBased:
     """The ``room_based`` detector.
 
     Attributes:
-        gap_seconds: How long after the last sign in one area somebody may show up in the next.
-        peak_false_discovery_rate: The share of an area's peak hours that chance may produce.
+        gap_seconds: How long after the last sign in one area the first sign in the next may come.
+        peak_false_discovery_rate: The share of an area's peak hours that may be due to chance.
     """
 
     name: ClassVar = "room_based"
@@ -72,12 +76,12 @@ class RoomBased:
     peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
     def detect(self, log: DayLog) -> Finding:
-        """See the module's docstring."""
+        """Return the day's areas; see the module's docstring."""
         areas = sorted({entity.area_id for entity in log.entities if entity.area_id is not None})
         area_of = np.array([-1 if e.area_id is None else areas.index(e.area_id) for e in log.entities], np.int64)
         located = np.flatnonzero(area_of[log.events.entity] >= 0) if len(log.events) else np.empty(0, np.int64)
         if not len(located):
-            return Finding([], f"none of {len(log.events):,} activity events has an area")
+            return Finding([], f"no activity event with an area, of {len(log.events):,}")
         entity = log.events.entity[located]
         area, at = by_group(area_of[entity], log.events.at[located])
         peaks, _ = peak_hours(area, at, len(areas), log.window, log.known, self.peak_false_discovery_rate)
@@ -101,28 +105,29 @@ class RoomBased:
                 peak_activity_hours=np.flatnonzero(peaks[code]).tolist(),
             )
             rows.append(row)
-        notes = [f"{len(rows)} areas had {len(located):,} events; {len(moves):,} transitions between them"]
-        notes += left_out(len(log.events) - len(located), "events without an area")
-        notes += left_out(cut_devices, "least used entities")
-        notes += left_out(cut_moves, "rarest ways")
+        events_of_areas = f"{counted(len(rows), 'area')} had {counted(len(located), 'activity event')}"
+        notes = [f"{events_of_areas}; {counted(len(moves), 'transition')} between areas"]
+        notes += left_out(len(log.events) - len(located), "event without an area", "events without an area")
+        notes += left_out(cut_devices, "least used entity", "least used entities")
+        notes += left_out(cut_moves, "rarest transition", "rarest transitions")
         return Finding(rows, "; ".join(notes))
 
     def explain(self, row: RoomBasedDaily, log: DayLog) -> Evidence:
-        """The area's events by hour against those expected by chance."""
+        """Return the area's events by hour, and those expected by chance."""
         of_area = np.array([entity.area_id == row.area_id for entity in log.entities], np.bool_)
         at = log.events.at[of_area[log.events.entity]]
         lines = hours_explained(at, log.window, log.known, self.peak_false_discovery_rate)
-        return Evidence(HOUR_COLUMNS, lines, (f"{len(at)} of the home's {len(log.events)} events",))
+        return Evidence(HOUR_COLUMNS, lines, (f"{len(at):,} of the home's {counted(len(log.events), 'event')}",))
 
 
 def _devices(log: DayLog, usage: Integers, codes: Integers) -> list[tuple[str, int]]:
-    """How often each entity of an area was used, the most used first."""
+    """Return how often each entity of an area was used, the most used first."""
     used = [(log.entities[code].entity_id, int(usage[code])) for code in codes.tolist() if usage[code]]
     return sorted(used, key=lambda item: (-item[1], item[0]))
 
 
 def _transitions(areas: list[str], moves: Integers) -> list[Transition]:
-    """Where people went from an area, the most frequent first."""
+    """Return where people went from an area, the most frequent first."""
     codes, counts = np.unique(moves[:, 1], return_counts=True)
     found = [(areas[code], count, code) for code, count in zip(codes.tolist(), counts.tolist(), strict=True)]
     return [
@@ -137,7 +142,7 @@ def _transitions(areas: list[str], moves: Integers) -> list[Transition]:
 
 
 def _fitting(items: list[T], kind: Any) -> list[T]:  # noqa: ANN401 - dict or list, both called with the items
-    """As many of the first items as fit a JSON field."""
+    """Return as many of the first items as fit a JSON field."""
     kept = len(items)
     while len(to_json(kind(items[:kept])).encode()) > JSON_BYTES:
         kept -= 1
@@ -145,10 +150,10 @@ def _fitting(items: list[T], kind: Any) -> list[T]:  # noqa: ANN401 - dict or li
 
 
 def _moves(log: DayLog, area_of: Integers, gap: int) -> Integers:
-    """Every transition: from area, to area, microseconds; shape (n, 3)."""
-    active, sign = _signs(log, area_of)
-    at, area, moving = log.events.at[sign], area_of[log.events.entity[sign]], active[sign]
-    latest = np.maximum.accumulate(np.where(moving, np.arange(len(at)), -1))  # who shows up decides where they are
+    """Return every transition: from area, to area, microseconds; shape (n, 3)."""
+    came, sign = _signs(log, area_of)
+    at, area, moving = log.events.at[sign], area_of[log.events.entity[sign]], came[sign]
+    latest = np.maximum.accumulate(np.where(moving, np.arange(len(at)), -1))  # where somebody was seen to come last
     still = moving | ((latest >= 0) & (area == area[latest]))
     at, area = at[still], area[still]
     moved = np.flatnonzero((area[1:] != area[:-1]) & (np.diff(at) <= gap))
@@ -156,7 +161,7 @@ def _moves(log: DayLog, area_of: Integers, gap: int) -> Integers:
 
 
 def _signs(log: DayLog, area_of: Integers) -> tuple[Flags, Integers]:
-    """Which events show that somebody came, and all events that show that somebody was there (indices)."""
+    """Return which events show that somebody came, and the indices of all that show that somebody was there."""
     presence = [e.presence and e.area_id is not None and e.kind is Kind.ACTIVITY for e in log.entities]
     sensed = {e.area_id for e, shows in zip(log.entities, presence, strict=True) if shows}
     sensor = np.array(presence, np.bool_)[log.events.entity]

@@ -1,9 +1,9 @@
-"""When each entity was active: one row per entity with at least one activity event.
+"""When each entity was active: one row for each entity with at least one activity event.
 
-An event counts in the local wall-clock hour it happens in; on a 25-hour day the repeated hour holds both, on a
-23-hour day the skipped one is 0. ``frequency`` is the share of the day's local hours that have activity, ``bouts``
-the runs of events at most 300 s apart. Peak hours follow ``peaks.peak_hours``; ``confidence`` is the Wilson
-95 % lower bound of the share of events that fall in them.
+An event counts in the local wall-clock hour it happens in. On a 25-hour day the repeated hour counts both, on a 23-hour
+day the skipped hour is 0. ``frequency`` is the share of the day's local hours that have activity. ``bouts`` counts the
+runs of events with gaps of at most 300 s. ``peak_hours`` are those in which ``peaks.peak_hours`` finds more events than
+chance explains; ``confidence`` is the Wilson 95 % lower bound of the share of events in them.
 
 A worked example: a lamp goes on and off again every ten minutes from 19:00 to 19:50, and once at noon.
 
@@ -32,6 +32,7 @@ from jobs.statistics.bouts import bouts_by_group, by_group, count_by_hour
 from jobs.statistics.intervals import wilson_lower
 from jobs.statistics.peaks import HOUR_COLUMNS, hours_explained, peak_hours
 from storage.models import TimeBasedDaily
+from storage.plurals import counted
 
 
 @detector
@@ -40,8 +41,8 @@ class TimeBased:
     """The ``time_based`` detector.
 
     Attributes:
-        peak_false_discovery_rate: The share of an entity's peak hours that chance may produce. Short on/off cycles are
-            not independent slots: at 5 % peaks are given to 4.2 % of random devices, at 3 % to 2.8 %.
+        peak_false_discovery_rate: The share of an entity's peak hours that may be due to chance. The slots of short
+            on/off cycles are not independent: at 5 %, 4.2 % of random devices get a peak, at 3 % 2.8 %.
     """
 
     name: ClassVar = "time_based"
@@ -51,7 +52,7 @@ class TimeBased:
     peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
 
     def detect(self, log: DayLog) -> Finding:
-        """See the module's docstring."""
+        """Return the day's entities; see the module's docstring."""
         if not len(log.events):
             return Finding([], "no entity had an activity event")
         entities = len(log.entities)
@@ -77,13 +78,11 @@ class TimeBased:
             for code in np.flatnonzero(occurrences).tolist()
         ]
         with_peaks = int(np.count_nonzero(peaks.any(axis=1)))
-        return Finding(
-            rows,
-            f"{len(rows)} entities had {len(log.events)} activity events; {with_peaks} of them have a peak hour",
-        )
+        active = f"{counted(len(rows), 'entity', 'entities')} had {counted(len(log.events), 'activity event')}"
+        return Finding(rows, f"{active}; {with_peaks or 'none'} with a peak hour")
 
     def explain(self, row: TimeBasedDaily, log: DayLog) -> Evidence:
-        """Events by hour against those expected by chance."""
+        """Return the entity's events by hour, and those expected by chance."""
         at = log.events.at[log.events.entity == log.code_of(row.entity_id)]
         lines = hours_explained(at, log.window, log.known, self.peak_false_discovery_rate)
-        return Evidence(HOUR_COLUMNS, lines, (f"{len(at)} events in {row.bouts} bouts",))
+        return Evidence(HOUR_COLUMNS, lines, (f"{counted(len(at), 'event')} in {counted(row.bouts or 0, 'bout')}",))

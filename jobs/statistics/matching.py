@@ -1,6 +1,6 @@
-"""How points of groups are matched one to one, and what in the home itself ties two entities.
+"""Match points of two groups one to one, and tell what in the home itself links two entities.
 
-A *point* is an instant of a group: the start of a bout of an entity, or of a cluster of one of its states.
+A *point* is an instant of a group: the start of a bout of an entity, or of a burst of one of its states.
 """
 
 from __future__ import annotations
@@ -16,15 +16,20 @@ from jobs.activity.window import DAY, SECOND, Instants
 from jobs.statistics.arrays import Floats, Integers
 from storage.models import LinkedBy
 
-MIN_HITS: Final = 3  # fewer repeats in a day are no pattern
-SIMULTANEOUS: Final = SECOND // 2  # people do not do two things at once, again and again
-_MOSTLY_SIMULTANEOUS: Final = 0.8  # of the times that two act together
-_MOSTLY_AUTOMATIC: Final = 0.5
-_SPAN: Final = 4 * DAY  # more than a day and any reach beyond it
+MIN_HITS: Final = 3  # fewer repeats in a day are not a pattern
+MAX_SIMULTANEOUS_GAP: Final = SECOND // 2  # people do not do two things at once, again and again
+_MIN_SIMULTANEOUS_SHARE: Final = 0.8  # of the times that two entities act together
+_MIN_AUTOMATION_SHARE: Final = 0.5  # exclusive
+_KEYS_PER_GROUP: Final = 4 * DAY  # more than a day and any reach beyond it
 
 
 class Scale(NamedTuple):
-    """A narrow reach and the wide one that says how busy it is around, both in seconds, inclusive."""
+    """A distance that counts as near, and the distance within which we look how busy it is.
+
+    Attributes:
+        near: Seconds, inclusive.
+        around: Seconds, inclusive.
+    """
 
     near: int
     around: int
@@ -46,11 +51,11 @@ class Points:
 
     @property
     def sizes(self) -> Integers:
-        """How many points each group has, shape (groups,)."""
+        """The number of points of each group, shape (groups,)."""
         return np.bincount(self.group, minlength=self.groups).astype(np.int64)
 
     def only(self, chosen: Integers) -> Points:
-        """The points of some groups, with ``chosen[i]`` as group i."""
+        """Return the points of some groups; ``chosen[i]`` becomes group i."""
         place = np.full(self.groups, -1, np.int64)
         place[chosen] = np.arange(len(chosen))
         kept = place[self.group] >= 0
@@ -73,7 +78,7 @@ class Matches:
 
 
 class ByGroup:
-    """Points by group and, within it, by time, so that a group's points around an instant are found at once.
+    """Points ordered by group and, within a group, by time, to find a group's points around an instant quickly.
 
     Attributes:
         order: The index of each among the points, shape (n,).
@@ -89,12 +94,12 @@ class ByGroup:
         self._key = self._keys(self.at, points.group[self.order])
 
     def _keys(self, at: Instants, group: Integers) -> Integers:
-        """Numbers that ascend over all groups."""
-        keys: Integers = group * _SPAN + (at - self._origin)
+        """Return one number for each point, ascending over all groups."""
+        keys: Integers = group * _KEYS_PER_GROUP + (at - self._origin)
         return keys
 
     def within(self, at: Instants, group: Integers, reach_seconds: int) -> tuple[Integers, Integers]:
-        """For each instant: the first place of the group's points within reach, and the first one beyond it."""
+        """Return, for each instant, the places of the group's first point within reach and of the first beyond it."""
         key, reach = self._keys(at, group), reach_seconds * SECOND
         return np.searchsorted(self._key, key - reach), np.searchsorted(self._key, key + reach, side="right")
 
@@ -102,9 +107,9 @@ class ByGroup:
 def match_one_to_one(points: Points, first: Integers, second: Integers, reach_seconds: int) -> Matches:
     """Match points of pairs of groups in time order, within a reach, each point used once.
 
-    Each point of the first group takes the earliest point of the second that is within reach and not yet taken. As all
-    reaches are equally long, no other matching has more matches, and the second group's choice would be the same. All
-    pairs advance together, one point of the first group a step.
+    Each point of the first group takes the earliest point of the second that is within reach and still free. As the
+    reach is the same for all points, no other matching has more matches, and starting from the second group gives as
+    many. The loop handles one point of the first group a step, for all pairs at once.
 
     Args:
         points: The points.
@@ -130,13 +135,13 @@ def match_one_to_one(points: Points, first: Integers, second: Integers, reach_se
 
 
 def expected_matches(points: Points, first: Integers, second: Integers, scale: Scale) -> Floats:
-    """How many of the first group's points chance alone puts near one of the second's, given the surroundings.
+    """Return how many of the first group's points chance alone puts near one of the second's, shape (m,).
 
     Args:
         points: The points.
         first: The first group of each pair, shape (m,).
         second: The second group of each pair, shape (m,).
-        scale: The reach of a match, and what is around.
+        scale: The reach of a match, and the distance within which the second group's points are counted.
     """
     by_group = ByGroup(points)
     sizes = points.sizes[first]
@@ -148,7 +153,7 @@ def expected_matches(points: Points, first: Integers, second: Integers, scale: S
 
 
 def device_codes(entities: Sequence[Entity]) -> Integers:
-    """A number for each entity's device, a negative one of its own for an entity without, shape (entities,)."""
+    """Return a number for each entity's device, shape (entities,); without a device, a negative one of its own."""
     codes: dict[str, int] = {}
     return np.array(
         [
@@ -160,15 +165,15 @@ def device_codes(entities: Sequence[Entity]) -> Integers:
 
 
 def link_kind(*, same_device: bool, automatic: float, simultaneous: float) -> LinkedBy | None:
-    """What in the home itself ties two entities that act together, if something does.
+    """Return what in the home itself links two entities that act together; None if it is a person.
 
     Args:
         same_device: Whether both belong to one device.
-        automatic: The share of the times together at which an automation switched the later one.
-        simultaneous: The share of them at which both acted within half a second, as a group and its member do.
+        automatic: The share of these times at which an automation switched the later one.
+        simultaneous: The share of these times at which both acted within half a second, as a group and its member do.
     """
     if same_device:
         return "same_device"
-    if automatic > _MOSTLY_AUTOMATIC:
+    if automatic > _MIN_AUTOMATION_SHARE:
         return "automation"
-    return "simultaneous" if simultaneous >= _MOSTLY_SIMULTANEOUS else None
+    return "simultaneous" if simultaneous >= _MIN_SIMULTANEOUS_SHARE else None

@@ -35,7 +35,7 @@ def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: 
         "version": 1,
         "rows": 2,
         "error": None,
-        "reason": "2 entities had 5 activity events; 0 of them have a peak hour",
+        "reason": "2 entities had 5 activity events; none with a peak hour",
     }
     assert (middle["events"], middle["error"]) == (5, None)
     assert report["plan"][0] == {"day": "2026-03-01", "detectors": SIX, "recheck": False}

@@ -94,13 +94,13 @@ def test_completeness_tells_written_empty_and_missing_apart(store: SqlStore, agg
     store.replace_day(
         batch(
             finding(TimeBasedDaily, [time_based()], known_seconds=43_200.0),
-            finding(DurationDaily, [], reason="no episode finished"),
+            finding(DurationDaily, [], reason="no finished episode"),
         )
     )
     found = {(one.day, one.detector): one for one in aggregates.completeness(DAY, NEXT)}
     assert found[DAY, "time_based"].state is State.WRITTEN
     assert (found[DAY, "time_based"].rows, found[DAY, "time_based"].known_share) == (1, 0.5)
-    assert (found[DAY, "duration"].state, found[DAY, "duration"].reason) == (State.EMPTY, "no episode finished")
+    assert (found[DAY, "duration"].state, found[DAY, "duration"].reason) == (State.EMPTY, "no finished episode")
     assert found[DAY, "anomaly"].state is State.MISSING
     assert found[NEXT, "time_based"].state is State.MISSING
     assert len(found) == 12

@@ -41,7 +41,7 @@ def test_an_ordinary_day_has_no_anomaly_and_a_reason() -> None:
     finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 29, b=[5] * 29)))
     assert not finding.rows
     assert not isinstance(finding, NotJudged)
-    assert finding.reason == "2 entities judged by 28 complete days, 2 tests, no anomaly"
+    assert finding.reason == "2 entities compared with 28 complete days; 2 tests; no anomaly"
 
 
 @pytest.mark.parametrize(("silent", "found"), [(1, False), (2, True), (3, True), (10, True), (20, False)])
@@ -63,15 +63,18 @@ def test_a_quiet_home_tells_nothing_of_one_entity() -> None:
 def test_an_entity_is_judged_from_its_first_row_on() -> None:
     finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 29, new=[1] * 12 + [60])))
     assert not finding.rows
-    assert "1 entities with under 14 days left out" in finding.reason
+    assert "1 entity with fewer than 14 days of history left out" in finding.reason
 
 
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([], "time_based has not judged this day"),
-        ([run(LAST, known=0.8)], "only 80% of the day is known: an outage is no anomaly of a device"),
-        ([run(day) for day in DateRange.ending(LAST, 4)], "the baseline has 3 of the 14 complete days that it needs"),
+        ([], "not judged: time_based has not computed this day"),
+        ([run(LAST, known=0.8)], "not judged: only 80% of the day is known, and 95% is needed"),
+        (
+            [run(day) for day in DateRange.ending(LAST, 4)],
+            "not judged: the baseline has 3 of the 14 complete days that are needed",
+        ),
     ],
 )
 def test_a_day_that_cannot_be_judged_says_why(rows: list[DailyAggregate], reason: str) -> None:
@@ -84,7 +87,7 @@ def test_days_with_an_outage_are_no_baseline() -> None:
     rows = history(a=[8] * 20 + [0] * 8 + [8], b=[5] * 29)
     hurt = set(DateRange.ending(LAST - dt.timedelta(1), 8))
     rows = [run(row.date, 0.5) if row.measurement == "detector_run_daily" and row.date in hurt else row for row in rows]
-    assert Anomaly().judge(LAST, MemoryStore(rows)).reason.startswith("2 entities judged by 20 complete days")
+    assert Anomaly().judge(LAST, MemoryStore(rows)).reason.startswith("2 entities compared with 20 complete days")
 
 
 def test_a_missing_row_on_a_complete_day_is_a_day_of_no_bouts() -> None:
@@ -132,7 +135,7 @@ def test_evidence_of_a_jump_names_each_day_of_the_baseline_what_was_expected_and
     assert len(days) == 28
     assert days[0] == "dropped: not complete"
     assert days[11] == "dropped: an anomaly itself"
-    assert [days[5], days[6]] == ["for the spread only: another type of day"] * 2  # LAST is a Monday
+    assert [days[5], days[6]] == ["used for the spread only: another type of day"] * 2  # LAST is a Monday
     assert days.count("used") == 18
     assert "40 on 2026-03-30" in note
     assert "expected 8.36 bouts" in note  # (150 + 0.5) / 18
@@ -141,8 +144,8 @@ def test_evidence_of_a_jump_names_each_day_of_the_baseline_what_was_expected_and
 
 def test_evidence_of_a_silence_names_the_silent_days() -> None:
     days, note = explained(history(a=[8] * 26 + [0] * 3, b=[5] * 29, c=[4] * 29))
-    assert days[-2:] == ["silent, as the judged day"] * 2
-    assert "silent, as the judged day" not in days[:-2]
+    assert days[-2:] == ["silent, like the judged day"] * 2
+    assert "silent, like the judged day" not in days[:-2]
     assert "0 on 2026-03-30" in note
 
 
@@ -181,7 +184,7 @@ def test_evidence_says_so_where_what_a_row_was_judged_by_is_gone() -> None:
     (row,) = judged(history(a=[8] * 19 + [0] * 10, b=[5] * 29, c=[4] * 29))
     for rows in (history(b=[5] * 29), []):
         evidence = Anomaly().explain_by_history(row, MemoryStore(rows))
-        assert evidence.notes == ("what it was judged by is no longer stored",)
+        assert evidence.notes == ("the rows that this anomaly was computed from are no longer stored",)
 
 
 def test_runs_of_silent_days_that_are_usual_are_no_anomaly() -> None:

@@ -44,8 +44,8 @@ def test_ties_of_the_home_itself_are_left_out_or_marked(tie: str) -> None:
 
 
 def test_what_is_left_out_is_counted() -> None:
-    assert "16 events that automations caused left out" in CoOccurrence().detect(TIED["automation"]).reason
-    assert "1 pairs that move in step left out" in CoOccurrence().detect(TIED["simultaneous"]).reason
+    assert "16 events caused by automations left out" in CoOccurrence().detect(TIED["automation"]).reason
+    assert "1 pair that acts simultaneously left out" in CoOccurrence().detect(TIED["simultaneous"]).reason
 
 
 @pytest.mark.parametrize("lag", [1, 5, 9])
@@ -60,7 +60,7 @@ def test_a_habit_is_no_tie(lag: int) -> None:
 def test_a_pair_with_too_long_a_name_is_left_out_and_counted() -> None:
     finding = CoOccurrence().detect(day(5, DOOR, Description(f"light.{'x' * 240}")))
     assert not finding.rows
-    assert "1 pairs whose names are too long or contain a bar left out" in finding.reason
+    assert "1 pair whose name is too long or contains a bar left out" in finding.reason
 
 
 def test_the_window_decides_what_counts_and_the_lag_what_is_found() -> None:

@@ -107,7 +107,7 @@ def test_an_episode_is_a_stretch_in_a_state_that_is_active_for_its_domain(
 def test_an_episode_over_midnight_is_counted_once_on_the_day_it_ends_with_its_full_length() -> None:
     whole = recording([(1000, LAMP, "off"), (1430, LAMP, "on"), (1450, LAMP, "off")])
     first = Duration().detect(whole.day(TODAY))
-    assert (list(first.rows), first.reason) == ([], "no episode finished")
+    assert (list(first.rows), first.reason) == ([], "no finished episode")
     row = detected(whole.day(TOMORROW))[LAMP]
     assert (row.avg_duration_seconds, row.episodes, row.date) == (1200.0, 1, TOMORROW.day)
 
@@ -146,8 +146,8 @@ def test_an_episode_that_was_not_seen_whole_is_not_measured(
 ) -> None:
     found = Duration().detect(recording(samples, starts=starts).day(TODAY))
     assert list(found.rows) == [], case
-    assert found.reason.startswith("no episode finished; ")
-    assert "not measured, interrupted or with an unknown begin" in found.reason
+    assert found.reason.startswith("no finished episode; ")
+    assert "interrupted or whose start is not known" in found.reason
 
 
 def test_an_outage_of_over_5_minutes_interrupts_an_episode_and_a_shorter_one_does_not() -> None:
@@ -168,12 +168,12 @@ def test_measured_and_unmeasured_episodes_of_a_day_are_both_told() -> None:
     samples: list[Minutes] = [(10, LAMP, "on"), (20, LAMP, "off"), (30, LAMP, "on"), (40, LAMP, "off")]
     found = Duration().detect(recording(samples).day(TODAY))
     assert [row.episodes for row in rows(found)] == [1]
-    assert found.reason.startswith("1 entities finished 1 episodes; 1 not measured")
+    assert found.reason.startswith("1 entity had 1 finished episode; 1 episode that was interrupted")
 
 
 def test_an_empty_day_has_no_rows_and_says_why() -> None:
     found = Duration().detect(example_day([(0, LAMP, "off")]))
-    assert (list(found.rows), found.reason) == ([], "no episode finished")
+    assert (list(found.rows), found.reason) == ([], "no finished episode")
 
 
 def test_a_light_left_burning_in_an_empty_room_scores_low() -> None:

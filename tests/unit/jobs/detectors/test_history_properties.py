@@ -90,7 +90,7 @@ def test_an_outage_of_a_whole_day_is_not_judged_and_is_no_baseline() -> None:
     assert isinstance(Anomaly().judge(DAYS.last, MemoryStore(rows)), NotJudged)
     out = DAYS.first + 20 * ONE_DAY
     rows = [run(out, 0.0) if row == run(out) else row for row in counted() if row == run(out) or row.date != out]
-    assert "judged by 27 complete days" in Anomaly().judge(DAYS.last, MemoryStore(rows)).reason
+    assert "compared with 27 complete days" in Anomaly().judge(DAYS.last, MemoryStore(rows)).reason
 
 
 def test_a_thousand_entities_are_judged() -> None:

@@ -24,7 +24,7 @@ def test_shares_of_all_areas_sum_to_one_and_devices_to_all_events() -> None:
 def test_a_home_without_areas_says_so() -> None:
     finding = RoomBased().detect(example_day([(0, "light.a", "off"), (5, "light.a", "on")]))
     assert not finding.rows
-    assert finding.reason == "none of 1 activity events has an area"
+    assert finding.reason == "no activity event with an area, of 1"
 
 
 def many_rooms(rooms: int) -> DayLog:
@@ -54,7 +54,7 @@ def test_what_does_not_fit_a_kilobyte_is_cut_from_the_smallest_and_counted() -> 
     assert len(hall.model_dump_json(include={"device_usage"})) < JSON_BYTES + 30
     assert next(iter(hall.device_usage.items())) == ("binary_sensor.hall", 120)
     assert f"{81 - len(hall.device_usage)} least used entities left out" in finding.reason
-    assert f"{60 - len(hall.transition_patterns)} rarest ways left out" in finding.reason
+    assert f"{60 - len(hall.transition_patterns)} rarest transitions left out" in finding.reason
     assert hall.transition_patterns[0]["probability"] == 1 / 60
 
 

@@ -54,28 +54,28 @@ def test_no_chain_is_longer_than_asked_for() -> None:
 def test_what_is_cut_is_counted() -> None:
     finding = Sequence(max_rows=1).detect(day(*HOME))
     assert len(finding.rows) == 1
-    assert "chains beyond the 1 best left out" in finding.reason
-    assert "links beyond the 2 best left out" in Sequence(max_links=2).detect(day(*HOME)).reason
+    assert "chains beyond max_rows = 1 left out" in finding.reason
+    assert "two-step chains beyond max_links = 2 left out" in Sequence(max_links=2).detect(day(*HOME)).reason
 
 
 def test_a_chain_over_a_kilobyte_is_left_out_and_counted() -> None:
     long = [Description(f"light.{number}{'x' * 240}") for number in range(5)]
     finding = Sequence().detect(day(*long))
-    assert "1 chains over 1 KB or with half a character left out" in finding.reason
+    assert "1 chain that is longer than 1 KB or not valid text left out" in finding.reason
     assert not finding.rows
 
 
 @pytest.mark.parametrize(
-    ("tie", "log"),
+    ("linked_by", "log"),
     [
         ("automation", day(*HOME[:2], cause=AUTOMATION)),
         ("simultaneous", day(*HOME[:2], lag_seconds=0.2)),
         ("same_device", day(Description("light.a", device_id="x"), Description("light.b", device_id="x"))),
     ],
 )
-def test_ties_of_the_home_itself_are_left_out_or_marked(tie: str, log: DayLog) -> None:
+def test_chains_that_the_home_itself_links_are_left_out_or_flagged(linked_by: str, log: DayLog) -> None:
     assert rows(log) == []
-    assert [row.linked_by for row in rows(log, Sequence(linked="flag"))] == [tie]
+    assert [row.linked_by for row in rows(log, Sequence(linked="flag"))] == [linked_by]
 
 
 def test_what_somebody_else_does_in_between_does_not_matter() -> None:
@@ -126,4 +126,4 @@ def test_evidence_says_that_the_raw_events_lost_a_step() -> None:
     log = day(*HOME[:3])
     (row,) = rows(log)
     evidence = Sequence().explain(row, day(*HOME[:2]))
-    assert (evidence.lines, evidence.notes) == ([], ("the raw events no longer hold each of its steps",))
+    assert (evidence.lines, evidence.notes) == ([], ("the raw events no longer contain each of its steps",))

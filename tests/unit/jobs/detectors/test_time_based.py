@@ -198,7 +198,7 @@ def test_an_empty_day_has_no_rows_and_says_why() -> None:
 
 def test_the_reason_of_a_day_says_what_was_found() -> None:
     found = TimeBased().detect(example_day([*toggles(range(600, 660, 5), "light.a"), *toggles([100], "light.b")]))
-    assert found.reason == "2 entities had 13 activity events; 1 of them have a peak hour"
+    assert found.reason == "2 entities had 13 activity events; 1 with a peak hour"
 
 
 DAYS = st.lists(st.tuples(st.integers(1, 14_399), st.sampled_from("abcd"), st.sampled_from(["on", "off"])), max_size=60)

@@ -4,7 +4,7 @@ from scipy.stats import binom
 
 from jobs.activity.window import SECOND
 from jobs.statistics.arrays import Floats, Integers
-from jobs.statistics.close_pairs import find_links
+from jobs.statistics.close_pairs import find_close_pairs
 from jobs.statistics.corrections import benjamini_hochberg, can_be_rejected
 from jobs.statistics.matching import Points, Scale
 from tests.support.points import points
@@ -14,7 +14,7 @@ SCALES = [Scale(10, 600), Scale(30, 600), Scale(60, 600)]
 
 
 def links_of(both: Points, *, ordered: bool, rate: float = 0.05) -> list[tuple[int, int]]:
-    found = find_links(both, SCALES, ~np.eye(both.groups, dtype=np.bool_), ordered=ordered, rate=rate)
+    found = find_close_pairs(both, SCALES, ~np.eye(both.groups, dtype=np.bool_), ordered=ordered, rate=rate)
     return list(zip(found.first.tolist(), found.second.tolist(), strict=True))
 
 
@@ -109,7 +109,7 @@ def test_blocks_of_pairs_give_what_one_table_of_all_pairs_gives(*, ordered: bool
     for follower in range(0, 40, 2):
         columns[follower + 1] = columns[follower] + rng.integers(1, 9 + 2 * follower)
     both = points(*[column.tolist() for column in columns])
-    found = find_links(both, SCALES, ~np.eye(240, dtype=np.bool_), ordered=ordered, rate=0.05)
+    found = find_close_pairs(both, SCALES, ~np.eye(240, dtype=np.bool_), ordered=ordered, rate=0.05)
     tested, pairs = whole_table(both, ordered=ordered)
     assert found.tested == tested
     assert sorted(zip(found.first.tolist(), found.second.tolist(), strict=True)) == sorted(pairs)

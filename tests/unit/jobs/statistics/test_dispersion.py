@@ -23,7 +23,7 @@ def usual_size(weights: Floats) -> Floats:
 
 def test_the_likelihood_of_a_size_is_the_dirichlet_multinomials() -> None:
     two = np.array([[3, 9], [0, 7], [5, 8], [2, 8]], np.float64)
-    weights = dispersion.learn(two, [np.ones(two.shape, np.bool_)])
+    weights = dispersion.size_weights(two, [np.ones(two.shape, np.bool_)])
     logarithms = [
         [stats.dirichlet_multinomial.logpmf(column, [size] * 4, column.sum()) for size in SIZES]
         for column in two.T.astype(int)
@@ -36,15 +36,15 @@ def test_the_likelihood_of_a_size_is_the_dirichlet_multinomials() -> None:
 def test_entities_learn_from_each_other_how_much_they_vary() -> None:
     rng = np.random.default_rng(5)
     calm, wild = counts(rng, np.full(40, 8.0), 400), counts(rng, np.full(1, 8.0), 400)
-    alone = dispersion.learn(wild, [np.ones(wild.shape, np.bool_)])
-    together = dispersion.learn(np.hstack((calm, wild)), [np.ones((DAYS, 41), np.bool_)])
+    alone = dispersion.size_weights(wild, [np.ones(wild.shape, np.bool_)])
+    together = dispersion.size_weights(np.hstack((calm, wild)), [np.ones((DAYS, 41), np.bool_)])
     assert usual_size(together)[-1] > 2 * usual_size(alone)[0]
 
 
 def test_a_wild_entity_among_calm_ones_stays_wild() -> None:
     rng = np.random.default_rng(6)
     both = np.hstack((counts(rng, np.full(40, 8.0), 400), counts(rng, np.full(1, 8.0), 1)))
-    assert usual_size(dispersion.learn(both, [np.ones(both.shape, np.bool_)]))[-1] < 3
+    assert usual_size(dispersion.size_weights(both, [np.ones(both.shape, np.bool_)]))[-1] < 3
 
 
 def test_an_upper_tail_is_the_negative_binomials() -> None:
@@ -55,13 +55,13 @@ def test_an_upper_tail_is_the_negative_binomials() -> None:
     expected = stats.nbinom.sf(14, size, size / (size + mean))
     assert dispersion.upper_tail(np.array([15.0]), mean, np.array([10.0]), weights) == pytest.approx(expected)
     assert dispersion.variance(mean, weights) * 1.1 == pytest.approx(variance)
-    assert dispersion.no_count(mean, weights) == pytest.approx(stats.nbinom.pmf(0, 4, 4 / (4 + 6)))
+    assert dispersion.zero_chance(mean, weights) == pytest.approx(stats.nbinom.pmf(0, 4, 4 / (4 + 6)))
 
 
 def test_silence_is_that_all_bouts_fell_on_the_other_days() -> None:
-    found = np.exp(dispersion.silence(np.array([40.0]), np.array([8.0]), np.array([2.0]))[:, 0])
+    found = np.exp(dispersion.log_silence_chance(np.array([40.0]), np.array([8.0]), np.array([2.0]))[:, 0])
     assert found == pytest.approx(stats.betabinom.pmf(0, 40, 2 * SIZES, 8 * SIZES))
-    assert np.exp(dispersion.silence(np.array([0.0]), np.array([8.0]), np.array([2.0]))) == pytest.approx(1)
+    assert np.exp(dispersion.log_silence_chance(np.array([0.0]), np.array([8.0]), np.array([2.0]))) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(("factor", "low", "high"), [(2.0, 1.7, 2.05), (1.0, 0.99, 1.07), (0.5, 0.99, 1.01)])
@@ -87,20 +87,20 @@ def test_an_entity_alone_tells_nothing_of_the_day() -> None:
     assert dispersion.busyness(mean * 3, mean, mean, np.ones(mean.shape, np.bool_)) == pytest.approx(1)
     nobody = np.empty((DAYS + 1, 0))
     assert not len(dispersion.busyness(nobody, nobody, nobody, nobody > 0))
-    assert dispersion.learn(nobody, [nobody > 0]).shape == (len(SIZES), 0)
+    assert dispersion.size_weights(nobody, [nobody > 0]).shape == (len(SIZES), 0)
 
 
 def test_counts_beyond_reach_are_no_baseline() -> None:
     values = np.array([[8.0], [9.0], [7.0], [8.0], [40.0], [90.0]])
     counted = np.array([[True]] * 5 + [[False]])
-    assert dispersion.within_reach(values, counted)[:, 0].tolist() == [True, True, True, True, False, False]
+    assert dispersion.without_outliers(values, counted)[:, 0].tolist() == [True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(("odd", "kept"), [(1, False), (3, False), (4, True), (8, True)])
 def test_counts_beyond_reach_are_a_habit_if_there_are_many(odd: int, *, kept: bool) -> None:
     values = np.array([[1.0]] * (20 - odd) + [[15.0]] * odd)
-    assert dispersion.within_reach(values, np.ones((20, 1), np.bool_)).all() == kept
+    assert dispersion.without_outliers(values, np.ones((20, 1), np.bool_)).all() == kept
 
 
 def test_nothing_within_reach_of_no_baseline() -> None:
-    assert not dispersion.within_reach(np.ones((3, 2)), np.zeros((3, 2), np.bool_)).any()
+    assert not dispersion.without_outliers(np.ones((3, 2)), np.zeros((3, 2), np.bool_)).any()

@@ -1,0 +1,129 @@
+"""The history that ``anomaly`` compares a day with: bouts by day and entity, and what is usual."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from jobs.activity.events import Flags
+from jobs.statistics import dispersion
+from jobs.statistics.arrays import Floats, Integers
+from storage.dates import Day
+from storage.models import HOURS, AnomalyDaily, TimeBasedDaily
+
+_SATURDAY: Final = 5
+_MIN_DAYS_OF_TYPE: Final = 4  # weekdays or weekend days; with fewer, both types together are the baseline
+_QUIET_SHARE: Final = 0.5  # of the usual share of active entities: below it, the whole home is quiet
+_USUAL_QUANTILE: Final = 0.8  # of the days, so that weeks of absence do not become what is usual
+
+
+class Usual(NamedTuple):
+    """What is usual for some entities, by column.
+
+    Attributes:
+        by_day: The mean of each day's type (weekday, weekend), shape (days, columns); the judged day is the last.
+        used: The days it comes from, and the judged day, shape (days, columns).
+        days: The number of days that the judged day's mean comes from, shape (columns,).
+        weights: The weights of the sizes, shape (sizes, columns): see ``jobs.statistics.dispersion``.
+    """
+
+    by_day: Floats
+    used: Flags
+    days: Floats
+    weights: Floats
+
+    def deviation(self, count: Floats, expected: Floats) -> Floats:
+        """Return how many standard deviations of a new observation a count is from its expected value."""
+        spread = dispersion.variance(expected, self.weights) * (1 + 1 / self.days)
+        deviation: Floats = (count - expected) / np.sqrt(spread)
+        return deviation
+
+
+class Baseline:
+    """The bouts of all entities on the complete days up to the judged one, which is the last.
+
+    Args:
+        days: The complete days, ascending, the judged one last.
+        rows: The rows of ``time_based`` for these days, and perhaps for others.
+
+    Attributes:
+        ids: The entities, ascending.
+        bouts: Bouts, shape (days, entities).
+        active: The hours with activity, shape (days, entities, 24).
+        weekend: Which days are Saturdays or Sundays, shape (days,).
+        quiet: Which days the whole home was quiet, shape (days,).
+        counted: The days that each entity can be compared with, shape (days, entities): from its first row on, without
+            quiet days and without the judged day.
+    """
+
+    def __init__(self, days: Sequence[Day], rows: Sequence[TimeBasedDaily]) -> None:
+        self.ids = sorted({row.entity_id for row in rows})
+        self._day_index = {day: index for index, day in enumerate(days)}
+        self._codes = {entity_id: code for code, entity_id in enumerate(self.ids)}
+        shape = len(days), len(self.ids)
+        ordinals = np.array([day.toordinal() for day in days])
+        first = np.full(len(self.ids), days[-1].toordinal() + 1)
+        self.bouts = np.zeros(shape)
+        self.active = np.zeros((*shape, HOURS), np.bool_)
+        for row in rows:
+            code = self._codes[row.entity_id]
+            first[code] = min(first[code], row.date.toordinal())
+            if row.date in self._day_index:
+                place = self._day_index[row.date], code
+                self.bouts[place] = row.occurrences if row.bouts is None else row.bouts
+                self.active[place] = np.array(row.hourly_distribution) > 0
+        self.weekend = np.array([day.weekday() >= _SATURDAY for day in days], np.bool_)
+        existing = ordinals[:, None] >= first[None, :]
+        entities = np.maximum(existing.sum(axis=1), 1)  # of that day: a home that grows was not quiet before
+        share = np.count_nonzero(self.bouts, axis=1) / entities
+        self.quiet: Flags = share < _QUIET_SHARE * np.quantile(share, _USUAL_QUANTILE)
+        self.counted: Flags = existing & ~self.quiet[:, None]
+        self.counted[-1] = False
+
+    def code_of(self, entity_id: str) -> int:
+        """Return the column of an entity; -1 for one without rows."""
+        return self._codes.get(entity_id, -1)
+
+    def index_of(self, day: Day) -> int:
+        """Return the row of a day; -1 for one that is not complete."""
+        return self._day_index.get(day, -1)
+
+    def today(self, entity: Integers) -> Integers:
+        """Return the bouts of some entities on the judged day."""
+        bouts: Integers = self.bouts[-1, entity].astype(np.int64)
+        return bouts
+
+    def same_type(self, counted: Flags) -> Flags:
+        """Return the counted days of the judged day's type (weekday, weekend) if there are enough, else all of them."""
+        same = counted & (self.weekend == self.weekend[-1])[:, None]
+        return np.where(same.sum(axis=0) >= _MIN_DAYS_OF_TYPE, same, counted)
+
+    def usual(self, counted: Flags, entity: Integers) -> Usual:
+        """Return what is usual for some entities by the counted days, shape (days, entities of the argument)."""
+        bouts, basis = self.bouts[:, entity], self.same_type(counted)
+        same = dispersion.without_outliers(bouts, basis)
+        other = dispersion.without_outliers(bouts, counted & ~basis)
+        of_same, of_other = dispersion.moments(bouts, same), dispersion.moments(bouts, other)
+        by_day, used = np.where(other, of_other.mean, of_same.mean), same | other
+        used[-1] = True
+        weights = dispersion.size_weights(bouts, (same, other))
+        return Usual(by_day, used, np.maximum(of_same.days, 1).astype(np.float64), weights)
+
+    def use_of(self, day: Day, row: AnomalyDaily) -> tuple[int, str]:
+        """Return the bouts of an anomaly's entity on a complete day, and how the test used that day, in words."""
+        place, code = self._day_index[day], self._codes[row.entity_id]
+        bouts = int(self.bouts[place, code])
+        if self.quiet[place]:
+            return bouts, "dropped: the whole home was quiet"
+        if not self.counted[place, code]:
+            return bouts, "dropped: before the entity's first row"
+        if row.anomaly_type == "count_low" and not self.bouts[place:, code].any():
+            return bouts, "silent, like the judged day"
+        basis = self.same_type(self.counted)
+        if not basis[place, code]:
+            return bouts, "used for the spread only: another type of day"
+        if not dispersion.without_outliers(self.bouts, basis)[place, code]:
+            return bouts, "dropped: an anomaly itself"
+        return bouts, "used"
