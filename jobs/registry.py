@@ -272,7 +272,10 @@ def _checked(candidates: Iterable[_Candidate]) -> list[tuple[Any, str]]:
 
 
 def _modules() -> Iterator[pkgutil.ModuleInfo]:
-    return pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}.")
+    """Yield the modules that are named for a detector; one whose name begins with an underscore is part of another."""
+    for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}."):
+        if not module.name.rpartition(".")[2].startswith("_"):
+            yield module
 
 
 def _from_package() -> Iterator[_Candidate]:

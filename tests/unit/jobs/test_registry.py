@@ -15,7 +15,7 @@ import jobs.detectors
 from jobs.activity.building import example_day
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
-from jobs.registry import EventDetector, Finding, HistoryDetector, load
+from jobs.registry import EventDetector, Finding, HistoryDetector, enabled_names, load
 from storage.errors import DetectorInvalid, SettingsError
 
 GOOD = """
@@ -94,6 +94,11 @@ def test_every_file_of_the_package_is_one_detector_of_its_name_and_measurement()
         assert one.detector.model.measurement == f"{one.detector.name}_daily"
         assert one.detector.version >= 1
         assert one.enabled
+
+
+def test_the_names_that_need_no_import_are_those_of_the_registered_detectors() -> None:
+    assert enabled_names({}) == (files(), [])
+    assert "anomaly" not in enabled_names({"anomaly": {"enabled": False}})[0]
 
 
 def test_registered_detectors_satisfy_exactly_one_contract_and_are_sorted() -> None:
