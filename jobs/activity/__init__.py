@@ -1,5 +1,6 @@
 """What happened on a day, as columns.
 
-Reading order: ``window`` (a local day), ``entities`` (classes and states), ``events`` (what detectors are given),
-``tracing`` (the rules of activity), ``building`` (from what a source reads to the log of a day), ``spans``.
+Reading order: ``window`` (a local day), ``states`` (what words mean), ``entities`` (classes), ``events`` (what
+detectors are given), ``tracing`` and ``settling`` (the rules of activity), ``episodes``, ``reading`` and ``building``
+(from what a source reads to the log of a day), ``spans``.
 """

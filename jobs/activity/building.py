@@ -1,16 +1,32 @@
-"""From what sources read to the log of a day: collecting samples, classing entities, cutting days."""
+"""From the samples that a source reads to the log of a day: collect samples, class entities, cut days."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from jobs.activity.entities import GAPS, Description, Entity, EntityRules, Kind
-from jobs.activity.events import DEVICE, GAP, DayLog, Events, Flags, Samples, ShortGaps, Spans, StateIntervals
+from jobs.activity.entities import Description, Entity, EntityRules, Kind
+from jobs.activity.episodes import Group, episodes_of, groups_of
+from jobs.activity.events import (
+    DEVICE,
+    GAP,
+    Codes,
+    DayLog,
+    Episodes,
+    Events,
+    Flags,
+    Samples,
+    ShortGaps,
+    Spans,
+    StateIntervals,
+)
+from jobs.activity.reading import Said, said_by, with_states
+from jobs.activity.settling import SETTLING_LIMIT
+from jobs.activity.states import GAPS
 from jobs.activity.tracing import trace
 from jobs.activity.window import MINUTE, DayWindow, Instants
 
@@ -23,59 +39,126 @@ class Recording:
         samples: The raw samples, with entities ascending by id.
         rules: How entities are classed. What their states decide is decided day by day.
         entities: How each is classed as far as its states do not matter; what may be activity is followed.
+        states: The text of each state code of events and intervals.
         events: All events of what may be activity.
         intervals: All its intervals.
-        short_gaps: The short gaps that these go across.
+        short_gaps: The gaps that these go across.
+        pauses: Which intervals are in a state that counts as a pause.
+        episodes: All its episodes.
+        texts: What was said, and when, by each entity that its states class.
     """
 
     samples: Samples
     rules: EntityRules
     entities: tuple[Entity, ...]
+    states: tuple[str, ...]
     events: Events
     intervals: StateIntervals
     short_gaps: ShortGaps
+    pauses: Flags
+    episodes: Episodes
+    texts: Mapping[int, Said]
 
     @classmethod
     def of(cls, samples: Samples, rules: EntityRules) -> Recording:
         """Class the entities of a recording and trace it."""
         samples = _sorted_by_id(samples)
         entities = tuple(rules.classify(about) for about in samples.entities)
-        return cls(samples, rules, entities, *trace(samples, _activity(entities)))
+        activity = _activity(entities)
+        read = with_states(samples, entities, activity)
+        events, intervals, short_gaps = trace(read, activity)
+        group = groups_of(intervals, entities, read.states)
+        return cls(
+            samples,
+            rules,
+            entities,
+            tuple(read.states),
+            events,
+            intervals,
+            short_gaps,
+            group == Group.PAUSE,
+            episodes_of(intervals, group),
+            said_by(samples, [code for code, entity in enumerate(entities) if entity.by_states]),
+        )
 
     def day(self, window: DayWindow, notices: Iterable[str] = ()) -> DayLog:
-        """What is known of one day, and nothing that happened after it."""
+        """Return what is known about one day, from nothing that happened after it."""
+        if self._is_settling_at(window.end):
+            return Recording.of(self._samples_until(window.end), self.rules).day(window, notices)
         events = self.events[slice(*np.searchsorted(self.events.at, (window.start, window.end)))]
-        intervals = self._intervals(window)
-        entities = self._classed(intervals)
+        entities = self._classed(window)
         activity = _activity(entities)
+        intervals = self._intervals(window)
+        episodes = self._episodes(window)
         known = np.clip(self.samples.known, window.start, window.end)
         return DayLog(
             window=window,
             entities=entities,
-            states=tuple(self.samples.states),
+            states=self.states,
             events=events[activity[events.entity]],
             intervals=intervals[activity[intervals.entity]],
+            episodes=episodes[activity[episodes.entity]],
             known=known[known[:, 0] < known[:, 1]],
             samples=int(np.count_nonzero((self.samples.at >= window.start) & (self.samples.at < window.end))),
             notices=tuple(notices),
+        )
+
+    def _is_settling_at(self, instant: int) -> bool:
+        """Whether a home settles at an instant, so that what follows decides what the states before it mean."""
+        since = np.searchsorted(self.samples.starts, (instant - SETTLING_LIMIT, instant), side="right")
+        goes_on = len(self.samples.at) and bool(self.samples.at.max() >= instant)
+        return bool(since[0] < since[1]) and (goes_on or bool(np.any(self.samples.known > instant)))
+
+    def _samples_until(self, instant: int) -> Samples:
+        """What had been recorded at an instant."""
+        samples, known = self.samples, np.minimum(self.samples.known, instant)
+        chosen = samples.at < instant
+        return replace(
+            samples,
+            at=samples.at[chosen],
+            entity=samples.entity[chosen],
+            state=samples.state[chosen],
+            cause=samples.cause[chosen],
+            known=known[known[:, 0] < known[:, 1]],
+            starts=samples.starts[samples.starts < instant],
         )
 
     def _intervals(self, window: DayWindow) -> StateIntervals:
         """The intervals that touch a day, as they stood when it ended."""
         intervals = self.intervals[(self.intervals.start < window.end) & (self.intervals.end >= window.start)]
         later = intervals.end >= window.end
-        end = np.minimum(intervals.end, self._known_until(window.end))
-        end = np.where(later, np.maximum(end, intervals.start), intervals.end)
-        # Who is in a gap at that moment is not known to be seen again soon.
-        open_gaps = (self.short_gaps.start < window.end) & (self.short_gaps.end >= window.end)
-        lost = dict(
-            zip(self.short_gaps.entity[open_gaps].tolist(), self.short_gaps.start[open_gaps].tolist(), strict=True)
-        )
-        for place in np.flatnonzero(later & np.isin(intervals.entity, list(lost))).tolist():
-            end[place] = max(lost[int(intervals.entity[place])], int(intervals.start[place]))
+        end = self._as_of(window.end, intervals.entity, intervals.start, intervals.end, later)
         return StateIntervals(
             intervals.entity, intervals.state, intervals.start, end, intervals.start_known, intervals.end_known & ~later
         )
+
+    def _episodes(self, window: DayWindow) -> Episodes:
+        """The episodes that touch a day or are known to have ended on it, as they stood when it ended."""
+        episodes = self.episodes[(self.episodes.start < window.end) & (self.episodes.known_at >= window.start)]
+        later = episodes.known_at >= window.end
+        end = self._as_of(window.end, episodes.entity, episodes.start, episodes.end, later, pauses=True)
+        known_at = np.minimum(episodes.known_at, window.end)
+        return Episodes(
+            episodes.entity, episodes.start, end, episodes.start_known, episodes.end_known & ~later, known_at
+        )
+
+    def _as_of(
+        self, instant: int, entity: Codes, start: Instants, end: Instants, later: Flags, *, pauses: bool = False
+    ) -> Instants:
+        """Return ends as they stood at an instant: for what was going on then, the last that was known about it."""
+        ends = np.where(later, np.maximum(np.minimum(end, self._known_until(instant)), start), end)
+        # Whether an entity in a gap will be seen again soon is not known then; nor is how long a pause will be.
+        gaps = self.short_gaps
+        is_open = (gaps.start < instant) & (gaps.end >= instant)
+        left = dict(zip(gaps.entity[is_open].tolist(), gaps.start[is_open].tolist(), strict=True))
+        if pauses:
+            is_open = self.pauses & (self.intervals.start < instant) & (self.intervals.end >= instant)
+            left |= dict(
+                zip(self.intervals.entity[is_open].tolist(), self.intervals.start[is_open].tolist(), strict=True)
+            )
+        for place in np.flatnonzero(later & np.isin(entity, list(left))).tolist():
+            ends[place] = min(max(left[int(entity[place])], int(start[place])), int(ends[place]))
+        return ends
 
     def _known_until(self, instant: int) -> int:
         """The instant, or the end of the last run before it if no run is going on then."""
@@ -83,18 +166,16 @@ class Recording:
         run = int(np.searchsorted(known[:, 0], instant, side="left")) - 1
         return min(instant, int(known[run, 1])) if run >= 0 else instant
 
-    def _classed(self, intervals: StateIntervals) -> tuple[Entity, ...]:
-        """How each entity is classed on a day, by the states it was in."""
-        seen: dict[int, list[str]] = {code: [] for code, entity in enumerate(self.entities) if entity.by_states}
-        if not seen:
+    def _classed(self, window: DayWindow) -> tuple[Entity, ...]:
+        """How each entity is classed on a day, by the texts in which it opened the day and those that followed."""
+        if not self.texts:
             return self.entities
-        width = len(self.samples.states)
-        for pair in np.unique(intervals.entity.astype(np.int64) * width + intervals.state).tolist():
-            if pair // width in seen:
-                seen[pair // width].append(self.samples.states[pair % width])
         classed = list(self.entities)
-        for code, states in seen.items():
-            classed[code] = self.rules.classify(self.samples.entities[code], states)
+        for code, said in self.texts.items():
+            first, last = np.searchsorted(said.at, (window.start, window.end))
+            seen = np.unique(said.state[max(int(first) - 1, 0) : last])
+            texts = [self.samples.states[state] for state in seen.tolist() if state != GAP]
+            classed[code] = self.rules.classify(self.samples.entities[code], texts)
         return tuple(classed)
 
 
@@ -131,7 +212,7 @@ class SampleBuilder:
         self._about: dict[str, Description] = {}
 
     def describe(self, about: Description) -> None:
-        """Say what is known of an entity, whether or not it has samples."""
+        """Describe an entity, whether or not it has samples."""
         self._entities.setdefault(about.entity_id, len(self._entities))
         self._about[about.entity_id] = about
 
@@ -143,7 +224,7 @@ class SampleBuilder:
         self._cause.append(cause)
 
     def build(self, known: Sequence[tuple[int, int]] | Spans, starts: Sequence[int] | Instants = ()) -> Samples:
-        """All samples added so far, with the known time of the recording."""
+        """Return all samples added so far, with the known time of the recording."""
         return Samples(
             at=np.array(self._at, np.int64),
             entity=np.array(self._entity, np.int32),
@@ -165,10 +246,10 @@ def example_day(
     device_class: str | None = None,
     areas: Mapping[str, str] | None = None,
 ) -> DayLog:
-    """A small day written by hand, for examples: (minute of the day, entity id, state), all of it known.
+    """Return a small day written by hand, for examples: (minute of the day, entity id, state), all of it known.
 
     Args:
-        minutes: The samples; the first of an entity says in which state it opens.
+        minutes: The samples; the first of an entity is the state in which it opens.
         day: The date.
         zone: The zone.
         area: The area of every entity that ``areas`` does not name.

@@ -8,55 +8,33 @@ class                  which
 =====================  ====================================================================================
 activity               lights, switches, binary sensors, covers, locks, media players, climate modes, persons ...;
                        sensors with a list of options, or with few texts as states
-reading                anything with a unit or a state class; numbers, timestamps and free text
-ignored                the machine's own affairs (automations, updates, the sun, diagnostics), left-out ids
+reading                anything with a unit or a state class; numbers, times and free text
+ignored                what is not about people (automations, updates, backups, the sun, diagnostics), excluded ids
 =====================  ====================================================================================
+
+Where nothing but the states decides, one odd value does not: numbers and times make a reading if at least half of the
+different states of a day are such. Otherwise the entity is activity, and its few numbers are states that are not known.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
+from functools import cache
 from typing import Final
 
+from jobs.activity.states import DEVICES, Words, is_measured, words_of
 from storage.models import tag_fault
 
-GAPS: Final = frozenset({"", "unavailable", "unknown"})
 MAX_STATES: Final = 30  # more different texts in a day than this are free text
 
-_GENERIC = frozenset({"on", "open", "unlocked", "home", "playing", "heating", "cooling", "cleaning", "mowing"})
-_MODES = frozenset(
-    {"heat", "cool", "heat_cool", "auto", "dry", "fan_only", "heating", "cooling", "drying"}
-)  # climate entities report modes, some integrations actions
-_ACTIVE: Final[Mapping[str, frozenset[str]]] = {
-    "alarm_control_panel": frozenset({"triggered"}),
-    "binary_sensor": frozenset({"on"}),
-    "climate": _MODES,
-    "cover": frozenset({"open"}),
-    "device_tracker": frozenset({"home"}),
-    "fan": frozenset({"on"}),
-    "humidifier": frozenset({"on"}),
-    "input_boolean": frozenset({"on"}),
-    "input_select": _GENERIC,
-    "lawn_mower": frozenset({"mowing"}),
-    "light": frozenset({"on"}),
-    "lock": frozenset({"unlocked", "open"}),
-    "media_player": frozenset({"playing", "on"}),
-    "person": frozenset({"home"}),
-    "remote": frozenset({"on"}),
-    "select": _GENERIC,
-    "siren": frozenset({"on"}),
-    "switch": frozenset({"on"}),
-    "vacuum": frozenset({"cleaning"}),
-    "valve": frozenset({"open"}),
-    "water_heater": frozenset({"eco", "electric", "gas", "heat_pump", "high_demand", "performance"}),
-}
 _IGNORED: Final = frozenset(
     {
         "ai_task",
+        "air_quality",
+        "alert",
         "assist_satellite",
         "automation",
         "button",
@@ -74,11 +52,13 @@ _IGNORED: Final = frozenset(
         "input_datetime",
         "input_number",
         "input_text",
+        "infrared",
         "notify",
         "number",
         "persistent_notification",
         "plant",
         "proximity",
+        "radio_frequency",
         "schedule",
         "scene",
         "script",
@@ -98,6 +78,10 @@ _IGNORED: Final = frozenset(
 )
 _DIAGNOSTIC: Final = frozenset({"battery", "battery_charging", "connectivity", "problem", "update"})
 _PRESENCE: Final = frozenset({"motion", "occupancy", "presence", "door"})
+_SYSTEM_PLATFORMS: Final = frozenset(
+    {"backup", "hassio", "moon", "season", "sun", "systemmonitor", "uptime", "version"}
+)
+_BACKUP_PREFIXES: Final = ("sensor.backup_backup_manager", "event.backup_")  # where no registry names the platform
 
 
 class Kind(StrEnum):
@@ -120,6 +104,7 @@ class Description:
         category: ``diagnostic`` or ``config``.
         device_id: The device it belongs to.
         area_id: The area it lies in: its own, else its device's.
+        platform: The integration that made it, such as ``hue`` or ``backup``.
     """
 
     entity_id: str
@@ -129,6 +114,7 @@ class Description:
     category: str | None = None
     device_id: str | None = None
     area_id: str | None = None
+    platform: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,10 +145,35 @@ class Entity:
     reason: str
     by_states: bool = False
 
+    @property
+    def words(self) -> Words:
+        """What each word of it means; a word that the settings call active is a state, whatever it means elsewhere."""
+        return _words_with(self.domain, self.active_states, named=self.device_class == "enum")
+
+    def is_active(self, state: str) -> bool:
+        """Return whether a state is an active one, in whatever case it is written."""
+        return state in self.active_states or state.lower() in self.active_states
+
+
+@cache
+def _words_with(domain: str, active: frozenset[str], *, named: bool) -> Words:
+    words = words_of(domain)
+    if active != words.active:
+        lowered = {word.lower() for word in active}
+        words = replace(
+            words,
+            active=active,
+            inactive=words.inactive | words.active - active,
+            pause=words.pause - lowered,
+            transitional=words.transitional - lowered,
+            not_known=words.not_known - lowered,
+        )
+    return replace(words, named=True) if named else words
+
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What the settings say of the entities that match a glob; None leaves it to the rules."""
+    """What the settings say about the entities that match a glob; None leaves it to the rules."""
 
     kind: Kind | None = None
     device_class: str | None = None
@@ -173,12 +184,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class EntityRules:
-    """The settings' say in how entities are classed.
+    """How the settings want entities classed.
 
     Attributes:
         include: Globs; where there are any, entities that match none are ignored.
         exclude: Globs; entities that match one are ignored.
-        override: Globs with what holds for entities that match; of several the last counts.
+        override: Globs, each with the answers for the entities that match; of several matches the last counts.
     """
 
     include: tuple[str, ...] = ()
@@ -189,8 +200,8 @@ class EntityRules:
         """Class one entity.
 
         Args:
-            about: What the source knows of it.
-            states: The different states that were seen of it, where the rest does not decide; until they are known,
+            about: What the source knows about it.
+            states: The different texts that were seen as its state, needed where nothing else decides; without them,
                 such an entity may be activity.
         """
         override = Override()
@@ -202,12 +213,12 @@ class EntityRules:
         device_class = override.device_class or about.device_class
         decided = self._kind(about, domain, device_class)
         if override.kind is not None and not tag_fault(about.entity_id):
-            decided = override.kind, "the settings say so"
-        kind, reason = decided or _kind_by_states(states)
+            decided = override.kind, "set in the settings"
+        kind, reason = decided or _kind_by_states(states, words_of(domain))
         area = override.area or about.area_id
         if area is not None and tag_fault(area):
             area = None
-        active = _ACTIVE.get(domain, _GENERIC) if override.active_states is None else frozenset(override.active_states)
+        active = words_of(domain).active if override.active_states is None else frozenset(override.active_states)
         presence = domain == "binary_sensor" and device_class in _PRESENCE
         return Entity(
             entity_id=about.entity_id,
@@ -226,20 +237,22 @@ class EntityRules:
         self, about: Description, domain: str, device_class: str | None
     ) -> tuple[Kind, str] | None:
         if fault := tag_fault(about.entity_id):
-            return Kind.IGNORED, f"its id cannot be kept: it {fault}"
+            return Kind.IGNORED, f"its id cannot be stored: it {fault}"
         if any(fnmatchcase(about.entity_id, glob) for glob in self.exclude):
             return Kind.IGNORED, "excluded by the settings"
         if self.include and not any(fnmatchcase(about.entity_id, glob) for glob in self.include):
             return Kind.IGNORED, "not included by the settings"
         if domain in _IGNORED:
-            return Kind.IGNORED, f"{domain} is no device that people use"
+            return Kind.IGNORED, f"{domain} is not a device that people use"
+        if about.platform in _SYSTEM_PLATFORMS or about.entity_id.startswith(_BACKUP_PREFIXES):
+            return Kind.IGNORED, f"{about.platform or 'backup'} is about the system, not about people"
         if about.category:
             return Kind.IGNORED, f"a {about.category} entity"
         if domain == "binary_sensor" and device_class in _DIAGNOSTIC:
             return Kind.IGNORED, f"{device_class} is about the device, not about people"
         if about.unit or about.state_class:
             return Kind.READING, f"it has the unit {about.unit}" if about.unit else f"a {about.state_class}"
-        if domain in _ACTIVE:
+        if domain in DEVICES:
             return Kind.ACTIVITY, f"a {domain}"
         if device_class == "enum":
             return Kind.ACTIVITY, "it has a list of options"
@@ -248,30 +261,16 @@ class EntityRules:
         return None
 
 
-def _kind_by_states(states: Collection[str] | None) -> tuple[Kind, str]:
+def _kind_by_states(states: Collection[str] | None, words: Words) -> tuple[Kind, str]:
     if states is None:
         return Kind.ACTIVITY, "its states are not known yet"
-    known = [state for state in states if state not in GAPS]
+    known = [state for state in states if words.read(state) is not None]
     if not known:
         return Kind.IGNORED, "no known state was seen"
-    if any(_is_number(state) or _is_instant(state) for state in known):
+    measured = sum(map(is_measured, known))
+    if 2 * measured >= len(known):
         return Kind.READING, "its states are numbers or times"
-    if len(known) > MAX_STATES:
+    if len(known) - measured > MAX_STATES:
         return Kind.READING, f"more than {MAX_STATES} different texts: free text"
-    return Kind.ACTIVITY, "its states are a few words"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _is_instant(text: str) -> bool:
-    try:
-        datetime.fromisoformat(text)
-    except ValueError:
-        return False
-    return True
+    odd = f", {measured} numbers or times left out" if measured else ""
+    return Kind.ACTIVITY, f"its states are a few words{odd}"

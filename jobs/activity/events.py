@@ -104,8 +104,42 @@ class StateIntervals:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """Stretches in which an entity was in use, ordered by entity and start.
+
+    Attributes:
+        entity: Index into the log's entities, shape (n,).
+        start: First instant at which the entity is known to be in use, shape (n,).
+        end: Instant at which it ceased to be, or was last known to be, in use, shape (n,).
+        start_known: Whether ``start`` is the change into use.
+        end_known: Whether ``end`` is the change out of it.
+        known_at: When that end was known: ``end``, or later if a pause had to last for some time first, shape (n,).
+    """
+
+    entity: Codes
+    start: Instants
+    end: Instants
+    start_known: Flags
+    end_known: Flags
+    known_at: Instants
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __getitem__(self, chosen: Flags) -> Episodes:
+        return Episodes(
+            self.entity[chosen],
+            self.start[chosen],
+            self.end[chosen],
+            self.start_known[chosen],
+            self.end_known[chosen],
+            self.known_at[chosen],
+        )
+
+
 class ShortGaps(NamedTuple):
-    """Gaps of at most 5 minutes, across which a state is taken to have gone on.
+    """Gaps across which a state is taken to have gone on: short ones, and those that a start of the recorder explains.
 
     Attributes:
         entity: Index into the log's entities, shape (n,).
@@ -120,7 +154,7 @@ class ShortGaps(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DayLog:
-    """Everything a detector may know of one day.
+    """Everything a detector may know about one day.
 
     Attributes:
         window: The day.
@@ -128,6 +162,7 @@ class DayLog:
         states: The text of each state code.
         events: The activity events of the day, of entities of kind activity only.
         intervals: The intervals of these entities that touch the day; one may begin before it, none ends after it.
+        episodes: The episodes of these entities that touch the day or whose end became known on it, likewise.
         known: Disjoint, ascending spans of known time within the day, shape (k, 2).
         samples: How many raw samples of the day were read, of whatever entity.
         notices: What the source could not use, in words.
@@ -138,19 +173,20 @@ class DayLog:
     states: tuple[str, ...]
     events: Events
     intervals: StateIntervals
+    episodes: Episodes
     known: Spans
     samples: int
     notices: tuple[str, ...] = ()
 
     def code_of(self, entity_id: str) -> int:
-        """The code of an entity; -1 where the log has none of that id."""
+        """Return the code of an entity; -1 if the log has none with that id."""
         return next((code for code, entity in enumerate(self.entities) if entity.entity_id == entity_id), -1)
 
     def clock(self, instant: int) -> str:
-        """An instant as the home's clock showed it."""
+        """Return an instant as the home's clock showed it."""
         return from_instant(instant).astimezone(self.window.zone).isoformat(sep=" ", timespec="seconds")
 
     @property
     def known_seconds(self) -> float:
-        """How much of the day the source knows about."""
+        """For how many seconds of the day the source can vouch."""
         return float((self.known[:, 1] - self.known[:, 0]).sum()) / SECOND

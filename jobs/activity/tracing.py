@@ -1,16 +1,15 @@
-"""From raw samples to events and state intervals: the rules of activity.
+"""From samples to events and state intervals: the rules of activity.
 
-A *sample* is what a source reads: at an instant an entity has a state, or its state is not known (a gap). ``trace``
-applies the rules of activity, once, to a whole recording:
+A *sample* is one entry of a recording: at an instant an entity is in a state, or its state is not known.
 
-* An **event** is a change from one known state to another, at the instant the new one is seen. Equal states in a row
-  are one; attribute-only updates and restarts that repeat a state therefore make no event.
-* Unavailable, unknown, removed, and time outside the recorder's runs are gaps. Across a gap of at most 5 minutes, A
-  then B is an event and A then A is nothing. Across a longer one B only re-establishes the state: when it changed is
-  not known. So does every value within 60 s of a recorder's start, and an entity's first value ever. An unavailable
-  entity is so until it is seen again; the recorder's absence is as long as the recorder was absent.
+* An **event** is a change from one known state to another. It happens when the new state is first seen. The same state
+  again is no event, so attribute updates and restarts make none.
+* A **gap** is time in which a state is not known: unavailable, unknown, removed, or the recorder was not running. It
+  ends with the next known state. After a gap of at most 5 minutes, another state is an event and the same state is
+  nothing. After a longer gap a state is only *established*: nobody knows when it changed. So is the first state ever.
+* After a **start** of the recorder a home needs time to settle: ``jobs.activity.settling``.
 * A **state interval** is a stretch in one state. Its start is known if an event began it, its end if an event ended it.
-  One that runs into a long gap, or into a restart that finds another value, ends there, its end not known.
+  At a long gap, or where another state is established, it ends with its end not known.
 """
 
 from __future__ import annotations
@@ -21,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.events import GAP, NEVER, Codes, Events, Flags, Samples, ShortGaps, Spans, StateIntervals
-from jobs.activity.window import MINUTE, SECOND, Instants
+from jobs.activity.settling import settle
+from jobs.activity.window import MINUTE, Instants
 
 SHORT_GAP: Final = 5 * MINUTE
-SETTLING: Final = 60 * SECOND
 
 
 def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, ShortGaps]:
@@ -36,64 +35,61 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, Sh
 
     Returns:
         Events in order of time, intervals ordered by entity and start, and the gaps that intervals go across. One that
-        goes on ends at the end of the known time it lies in, unfinished.
+        is still going on ends, unfinished, with the known time around it.
     """
     followed = np.flatnonzero(activity[samples.entity]) if len(samples.at) else np.empty(0, np.int64)
     order = followed[by_entity(samples.entity[followed], samples.at[followed])]
     at, entity, state = samples.at[order], samples.entity[order], samples.state[order]
+    after_start = settle(at, entity, state, samples.known, samples.starts)
+    if after_start.left_out.any():
+        kept = ~after_start.left_out
+        order, at, entity, state = order[kept], at[kept], entity[kept], state[kept]
+        after_start = after_start._replace(
+            returned=after_start.returned[kept],
+            settling=after_start.settling[kept],
+            stopped_at=after_start.stopped_at[kept],
+        )
 
     seen = np.flatnonzero(state != GAP)
     now, who, what = at[seen], entity[seen], state[seen]
+    returned = after_start.returned[seen]
     follows = np.zeros(len(seen), np.bool_)
     follows[1:] = who[1:] == who[:-1]
     lost_at = _lost_at(at, entity, state, seen, _without_short_gaps(samples.known))
 
     gap_from = np.full(len(seen), NEVER)  # when the state before this sample ceased to be known, if it did
     gap_from[1:] = np.where(follows[1:] & (lost_at[:-1] < now[1:]), lost_at[:-1], NEVER)
-    near = follows & ((gap_from == NEVER) | (now - np.minimum(gap_from, now) <= SHORT_GAP))
+    near = follows & ((gap_from == NEVER) | (now - np.minimum(gap_from, now) <= SHORT_GAP) | returned)
     same = np.zeros(len(seen), np.bool_)
     same[1:] = what[1:] == what[:-1]
-    settling, run_before = _settling(now, samples)
 
-    event = near & ~same & ~settling
+    event = near & ~same & ~after_start.settling[seen]
     begins = np.flatnonzero(~(near & same))
     across_gap = near & (gap_from != NEVER)
     return (
         _events(now, who, what, samples.cause[order][seen], event),
-        _intervals(now, who, what, event, begins, np.minimum(gap_from, run_before), lost_at),
+        _intervals(now, who, what, event, begins, np.minimum(gap_from, after_start.stopped_at[seen]), lost_at),
         ShortGaps(who[across_gap], gap_from[across_gap], now[across_gap]),
     )
 
 
 def _without_short_gaps(known: Spans) -> Spans:
-    """Spans of known time, those joined between which the recorder was absent for at most 5 minutes."""
+    """Join the spans of known time between which the recorder was absent for at most 5 minutes."""
     if not len(known):
         return known
     long = known[1:, 0] - known[:-1, 1] > SHORT_GAP
     return np.column_stack((known[np.append(True, long), 0], known[np.append(long, True), 1]))
 
 
-def _settling(now: Instants, samples: Samples) -> tuple[Flags, Instants]:
-    """Which samples come within 60 s of a recorder's start, and when the run before that start ended."""
-    if not len(samples.starts):
-        return np.zeros(len(now), np.bool_), np.full(len(now), NEVER)
-    start_before = np.searchsorted(samples.starts, now, side="right") - 1
-    start = samples.starts[np.maximum(start_before, 0)]
-    settling = (start_before >= 0) & (now - start < SETTLING)
-    run = np.searchsorted(samples.known[:, 0], start, side="left")  # the run that the start began, if it began one
-    begins, ends = np.append(samples.known[:, 0], NEVER), np.append(samples.known[:, 1], NEVER)
-    return settling, np.where(settling & (run > 0) & (begins[run] == start), ends[run - 1], NEVER)
-
-
 def by_entity(entity: Codes, at: Instants) -> NDArray[np.int64]:
-    """The order by entity and, within it, by time; ties keep theirs."""
+    """Return the order by entity and, within it, by time; samples of one instant keep their order."""
     if len(entity) and entity.max() <= np.iinfo(np.int16).max and np.all(at[1:] >= at[:-1]):
         return np.argsort(entity.astype(np.int16), kind="stable")  # a radix sort; time is in order already
     return np.lexsort((at, entity))
 
 
 def _lost_at(at: Instants, entity: Codes, state: Codes, seen: NDArray[np.int64], known: Spans) -> Instants:
-    """For each sample with a state: when knowledge of the entity ends next, by a gap sample or the end of a run."""
+    """Return, for each sample with a state, when the state ceases to be known: at a gap or at the end of a run."""
     after = seen + 1
     inside = np.minimum(after, len(at) - 1)
     is_gap = (after < len(at)) & (entity[inside] == entity[seen]) & (state[inside] == GAP)
@@ -101,7 +97,7 @@ def _lost_at(at: Instants, entity: Codes, state: Codes, seen: NDArray[np.int64],
     if not len(known):
         return by_gap
     run = np.searchsorted(known[:, 0], at[seen], side="right") - 1
-    end: Instants = known[np.maximum(run, 0), 1]  # a state from before the first run, told by a later row, holds on
+    end: Instants = known[np.maximum(run, 0), 1]  # a state from before the first run holds on
     lost: Instants = np.minimum(by_gap, np.maximum(end, at[seen]))  # one seen between two runs is lost at once
     return lost
 
@@ -121,7 +117,7 @@ def _intervals(  # noqa: PLR0917 - parallel columns
     gap_from: Instants,
     lost_at: Instants,
 ) -> StateIntervals:
-    """Each interval reaches to the entity's next one, or to where knowledge ends."""
+    """Return the intervals; each reaches to the entity's next one, or to where its state ceases to be known."""
     following = np.append(begins[1:], -1)[: len(begins)]
     last_sample = np.append(begins[1:], len(now))[: len(begins)] - 1
     has_next = (following >= 0) & (who[following] == who[begins])

@@ -1,9 +1,10 @@
 """How long each entity stayed active: one row for each entity with at least one finished episode.
 
-An episode is a stretch of time in one active state (on, open, unlocked, home, playing ...; listed by domain in
-``jobs.activity.entities``). It belongs to the day it ends on and counts in full, also if it began days before: each
-finished episode is counted exactly once. An episode is not measured if its start is not known, or if it was interrupted
-by a gap of more than 5 minutes or by a restart that found another value.
+An episode is a stretch of active states (on, open, unlocked, home, playing, cleaning ...; ``jobs.activity.states``
+lists them by domain, ``jobs.activity.episodes`` says what belongs together). It belongs to the day it ends on or, if it
+ends with a pause, to the day on which the pause had become too long. It counts in full, also if it began days before:
+each finished episode is counted exactly once. An episode is not measured if its start is not known, or if it was
+interrupted by a gap of more than 5 minutes or by a restart that found another value.
 
 ``efficiency_score`` is the share of the entity's active time on this day during which somebody was around: a motion,
 occupancy, presence or door sensor of its area was on, or had its last event at most 10 minutes before. Time in which no
@@ -31,7 +32,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
-from jobs.activity.events import DayLog, Flags, StateIntervals
+from jobs.activity.events import DayLog, Episodes, StateIntervals
 from jobs.activity.spans import Spans, intersection, length, union
 from jobs.activity.window import SECOND
 from jobs.registry import Evidence, Finding, detector, left_out
@@ -56,9 +57,9 @@ class Duration:
 
     def detect(self, log: DayLog) -> Finding:
         """Return the day's durations; see the module's docstring."""
-        active = _active(log)
-        ended = active & (log.intervals.end >= log.window.start) & (log.intervals.end < log.window.end)
-        measured = ended & log.intervals.end_known & log.intervals.start_known
+        episodes = log.episodes
+        ended = (episodes.known_at >= log.window.start) & (episodes.known_at < log.window.end)
+        measured = ended & episodes.end_known & episodes.start_known
         interrupted = left_out(
             int(np.count_nonzero(ended & ~measured)),
             "episode that was interrupted or whose start is not known",
@@ -66,12 +67,12 @@ class Duration:
         )
         if not measured.any():
             return Finding([], "; ".join(("no finished episode", *interrupted)))
-        lengths = (log.intervals.end - log.intervals.start)[measured] / SECOND
-        codes, first, counts = np.unique(log.intervals.entity[measured], return_index=True, return_counts=True)
+        lengths = (episodes.end - episodes.start)[measured] / SECOND
+        codes, first, counts = np.unique(episodes.entity[measured], return_index=True, return_counts=True)
         shortest, longest = np.minimum.reduceat(lengths, first), np.maximum.reduceat(lengths, first)
         mean = np.clip(np.add.reduceat(lengths, first) / counts, shortest, longest)
         variance = np.add.reduceat((lengths - np.repeat(mean, counts)) ** 2, first) / counts
-        around = _Around(log, active, self.around_seconds * SECOND)
+        around = _Around(log, self.around_seconds * SECOND)
         rows = [
             DurationDaily(
                 date=log.window.day,
@@ -89,14 +90,14 @@ class Duration:
         return Finding(rows, "; ".join((finished, *interrupted)))
 
     def explain(self, row: DurationDaily, log: DayLog) -> Evidence:
-        """Return each active interval that touched the day, and whether it was measured."""
-        intervals = log.intervals[_active(log) & (log.intervals.entity == log.code_of(row.entity_id))]
+        """Return each episode that touched the day, and whether it was measured."""
+        episodes = log.episodes[log.episodes.entity == log.code_of(row.entity_id)]
         lines: list[tuple[str | int | float, ...]] = []
         for start, end, start_known, end_known in zip(
-            intervals.start.tolist(),
-            intervals.end.tolist(),
-            intervals.start_known.tolist(),
-            intervals.end_known.tolist(),
+            episodes.start.tolist(),
+            episodes.end.tolist(),
+            episodes.start_known.tolist(),
+            episodes.end_known.tolist(),
             strict=True,
         ):
             use = "not finished" if not end_known else "measured" if start_known else "its start is not known"
@@ -104,26 +105,16 @@ class Duration:
         return Evidence(("from", "to", "seconds", ""), lines)
 
 
-def _active(log: DayLog) -> Flags:
-    """Return which intervals are in an active state of their entity."""
-    width = len(log.states)
-    pairs, which = np.unique(log.intervals.entity.astype(np.int64) * width + log.intervals.state, return_inverse=True)
-    active = [log.states[pair % width] in log.entities[pair // width].active_states for pair in pairs.tolist()]
-    return np.array(active, np.bool_)[which]
-
-
 class _Around:
     """When somebody was around in each area, as its motion, presence and door sensors show.
 
     Args:
         log: The day.
-        active: Which of its intervals are in an active state.
         linger: For how many microseconds after an event somebody is taken to be around.
     """
 
-    def __init__(self, log: DayLog, active: Flags, linger: int) -> None:
+    def __init__(self, log: DayLog, linger: int) -> None:
         self._log = log
-        self._active = active
         self._linger = linger
         self._areas: dict[str, tuple[Spans, Spans]] = {}
 
@@ -135,22 +126,21 @@ class _Around:
         if area not in self._areas:
             self._areas[area] = self._of_area(area)
         known, around = self._areas[area]
-        on = self._spans(self._log.intervals[(self._log.intervals.entity == code) & self._active])
+        on = self._spans(self._log.episodes[self._log.episodes.entity == code])
         judged = intersection(on, known)
         return length(intersection(judged, around)) / length(judged) if len(judged) else None
 
     def _of_area(self, area: str) -> tuple[Spans, Spans]:
         """Return when a sensor of the area was known, and when one was on or had its last event a short while ago."""
         codes = [code for code, entity in enumerate(self._log.entities) if entity.presence and entity.area_id == area]
-        of_area = np.isin(self._log.intervals.entity, codes)
-        seen = self._log.intervals[of_area]
-        on = self._log.intervals[of_area & self._active]
+        seen = self._log.intervals[np.isin(self._log.intervals.entity, codes)]
+        on = self._log.episodes[np.isin(self._log.episodes.entity, codes)]
         changed = seen.start[seen.start_known]
         lingering = np.column_stack((changed, changed + self._linger))
         return self._spans(seen), union(np.concatenate((self._spans(on), self._within(lingering))))
 
-    def _spans(self, intervals: StateIntervals) -> Spans:
-        return union(self._within(np.column_stack((intervals.start, intervals.end))))
+    def _spans(self, stretches: StateIntervals | Episodes) -> Spans:
+        return union(self._within(np.column_stack((stretches.start, stretches.end))))
 
     def _within(self, spans: Spans) -> Spans:
         return np.clip(spans, self._log.window.start, self._log.window.end)

@@ -169,6 +169,6 @@ def _signs(log: DayLog, area_of: Integers) -> tuple[Flags, Integers]:
     touched = by_hand[log.events.entity] & (log.events.cause != AUTOMATION) & (area_of[log.events.entity] >= 0)
     width = len(log.states)
     pairs, which = np.unique(log.events.entity.astype(np.int64) * width + log.events.state, return_inverse=True)
-    on = [log.states[pair % width] in log.entities[pair // width].active_states for pair in pairs.tolist()]
+    on = [log.entities[pair // width].is_active(log.states[pair % width]) for pair in pairs.tolist()]
     came: Flags = touched | (sensor & np.array(on, np.bool_)[which])
     return came, np.flatnonzero(sensor | touched)

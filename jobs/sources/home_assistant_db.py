@@ -26,10 +26,12 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 
 from jobs.activity.building import Recording
-from jobs.activity.entities import GAPS, Description, EntityRules, Kind
+from jobs.activity.entities import Description, EntityRules, Kind
 from jobs.activity.events import AUTOMATION, DEVICE, GAP, USER, DayLog, Samples, Spans
+from jobs.activity.settling import SETTLING
 from jobs.activity.spans import union
-from jobs.activity.tracing import SETTLING, SHORT_GAP
+from jobs.activity.states import GAPS
+from jobs.activity.tracing import SHORT_GAP
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight, to_instant
 from jobs.sources.home_assistant_registry import described, read_registry
 from storage.dates import ONE_DAY, DateRange

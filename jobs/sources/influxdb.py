@@ -30,8 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.building import Recording
-from jobs.activity.entities import GAPS, Description, EntityRules, Kind
+from jobs.activity.entities import Description, EntityRules, Kind
 from jobs.activity.events import DEVICE, GAP, DayLog, Samples
+from jobs.activity.states import GAPS
 from jobs.activity.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.sources.home_assistant_registry import described, read_registry
 from jobs.sources.recorder_uptime import BURST, known_time, restarts

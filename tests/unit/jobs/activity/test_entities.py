@@ -61,7 +61,7 @@ def test_continuous_readings_are_no_activity(about: Description) -> None:
 
 
 @pytest.mark.parametrize(
-    "states", [("1",), ("21.5", "eco"), ("1e3",), ("nan",), ("-0",), ("2026-03-02T10:00:00+00:00",), ("2026-03-02",)]
+    "states", [("1",), ("21.5", "eco"), ("1e3",), ("-0",), ("2026-03-02T10:00:00+00:00",), ("2026-03-02",)]
 )
 def test_a_sensor_whose_states_hold_a_number_or_a_time_is_a_reading(states: tuple[str, ...]) -> None:
     assert classed("sensor.anything", *states).kind is READING
@@ -77,7 +77,7 @@ def test_a_sensor_with_a_list_of_options_is_activity_even_if_they_look_like_numb
     assert classed(Description("sensor.level", device_class="enum"), "1", "2").kind is ACTIVITY
 
 
-@pytest.mark.parametrize("gaps", [(), ("unavailable",), ("unknown", "", "unavailable")])
+@pytest.mark.parametrize("gaps", [(), ("unavailable",), ("unknown", "", "unavailable"), ("nan", "None")])
 def test_a_sensor_that_was_never_known_is_ignored(gaps: tuple[str, ...]) -> None:
     assert classed("sensor.dead", *gaps).kind is IGNORED
     assert classed("sensor.alive", *gaps, "eco").kind is ACTIVITY
@@ -192,7 +192,7 @@ def test_an_id_that_no_store_can_keep_is_ignored_whatever_the_settings_say(entit
     rules = EntityRules(override={"*": Override(kind=ACTIVITY)})
     entity = classed(entity_id, "on", rules=rules)
     assert entity.kind is IGNORED
-    assert "cannot be kept" in entity.reason
+    assert "cannot be stored" in entity.reason
 
 
 @pytest.mark.parametrize("area", ["", "a\nb", "a\\", "x" * 256])

@@ -147,7 +147,7 @@ def test_in_the_first_60_seconds_of_a_run_states_are_only_established_again(afte
 
 
 def test_in_the_first_60_seconds_of_a_run_no_change_is_an_event_and_after_it_the_next_is() -> None:
-    samples: list[Sample] = [(START, "off"), (NOON + SECOND, "on"), (NOON + 30 * SECOND, "off"), (NOON + MINUTE, "on")]
+    samples: list[Sample] = [(START, "off"), (NOON + SECOND, "on"), (NOON + 30 * SECOND, "dim"), (NOON + MINUTE, "on")]
     events, intervals = lamp(samples, starts=[NOON])
     assert events == [Event(NOON + MINUTE, LAMP, "on")]
     assert [(one.start_known, one.end_known) for one in intervals] == [

@@ -1,0 +1,93 @@
+"""From the texts of a recording to states: each entity's words are read as its domain means them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from jobs.activity.entities import Entity
+from jobs.activity.events import GAP, Codes, Flags, Samples
+from jobs.activity.states import TRANSITIONAL, is_measured
+from jobs.activity.window import Instants
+
+_LEFT_OUT: Final = -2  # in place of a state code: a word that leaves the state as it was
+
+
+class Said(NamedTuple):
+    """The samples of one entity in order of time: instants and codes of raw texts, each of shape (n,)."""
+
+    at: Instants
+    state: Codes
+
+
+def said_by(samples: Samples, codes: Sequence[int]) -> dict[int, Said]:
+    """Return what some entities said."""
+    chosen = np.flatnonzero(np.isin(samples.entity, codes)) if codes else np.empty(0, np.int64)
+    chosen = chosen[np.lexsort((samples.at[chosen], samples.entity[chosen]))]
+    bounds = np.searchsorted(samples.entity[chosen], [(code, code + 1) for code in codes])
+    return {
+        code: Said(samples.at[chosen[slice(*bound)]], samples.state[chosen[slice(*bound)]])
+        for code, bound in zip(codes, bounds.tolist(), strict=True)
+    }
+
+
+def with_states(samples: Samples, entities: Sequence[Entity], activity: Flags) -> Samples:
+    """Return the samples of activity with states in place of texts; those of transitional words are left out.
+
+    Of an entity that its states class, numbers and times are states that are not known: where they matter, it is a
+    reading, and where it is activity, they are odd values among words.
+
+    Args:
+        samples: The raw samples.
+        entities: How each entity is classed.
+        activity: Which entities are followed, shape (number of entities,).
+    """
+    if not len(samples.at):
+        return samples
+    vocabularies: dict[tuple[str, frozenset[str], bool, bool], int] = {}
+    vocabulary_of = np.array(
+        [vocabularies.setdefault(_vocabulary(one), len(vocabularies)) for one in entities], np.int64
+    )
+    readers = {number: entities[code] for code, number in enumerate(vocabulary_of.tolist())}
+    chosen = activity[samples.entity]
+    width = len(samples.states) + 1  # of a vocabulary's row in the table; its first place is that of gaps
+    pair = vocabulary_of[samples.entity] * width + samples.state + 1
+    seen = np.zeros(len(vocabularies) * width, np.bool_)
+    seen[pair[chosen]] = True
+    table = np.full(len(seen), GAP, np.int32)
+    states = list(samples.states)
+    codes = {text: code for code, text in enumerate(states)}
+    for place in np.flatnonzero(seen).tolist():
+        if place % width:
+            table[place] = _code(states[place % width - 1], readers[place // width], codes, states)
+    state = table[pair]
+    chosen &= state != _LEFT_OUT
+    return replace(
+        samples,
+        at=samples.at[chosen],
+        entity=samples.entity[chosen],
+        state=state[chosen],
+        cause=samples.cause[chosen],
+        states=states,
+    )
+
+
+def _vocabulary(entity: Entity) -> tuple[str, frozenset[str], bool, bool]:
+    """What decides how the texts of an entity are read."""
+    return entity.domain, entity.active_states, entity.device_class == "enum", entity.by_states
+
+
+def _code(text: str, entity: Entity, codes: dict[str, int], states: list[str]) -> int:
+    """Return the code of the state that a text says, making one for a state that no sample spells so."""
+    word = entity.words.read(text)
+    if word is TRANSITIONAL:
+        return _LEFT_OUT
+    if word is None or (entity.by_states and is_measured(text)):
+        return GAP
+    if word not in codes:
+        codes[word] = len(states)
+        states.append(word)
+    return codes[word]

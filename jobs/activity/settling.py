@@ -1,0 +1,142 @@
+"""What entities say while a home settles after a start of its recorder.
+
+A start makes every entity report again: some at once, some minutes later, and some first with a wrong state, as a
+template does whose radio is not up yet. Three spans of time count from the start:
+
+* ``SETTLING``, 60 s, or as long as one entity after the other reports again, at most ``MAX_SETTLING``, 120 s: whatever
+  is seen now only establishes a state again. When it changed is not known.
+* ``SETTLING_LIMIT``, 10 minutes: an entity that was wrong, or not known, in the first span, and then returns to the
+  state it had before the stop, never left that state. Its samples in between are left out. So is a state that is not
+  known from the start on.
+* ``MAX_DOWNTIME``, 30 minutes from the stop to the start: a state that returns after no more than that is the same
+  interval. After a longer absence it is established again, and when it began is not known.
+
+Starts that follow each other within the limit are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from jobs.activity.events import GAP, NEVER, Codes, Flags, Spans
+from jobs.activity.window import MINUTE, SECOND, Instants
+
+SETTLING: Final = 60 * SECOND
+MAX_SETTLING: Final = 120 * SECOND
+SETTLING_LIMIT: Final = 10 * MINUTE
+MAX_DOWNTIME: Final = 30 * MINUTE
+_MAX_REPORT_GAP: Final = 10 * SECOND  # entities that report again are a row as long as they are no further apart
+
+
+class Settled(NamedTuple):
+    """What is known of samples that come shortly after a start.
+
+    Attributes:
+        left_out: Samples that say nothing: wrong or unknown before the state returned.
+        returned: Samples in which an entity returns, soon enough, to its state before the stop.
+        settling: Samples that can only establish a state.
+        stopped_at: When the recorder had stopped before the start that a settling sample follows; ``NEVER`` elsewhere.
+    """
+
+    left_out: Flags
+    returned: Flags
+    settling: Flags
+    stopped_at: Instants
+
+
+class _Start(NamedTuple):
+    """One or several starts in quick succession, the end of the known time before them, and that of the time after."""
+
+    stopped_at: int
+    first: int
+    last: int
+    known_until: int
+
+
+def settle(at: Instants, entity: Codes, state: Codes, known: Spans, starts: Instants) -> Settled:
+    """Judge samples by the starts that they follow.
+
+    Args:
+        at: Instants of samples, shape (n,), ordered by entity and time.
+        entity: The entity of each, shape (n,).
+        state: The state of each or ``GAP``, shape (n,).
+        known: Disjoint, ascending spans of known time, shape (k, 2).
+        starts: Ascending instants, shape (r,).
+    """
+    left_out, returned, settling = (np.zeros(len(at), np.bool_) for _ in range(3))
+    found = Settled(left_out, returned, settling, np.full(len(at), NEVER))
+    for start in _starts(known, starts):
+        chosen = np.flatnonzero((at >= start.first) & (at < start.last + SETTLING_LIMIT))
+        if not len(chosen):
+            continue
+        groups = np.split(chosen, np.flatnonzero(np.diff(entity[chosen])) + 1)
+        settled_at = start.last + _settling_time(at, entity, state, groups, start.last)
+        early = chosen[at[chosen] < settled_at]
+        found.settling[early] = True
+        run = int(np.searchsorted(known[:, 0], start.first))
+        if 0 < run < len(known) and known[run, 0] == start.first:
+            found.stopped_at[early] = known[run - 1, 1]
+        for group in groups:
+            _judge(group, at, entity, state, start, settled_at, found)
+    return found
+
+
+def _starts(known: Spans, starts: Instants) -> Iterator[_Start]:
+    """Group starts, each with the instant at which the recorder had stopped."""
+    if not len(starts):
+        return
+    for group in np.split(starts, np.flatnonzero(np.diff(starts) >= SETTLING_LIMIT) + 1):
+        first, last = int(group[0]), int(group[-1])
+        run = int(np.searchsorted(known[:, 0], first))
+        began = run < len(known) and known[run, 0] == first
+        around = int(np.searchsorted(known[:, 0], last, side="right")) - 1
+        known_until = int(known[around, 1]) if around >= 0 else last
+        yield _Start(int(known[run - 1, 1]) if began and run else first, first, last, known_until)
+
+
+def _settling_time(at: Instants, entity: Codes, state: Codes, groups: list[NDArray[np.int64]], start: int) -> int:
+    """Return for how long entities report again one after the other, within ``SETTLING`` and ``MAX_SETTLING``."""
+    reports = sorted(
+        int(at[first])
+        for first in (int(group[0]) for group in groups)
+        if first and entity[first - 1] == entity[first] and state[first - 1] == state[first] != GAP
+    )
+    until = start
+    for report in reports:
+        if report - until > _MAX_REPORT_GAP:
+            break
+        until = max(until, report)
+    return min(max(until - start + 1, SETTLING), MAX_SETTLING)
+
+
+def _judge(  # noqa: PLR0917 - parallel columns
+    group: NDArray[np.int64],
+    at: Instants,
+    entity: Codes,
+    state: Codes,
+    start: _Start,
+    settled_at: int,
+    found: Settled,
+) -> None:
+    """Find where one entity returns to its state before the stop, if it does."""
+    before = int(group[0]) - 1
+    while before >= 0 and entity[before] == entity[group[0]] and found.left_out[before]:
+        before -= 1
+    if before < 0 or entity[before] != entity[group[0]] or state[before] == GAP:
+        return
+    same = state[group] == state[before]
+    wrong = np.flatnonzero(~same & (at[group] < settled_at))
+    after = int(wrong[-1]) + 1 if len(wrong) else 0
+    returns = np.flatnonzero(same[after:])
+    if not len(returns):
+        return
+    place = after + int(returns[0])
+    if not len(wrong) and np.any(state[group[:place]] != GAP):
+        return  # its first word after the start was another state, when the home had settled: a change
+    found.left_out[group[:place]] = True
+    soon = start.first - start.stopped_at <= MAX_DOWNTIME
+    found.returned[group[place]] = soon and at[group[place]] <= start.known_until
