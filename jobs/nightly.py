@@ -1,8 +1,8 @@
-"""Which days are due, and working them off, oldest first: the one path of daemon, ``run`` and ``backfill``.
+"""Which days are due, and working on them, oldest first: the one path of daemon, ``run`` and ``backfill``.
 
-A day is due if the ledger does not know all its detectors as written in their present version, wherever it lies: a hole
-behind the newest success is found like any other. Days are bounded by what the source still holds, by the store's
-retention, and by yesterday, which is an argument. The last days are looked at again for late events.
+A day is due if the ledger does not know all its detectors as written in their present version (``jobs.due``), wherever
+it lies: a hole behind the newest success is found like any other. Days are bounded by what the source still holds, by
+the retention of the store, and by yesterday, which is an argument. The newest days are rechecked for late events.
 """
 
 from __future__ import annotations
@@ -11,73 +11,24 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
-from jobs.outcome import Outcome
-from jobs.pipeline import DayReport, DayStatus, Pipeline
+from jobs.due import DayPlan, Redo, plan_day
+from jobs.pipeline import Pipeline
 from jobs.registry import Detector, EventDetector
+from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError
-from storage.ledger.ledger import Entry, Status, basis
+from storage.ledger.entry import Entry
 
 _log = logging.getLogger(__name__)
 
-STALE_DAYS: Final = 7  # a source that lags further behind the clock makes the clock doubtful
-STORE_TRIES: Final = 3  # days in a row that the store may refuse before a run only stages
-Redo = Literal["missing", "failed", "all"]
+MAX_LAG_DAYS: Final = 7  # if the source lags further behind the clock, the clock may be wrong
+MAX_STORE_ERRORS: Final = 3  # days in a row that the store may refuse before a run only stages
 CatchUp = Literal["all", "latest", "none"]
-Entries = Mapping[tuple[dt.date, str], Entry]
 Progress = Callable[[DayReport, int, int], None]
 Stop = Callable[[], bool]
-
-
-class PlannedDay(NamedTuple):
-    """One day's work.
-
-    Attributes:
-        day: The local calendar day.
-        detectors: The detectors that will compute; none if the day is only written or looked at.
-        raw: Whether the source still holds the day.
-        late: Whether to look for late events.
-    """
-
-    day: dt.date
-    detectors: tuple[str, ...]
-    raw: bool
-    late: bool = False
-
-
-@dataclass(slots=True)
-class RunReport:
-    """What became of a run.
-
-    Attributes:
-        days: The days that were worked on, in order.
-        plan: What was due.
-        notices: What somebody should know beside that.
-        errors: What source and store refused, each time.
-        span: The whole days that the source holds; None if it holds none, or could not say.
-        outcome: The most severe of what happened.
-    """
-
-    days: list[DayReport] = field(default_factory=list)
-    plan: list[PlannedDay] = field(default_factory=list)
-    notices: list[str] = field(default_factory=list)
-    errors: list[PatternAggregatesError] = field(default_factory=list)
-    span: DateRange | None = None
-    outcome: Outcome = Outcome.DONE
-
-    def add_problem(self, text: str, outcome: Outcome = Outcome.INCOMPLETE) -> None:
-        """Add a notice of something that is wrong."""
-        self.notices.append(text)
-        self.outcome = max(self.outcome, outcome)
-
-    def add_error(self, origin: str, error: PatternAggregatesError) -> None:
-        """Add an error of source or store."""
-        self.errors.append(error)
-        hint = f". {error.hint}" if error.hint else ""
-        self.add_problem(f"{origin}: {error}{hint}", Outcome.of_error(error))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +38,7 @@ class Reach:
     Attributes:
         yesterday: The newest day that is over.
         retention_days: How long the store keeps a day; 0 for ever.
-        span: The whole days that the source holds; None if it holds none, or cannot say now.
+        span: The whole days that the source holds; None if it holds none, or cannot be asked now.
     """
 
     yesterday: dt.date
@@ -101,8 +52,8 @@ class Reach:
             return dt.date.min
         return self.yesterday - (self.retention_days - 1) * ONE_DAY
 
-    def raw(self, day: dt.date) -> bool:
-        """Whether raw events of a day can be had."""
+    def is_readable(self, day: dt.date) -> bool:
+        """Return whether the source holds a day."""
         return self.span is not None and day in self.span
 
 
@@ -117,41 +68,41 @@ def run(
     stop: Stop | None = None,
     progress: Progress | None = None,
 ) -> RunReport:
-    """The nightly job: every due day, yesterday last.
+    """Work on every due day, yesterday last: the nightly job.
 
     Args:
         pipeline: What a day's run works with.
         yesterday: The newest day that is over, fixed before the run.
         retention_days: How long the store keeps a day; 0 for ever.
-        recheck_days: How many of the newest days are looked at again for late events.
+        recheck_days: How many of the newest days are rechecked for late events.
         only_day: Only what is outstanding of this day.
         catch_up: Which missed days, those never tried, are computed: all, at most the newest of all days, or none. What
             was tried before is always due.
-        stop: Asked before each day whether to leave the rest for the next run.
-        progress: Told of each day, with its number and how many there are.
+        stop: Called before each day; True leaves the rest for the next run.
+        progress: Called after each day with its report, its number and how many days there are.
 
     Raises:
-        UsageError: ``only_day`` is not over yet, or past the retention.
+        UsageError: ``only_day`` is not over yet, or is older than the retention.
         LedgerError: Nothing can be kept without the ledger.
     """
     report = RunReport()
     reach = _reach(pipeline, report, yesterday, retention_days)
     if only_day is not None:
-        _refuse(DateRange(only_day, only_day), reach)
-        days: Collection[dt.date] = [only_day]
-        if not reach.raw(only_day):
-            _out_of_reach(report, reach, [only_day])
+        only = DateRange(only_day, only_day)
+        _check_range(only, reach)
+        _report_unreadable(report, reach, only)
+        report.entries = pipeline.ledger.entries(only)
+        days: Collection[dt.date] = only
+        recheck = None
     else:
-        _forget(pipeline, report, reach)
-        days = _days_in_reach(pipeline, reach)
+        _expire(pipeline, report, reach)
         if reach.span is not None and reach.span.last < yesterday:
             report.add_problem(f"stale source: its newest whole day is {reach.span.last}, {yesterday} is over")
-    entries = pipeline.ledger.entries()
-    if only_day is None:
-        days = _caught_up(days, entries, catch_up)
-    recheck = DateRange.ending(yesterday, recheck_days) if recheck_days and only_day is None else None
-    report.plan = _plan(pipeline.detectors, entries, days, reach, recheck=recheck)
-    return _work_off(pipeline, report, stop=stop, progress=progress)
+        report.entries = pipeline.ledger.entries()
+        days = _without_missed(_days_in_reach(report, reach), report, catch_up)
+        recheck = DateRange.ending(yesterday, recheck_days) if recheck_days else None
+    report.plan = _plan(pipeline.detectors, report, days, reach, recheck=recheck)
+    return _work(pipeline, report, stop=stop, progress=progress)
 
 
 def backfill(
@@ -166,7 +117,7 @@ def backfill(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Work off a range of days.
+    """Work on a range of days.
 
     Args:
         pipeline: What a day's run works with.
@@ -175,30 +126,28 @@ def backfill(
         retention_days: How long the store keeps a day; 0 for ever.
         detectors: Only these; by default all.
         redo: ``missing`` only what was never computed, ``failed`` only what failed or was deferred, ``all`` everything
-            again (marked once, so an interrupted one is resumed without it); by default whatever is outstanding.
-        force: Replace even what was computed from more than the source knows now.
+            again (marked once, so that an interrupted one is resumed without it); by default whatever is outstanding.
+        force: Replace even what was computed from more data than the source has now.
         dry_run: Only plan.
-        progress: Told of each day, with its number and how many there are.
+        progress: Called after each day with its report, its number and how many days there are.
 
     Raises:
-        UsageError: The range is not over yet or past the retention, or a detector is unknown.
+        UsageError: The range is not over yet or is older than the retention, or a detector does not exist.
         LedgerError: Nothing can be kept without the ledger.
     """
     report = RunReport()
     chosen = _chosen(pipeline.detectors, detectors)
     reach = _reach(pipeline, report, yesterday, retention_days)
-    _refuse(days, reach)
-    _out_of_reach(report, reach, [day for day in days if not reach.raw(day)])
-    if redo == "all" and not dry_run:
-        within = reach.span & days if reach.span is not None else None
-        if within is not None:
-            pipeline.ledger.mark_redo(within, [one.name for one in chosen])
-    entries = pipeline.ledger.entries(days)
-    report.plan = _plan(chosen, entries, days, reach, redo=redo)
+    _check_range(days, reach)
+    _report_unreadable(report, reach, days)
+    report.entries = pipeline.ledger.entries(days)
+    report.plan = [replace(plan, force=force) for plan in _plan(chosen, report, days, reach, redo=redo)]
     if dry_run:
         return report
-    narrowed = detectors is not None or redo in ("missing", "failed")
-    return _work_off(pipeline, report, narrowed=narrowed, force=force, progress=progress)
+    if redo == "all":  # from here on the ledger says it, so that an interrupted run can be resumed
+        pipeline.ledger.mark_redo((plan.day, plan.detectors) for plan in report.plan)
+        report.plan = [replace(plan, redo=None) for plan in report.plan]
+    return _work(pipeline, report, progress=progress)
 
 
 def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int) -> Reach:
@@ -207,13 +156,13 @@ def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_
         if span is None:
             report.add_problem("the source holds no whole day")
         elif span.last > yesterday + ONE_DAY:
-            report.notices.append(f"the source holds events of {span.last}, which is in the future: look at its clock")
+            report.notices.append(f"the source holds events of {span.last}, which is in the future: check its clock")
     except SourceError as error:
         report.add_error("source", error)
     return Reach(yesterday, retention_days, report.span)
 
 
-def _refuse(days: DateRange, reach: Reach) -> None:
+def _check_range(days: DateRange, reach: Reach) -> None:
     if days.last > reach.yesterday:
         raise UsageError(
             f"{days.last} is not over yet", hint=f"The newest day that can be computed is {reach.yesterday}."
@@ -225,91 +174,76 @@ def _refuse(days: DateRange, reach: Reach) -> None:
         )
 
 
-def _out_of_reach(report: RunReport, reach: Reach, days: Sequence[dt.date]) -> None:
-    if days and reach.span is not None:
-        count = "1 day is" if len(days) == 1 else f"{len(days)} days are"
-        report.add_problem(f"{count} out of reach ({days[0]} to {days[-1]}): the source holds {reach.span}")
+def _report_unreadable(report: RunReport, reach: Reach, days: DateRange) -> None:
+    unreadable = [day for day in days if not reach.is_readable(day)]
+    if unreadable and reach.span is not None:
+        count = "1 day is" if len(unreadable) == 1 else f"{len(unreadable)} days are"
+        report.add_problem(f"{count} out of reach ({unreadable[0]} to {unreadable[-1]}): the source holds {reach.span}")
 
 
-def _forget(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
-    """Keep the retention, in ledger and store.
+def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
+    """Apply the retention to ledger and store.
 
-    A clock that is months ahead would empty the store if it were believed alone: what the source has seen has to be
-    nearly as new.
+    A clock that is months ahead would empty the store if it were believed alone: what the source holds has to be nearly
+    as new.
     """
     if not reach.retention_days or reach.span is None:
         return
-    oldest = min(reach.oldest, reach.span.last + STALE_DAYS * ONE_DAY - (reach.retention_days - 1) * ONE_DAY)
+    oldest = min(reach.oldest, reach.span.last + MAX_LAG_DAYS * ONE_DAY - (reach.retention_days - 1) * ONE_DAY)
     for entry in pipeline.ledger.expire(oldest):
         report.add_problem(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:
-        gone = pipeline.store.expire(oldest)
+        count = pipeline.store.expire(oldest)
     except StoreError as error:
         report.add_error("store", error)
     else:
-        if gone:
-            _log.info("%d rows of days before %s are past the retention and gone", gone, oldest)
+        if count:
+            _log.info("%d rows of days before %s are past the retention and deleted", count, oldest)
 
 
-def _days_in_reach(pipeline: Pipeline, reach: Reach) -> list[dt.date]:
-    """Days the source holds or the ledger knows, within retention, up to yesterday, ascending."""
+def _days_in_reach(report: RunReport, reach: Reach) -> list[dt.date]:
+    """Return the days that the source holds or the ledger knows, within the retention, up to yesterday, ascending."""
     kept = DateRange(reach.oldest, reach.yesterday)
     held = set(reach.span & kept or ()) if reach.span is not None else set()
-    known = {day for day, _ in pipeline.ledger.entries() if day in kept}
-    return sorted(held | known)
+    return sorted(held | {day for day, _ in report.entries if day in kept})
 
 
-def _caught_up(days: Collection[dt.date], entries: Entries, catch_up: CatchUp) -> Collection[dt.date]:
-    """Leave out the missed days that nobody wants caught up.
+def _without_missed(days: Collection[dt.date], report: RunReport, catch_up: CatchUp) -> Collection[dt.date]:
+    """Leave out the missed days that are not to be caught up.
 
-    Only the newest of all days counts as the latest: else each further run would fill one more of the older holes.
+    Only the newest of all days counts as the latest: otherwise each run would fill one more of the older holes.
     """
     if catch_up == "all":
         return days
-    known = {day for day, _ in entries}
+    tried = {day for day, _ in report.entries}
     newest = max(days, default=None) if catch_up == "latest" else None
-    return [day for day in days if day in known or day == newest]
+    return [day for day in days if day in tried or day == newest]
 
 
 def _plan(
     detectors: Sequence[Detector],
-    entries: Entries,
+    report: RunReport,
     days: Collection[dt.date],
     reach: Reach,
     *,
     redo: Redo | None = None,
     recheck: DateRange | None = None,
-) -> list[PlannedDay]:
-    plan = []
-    by_day: dict[dt.date, dict[str, Entry]] = defaultdict(dict)
-    for (day, name), entry in entries.items():
+) -> list[DayPlan]:
+    by_day: Mapping[dt.date, dict[str, Entry]] = defaultdict(dict)
+    for (day, name), entry in report.entries.items():
         by_day[day][name] = entry
-    seers = {one.name for one in detectors if isinstance(one, EventDetector)}
-    for day in days:
-        known, raw = by_day[day], reach.raw(day)
-        due = tuple(one.name for one in detectors if _is_due(one, known, sees=one.name in seers, raw=raw, redo=redo))
-        late = raw and recheck is not None and day in recheck
-        if due or late or any(entry.status is Status.STAGED for entry in known.values()):
-            plan.append(PlannedDay(day, due, raw, late))
-    return plan
-
-
-def _is_due(one: Detector, known: Mapping[str, Entry], *, sees: bool, raw: bool, redo: Redo | None) -> bool:
-    """Whether a detector, one that sees events or one of history, has to compute a day with some known entries."""
-    entry = known.get(one.name)
-    if sees:
-        if not raw:
-            return False
-        changed = False  # only the source knows, and it is asked about the newest days
-    else:
-        if not raw and not any(other.found for name, other in known.items() if name != one.name):
-            return False
-        changed = entry is not None and entry.changed(basis(known.values()))
-    if redo == "missing":
-        return entry is None
-    if redo == "failed":
-        return entry is not None and entry.status in (Status.FAILED, Status.DEFERRED)
-    return entry is None or redo == "all" or changed or entry.due(one.version)
+    plans = (
+        plan_day(
+            day,
+            detectors,
+            by_day[day],
+            readable=reach.is_readable(day),
+            redo=redo,
+            recheck=recheck is not None and day in recheck,
+        )
+        for day in days
+    )
+    return [plan for plan in plans if plan is not None]
 
 
 def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> list[Detector]:
@@ -320,54 +254,64 @@ def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> lis
     return [one for one in detectors if not names or one.name in names]
 
 
-def _work_off(
-    pipeline: Pipeline,
-    report: RunReport,
-    *,
-    narrowed: bool = False,
-    force: bool = False,
-    stop: Stop | None = None,
-    progress: Progress | None = None,
+def _work(
+    pipeline: Pipeline, report: RunReport, *, stop: Stop | None = None, progress: Progress | None = None
 ) -> RunReport:
-    """Do what is planned. Only a narrowed plan binds the day's run, which else looks for itself what is due by then."""
-    source_trouble: PatternAggregatesError | None = None
-    events = {one.name for one in pipeline.detectors if isinstance(one, EventDetector)}
-    refusals = 0
-    untried = 0
-    for number, planned in enumerate(report.plan, 1):
+    """Do what is planned."""
+    availability = _Availability()
+    for number, plan in enumerate(report.plan, 1):
         if stop is not None and stop():
-            report.notices.append(f"stopped before {planned.day}: what is left of the plan is due at the next run")
+            report.notices.append(f"stopped before {plan.day}: what is left of the plan is due at the next run")
             break
-        raw = planned.raw and source_trouble is None
-        untried += planned.raw and not raw
-        day = pipeline.run_day(
-            planned.day,
-            only=planned.detectors if narrowed else None,
-            raw=raw,
-            late=planned.late,
-            force=force,
-            write=refusals < STORE_TRIES,
-        )
-        if planned.raw and not raw and events.intersection(planned.detectors):
-            _left_unread(day, source_trouble)
-        report.days.append(day)
-        if isinstance(day.cause, SourceError) and day.cause.retryable:
-            source_trouble = day.cause
-        refusals = refusals + 1 if isinstance(day.cause, StoreError) else 0 if refusals < STORE_TRIES else refusals
-        if day.cause is not None:
-            report.errors.append(day.cause)
-            report.outcome = max(report.outcome, Outcome.of_error(day.cause))
-        elif day.status not in (DayStatus.WRITTEN, DayStatus.SKIPPED):
-            report.outcome = max(report.outcome, Outcome.INCOMPLETE)
+        possible = availability.limit(plan)
+        day = pipeline.run_day(possible)
+        if plan.readable and not possible.readable:
+            availability.report_unread(plan, day)
+        availability.learn(day)
+        report.add_day(day)
         if progress is not None:
             progress(day, number, len(report.plan))
-    if untried:
-        report.notices.append(f"{untried} days were not computed, as the source could not be reached: {source_trouble}")
+    if availability.unread_count:
+        report.notices.append(
+            f"{availability.unread_count} days were not computed, as the source could not be reached: "
+            f"{availability.source_error}"
+        )
     return report
 
 
-def _left_unread(day: DayReport, source_trouble: PatternAggregatesError | None) -> None:
-    """Say of a day that it was due and not read, whatever else was done of it."""
-    day.error = day.error or f"not read: {source_trouble}"
-    instead = {DayStatus.SKIPPED: DayStatus.FAILED, DayStatus.WRITTEN: DayStatus.PARTIAL}
-    day.status = instead.get(day.status, day.status)
+@dataclass(slots=True)
+class _Availability:
+    """Whether source and store have answered so far in a run: what does not answer is not asked for every day.
+
+    Attributes:
+        source_error: Why the source cannot be reached; None if it can.
+        store_error_count: How many days in a row the store has refused.
+        unread_count: How many days were not read because of the source.
+    """
+
+    source_error: PatternAggregatesError | None = None
+    store_error_count: int = 0
+    unread_count: int = 0
+
+    def limit(self, plan: DayPlan) -> DayPlan:
+        """Return what of a plan is worth trying."""
+        readable = plan.readable and self.source_error is None
+        return replace(plan, readable=readable, write=self.store_error_count < MAX_STORE_ERRORS)
+
+    def learn(self, day: DayReport) -> None:
+        """Take note of the errors of a day."""
+        if isinstance(day.cause, SourceError) and day.cause.retryable:
+            self.source_error = day.cause
+        if isinstance(day.cause, StoreError):
+            self.store_error_count += 1
+        elif self.store_error_count < MAX_STORE_ERRORS:
+            self.store_error_count = 0
+
+    def report_unread(self, plan: DayPlan, day: DayReport) -> None:
+        """Report of a day that it was due and not read, whatever else was done of it."""
+        self.unread_count += 1
+        if not any(isinstance(one, EventDetector) and one.name in plan.detectors for one in plan.candidates):
+            return
+        day.error = day.error or f"not read: {self.source_error}"
+        without_events = {DayStatus.SKIPPED: DayStatus.FAILED, DayStatus.WRITTEN: DayStatus.PARTIAL}
+        day.status = without_events.get(day.status, day.status)

@@ -9,6 +9,7 @@ import typer
 from jobs import nightly
 from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
 from jobs.cli.report import plan, progress_bar, show
+from jobs.due import Redo
 from jobs.outcome import Outcome
 
 
@@ -21,7 +22,7 @@ def backfill(
         list[str] | None, typer.Option("--detector", help="Only this detector; may be repeated.")
     ] = None,
     redo: Annotated[
-        nightly.Redo | None,
+        Redo | None,
         typer.Option("--redo", help="Only what is missing, only what failed, or all of it again."),
     ] = None,
     force: Annotated[

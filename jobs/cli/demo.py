@@ -20,6 +20,7 @@ from jobs.cli.app import command, out, program, shown
 from jobs.cli.query import hours_as_bars
 from jobs.cli.report import progress_bar
 from jobs.outcome import Outcome
+from jobs.run_report import RunReport
 from jobs.wiring import open_home, system_clock
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import UsageError
@@ -200,7 +201,7 @@ def _duration(seconds: float) -> str:
     return f"{hours} h {rest} min" if hours else f"{rest} min"
 
 
-def _next_steps(config: Path, span: DateRange, report: nightly.RunReport) -> None:
+def _next_steps(config: Path, span: DateRange, report: RunReport) -> None:
     if report.days:
         events = sum(day.events for day in report.days)
         rows = sum(one.rows for day in report.days for one in day.detectors.values())

@@ -26,7 +26,7 @@ from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, StoreMissing
-from storage.ledger.ledger import Entry, Status
+from storage.ledger.entry import Entry, Status
 from storage.models import DetectorRunDaily
 
 LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")

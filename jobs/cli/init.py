@@ -23,16 +23,14 @@ def init(
     ] = False,
     _mend: Annotated[bool, typer.Option("--mend", hidden=True, callback=_refuse_former_name)] = False,
 ) -> None:
-    """Create what store and ledger need. Safe to repeat; says what it changed."""
+    """Create what store and ledger need, or upgrade them. Safe to repeat; prints what it changed."""
     home = home_of(context)
     store = home.open_store()
     try:
         changes = store.prepare(update_retention=update_retention)
     finally:
         store.close()
-    existed = home.ledger_path.is_file()
-    home.open_ledger().close()
-    if not existed:
-        changes.append(f"made ledger {home.ledger_path}")
+    with home.open_ledger() as ledger:
+        changes += [ledger.changes] if ledger.changes else []
     for change in changes or ["nothing to change"]:
         out.print(change, markup=False)

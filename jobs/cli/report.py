@@ -12,9 +12,8 @@ from rich.text import Text
 
 from jobs.cli.app import err, out, print_json, say
 from jobs.nightly import Progress as Told
-from jobs.nightly import RunReport
 from jobs.outcome import Outcome
-from jobs.pipeline import DayReport, DayStatus
+from jobs.run_report import DayReport, DayStatus, RunReport
 
 STYLE = {
     DayStatus.WRITTEN: "green",
@@ -101,7 +100,7 @@ def document(report: RunReport) -> dict[str, Any]:
 def plan(report: RunReport) -> list[dict[str, Any]]:
     """What was due, as JSON."""
     return [
-        {"day": planned.day.isoformat(), "detectors": list(planned.detectors), "recheck": planned.late}
+        {"day": planned.day.isoformat(), "detectors": list(planned.detectors), "recheck": planned.recheck}
         for planned in report.plan
     ]
 

@@ -14,7 +14,7 @@ from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, UsageError
-from storage.ledger.ledger import Entry, Status
+from storage.ledger.entry import Entry, Status
 
 RECENT_DAYS = 14
 STYLE = {

@@ -10,7 +10,7 @@ from typing import Final
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError
-from storage.ledger.ledger import Entry, Status
+from storage.ledger.entry import Entry, Status
 
 GRACE: Final = dt.timedelta(hours=1)  # a night may take so long before its day counts as due
 

@@ -33,7 +33,7 @@ from jobs.daemon.metrics import CONTENT_TYPE, Metrics
 from jobs.exit_codes import EXIT_CODES
 from jobs.logs import fields
 from jobs.outcome import Outcome
-from jobs.pipeline import DayReport
+from jobs.run_report import DayReport, RunReport
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError
@@ -195,7 +195,6 @@ class Daemon:
                     stop=self._stopping.is_set,
                     progress=self._told,
                 )
-                entries = pipeline.ledger.entries().values()
         except PatternAggregatesError as error:
             _log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
             self.metrics.failed_run(error, now=self._home.clock())
@@ -204,7 +203,7 @@ class Daemon:
             _log.exception("the run broke off")
             self.metrics.failed_run(error, now=self._home.clock())
             return f"{type(error).__name__}: {error}"
-        self.metrics.run(report, entries, yesterday=yesterday, now=self._home.clock())
+        self.metrics.run(report, report.entries.values(), yesterday=yesterday, now=self._home.clock())
         for notice in report.notices:
             _log.warning("%s", notice)
         code = EXIT_CODES[report.outcome]
@@ -251,7 +250,7 @@ def obey_signals(daemon: Daemon) -> None:
     signal.signal(signal.SIGINT, stop)
 
 
-def _trouble(report: nightly.RunReport) -> str:
+def _trouble(report: RunReport) -> str:
     """What went wrong in a run, the newest last; empty if nothing did."""
     if report.outcome is Outcome.DONE:
         return ""

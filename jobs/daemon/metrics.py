@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from jobs.exit_codes import EXIT_CODES
-from jobs.nightly import RunReport
 from jobs.outcome import Outcome
-from jobs.pipeline import DayReport, DayStatus
+from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.errors import LedgerError, SourceError, StoreError
-from storage.ledger.ledger import Entry, Status
+from storage.ledger.entry import Entry, Status
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

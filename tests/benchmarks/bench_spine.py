@@ -32,6 +32,7 @@ from jobs.activity.window import SECOND, DayWindow, midnight
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from jobs.outcome import Outcome
+from jobs.run_report import RunReport
 from jobs.sources.home_assistant_db import HomeAssistantDatabase
 from jobs.wiring import Home, open_home
 from storage.backends.sql import SqlStore
@@ -255,7 +256,7 @@ def _home(folder: Path, name: str, database: Path) -> Iterator[Home]:
     yield open_home(_config(folder, name, database), clock=lambda: dt.datetime(2026, 12, 1, tzinfo=dt.UTC))
 
 
-def _run_backfill(folder: Path, name: str, database: Path, days: DateRange) -> nightly.RunReport:
+def _run_backfill(folder: Path, name: str, database: Path, days: DateRange) -> RunReport:
     with _home(folder, name, database) as home, home.open_pipeline() as pipeline:
         report = nightly.backfill(pipeline, days, yesterday=home.yesterday(), retention_days=0)
     assert report.outcome is Outcome.DONE, report.notices

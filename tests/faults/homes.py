@@ -16,7 +16,8 @@ from storage.backends.influxdb.store import InfluxStore
 from storage.backends.sql import SqlStore
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError
-from storage.ledger.ledger import Ledger, Status
+from storage.ledger.entry import Status
+from storage.ledger.ledger import Ledger
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.store import AggregateStore
 from tests.support import forked

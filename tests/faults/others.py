@@ -18,7 +18,7 @@ from jobs.activity.entities import EntityRules
 from jobs.activity.events import Samples
 from jobs.sources.simulated_home import SimulatedHome
 from storage.errors import LedgerError
-from storage.ledger.ledger import Status
+from storage.ledger.entry import Status
 from tests.faults.homes import BACKFILL, DAYS, RETRY, ZONE, Bench, Result, TriedHome
 from tests.support import forked
 from tests.support.recorder import from_samples

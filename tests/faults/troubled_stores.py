@@ -8,7 +8,7 @@ import signal
 from collections.abc import Iterator
 
 from storage.dates import ONE_DAY
-from storage.ledger.ledger import Status
+from storage.ledger.entry import Status
 from tests.faults.homes import DAYS, RETRY, ZONE, Bench, InfluxKind, Result, TriedHome
 from tests.support.bad_proxy import proxy
 from tests.support.influxdb import Influxd, find_binary

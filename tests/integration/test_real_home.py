@@ -22,7 +22,7 @@ import pytest
 
 from jobs import nightly
 from jobs.outcome import Outcome
-from jobs.pipeline import DayStatus
+from jobs.run_report import DayStatus, RunReport
 from jobs.wiring import Home, open_home
 from storage.dates import DateRange
 from storage.query import AggregateQuery, DetectorRunDaily, DurationDaily, TimeBasedDaily
@@ -69,7 +69,7 @@ class Run:
     """A home after its backfill."""
 
     home: Home
-    report: nightly.RunReport
+    report: RunReport
     answers: AggregateQuery
     database: Path
 
@@ -88,7 +88,7 @@ def _open(folder: Path, source: str) -> Home:
     return open_home(config, clock=_clock)
 
 
-def _backfill(home: Home, **options: str) -> nightly.RunReport:
+def _backfill(home: Home, **options: str) -> RunReport:
     with home.open_pipeline() as pipeline:
         return nightly.backfill(
             pipeline,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from storage.ledger.ledger import REMEMBERED
+from storage.ledger.ledger import DAYS_KEPT_AFTER_RETENTION
 from tests.soak.nights import soak
 
 DETECTORS = 6
@@ -19,4 +19,4 @@ def test_forty_nights_leave_nothing_open_and_a_ledger_that_is_bounded(tmp_path: 
     assert {one.threads for one in traces[2:]} == {traces[2].threads}
     rows = [one.ledger_rows for one in traces]
     assert rows[:30] == [DETECTORS * nights for nights in range(1, 31)]
-    assert max(rows) == DETECTORS * (RETENTION_DAYS + REMEMBERED.days)
+    assert max(rows) == DETECTORS * (RETENTION_DAYS + DAYS_KEPT_AFTER_RETENTION)

@@ -11,13 +11,14 @@ import pytest
 
 from jobs import nightly
 from jobs.activity.window import HOUR, DayWindow
-from jobs.nightly import RunReport
-from jobs.pipeline import DayStatus, Pipeline
+from jobs.pipeline import Pipeline
 from jobs.rebuild import Rebuilt, rebuild_ledger
 from jobs.registry import Detector
+from jobs.run_report import DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import LedgerCorrupt, StoreUnavailable
-from storage.ledger.ledger import Ledger, Status
+from storage.ledger.entry import Status
+from storage.ledger.ledger import Ledger
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import AggregateStore
 from tests.support.detectors import CountDaily, Counter, FlakyStore, Trend, TrendDaily

@@ -12,13 +12,14 @@ import pytest
 from jobs import nightly
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, DayWindow
-from jobs.nightly import RunReport
 from jobs.outcome import Outcome
-from jobs.pipeline import DayStatus, Pipeline
+from jobs.pipeline import Pipeline
 from jobs.registry import Detector, Finding
+from jobs.run_report import DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceUnavailable, UsageError
-from storage.ledger.ledger import Ledger, Status
+from storage.ledger.entry import Status
+from storage.ledger.ledger import Ledger
 from storage.models import DetectorRunDaily, TimeBasedDaily
 from tests.support.detectors import CountDaily, Counter, Fixed, FlakyStore, Trend, TrendDaily
 from tests.support.memory_source import MemorySource, Row
@@ -171,7 +172,7 @@ def test_a_store_that_stays_down_is_not_asked_for_every_day(night: Night) -> Non
     night.store.down = True
     night.detectors = [night.counter]
     night.run()
-    assert len(asked) == nightly.STORE_TRIES
+    assert len(asked) == nightly.MAX_STORE_ERRORS
     assert set(night.statuses().values()) == {Status.STAGED}
 
 

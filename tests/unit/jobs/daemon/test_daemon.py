@@ -13,7 +13,7 @@ from jobs.wiring import system_clock
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import LedgerUnavailable, SourceUnavailable
-from storage.ledger.ledger import Status
+from storage.ledger.entry import Status
 from tests.support.detectors import FlakyStore
 from tests.support.nights import Make
 

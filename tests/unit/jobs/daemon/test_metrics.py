@@ -6,12 +6,12 @@ import datetime as dt
 from pathlib import Path
 
 from jobs.daemon.metrics import Metrics
-from jobs.nightly import PlannedDay, RunReport
+from jobs.due import DayPlan
 from jobs.outcome import Outcome
-from jobs.pipeline import DayReport, DayStatus, DetectorReport
+from jobs.run_report import DayReport, DayStatus, DetectorReport, RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceUnavailable, StoreUnavailable
-from storage.ledger.ledger import Entry, Status
+from storage.ledger.entry import Entry, Status
 from tests.support.prometheus import promtool
 from tests.support.rows import DAY
 
@@ -40,7 +40,7 @@ def test_the_time_of_the_last_success_comes_first_and_trouble_does_not_move_it()
     assert told(metrics)[0] == f"last_success_timestamp_seconds {before}"
     metrics.run(RunReport(), entries, yesterday=DAY, now=NOW)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
-    left = RunReport(plan=[PlannedDay(DAY, ("duration",), raw=True)])  # told to stop before the day
+    left = RunReport(plan=[DayPlan(DAY, ("duration",), (), readable=True)])  # told to stop before the day
     metrics.run(left, entries, yesterday=DAY, now=NOW + ONE_DAY)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
     assert {'runs_total{exit_code="75"} 1.0', 'runs_total{exit_code="0"} 2.0'} <= set(told(metrics))
@@ -121,7 +121,7 @@ def test_of_a_folder_that_cannot_be_looked_at_nothing_is_told(tmp_path: Path) ->
 
 
 def test_a_run_tells_what_is_due_staged_and_failed() -> None:
-    plan = [PlannedDay(DAY - number * ONE_DAY, ("duration",), raw=True) for number in range(3)]
+    plan = [DayPlan(DAY - number * ONE_DAY, ("duration",), (), readable=True) for number in range(3)]
     report = RunReport(days=[day(DayStatus.WRITTEN)], plan=plan, outcome=Outcome.UNAVAILABLE)
     report.errors = [SourceUnavailable(), StoreUnavailable(), StoreUnavailable()]
     entries = [
@@ -144,7 +144,7 @@ def test_a_run_tells_what_is_due_staged_and_failed() -> None:
 def test_a_failed_day_that_cannot_be_tried_again_alarms_nobody_for_ever() -> None:
     purged, disabled = Entry(DAY - ONE_DAY, "duration", Status.FAILED, 1), Entry(DAY, "room_based", Status.FAILED, 1)
     entries = [purged, disabled, Entry(DAY, "duration", Status.FAILED, 1)]
-    plan = [PlannedDay(DAY, ("duration",), raw=True)]
+    plan = [DayPlan(DAY, ("duration",), (), readable=True)]
     metrics = counting()
     metrics.run(RunReport(plan=plan), entries, yesterday=DAY, now=NOW)
     assert "days_failed 2.0" in told(metrics)  # the source could not be asked, so any day may come back

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from storage.dates import DateRange
-from storage.errors import LedgerCorrupt, LedgerMismatch, LedgerUnavailable, SettingsError
-from storage.ledger.ledger import Ledger, Status
+from storage.errors import LedgerCorrupt, LedgerMismatch, LedgerUnavailable, LedgerVersionMismatch, SettingsError
+from storage.ledger.entry import Status
+from storage.ledger.ledger import Ledger
 from storage.models import DailyAggregate, DurationDaily, TimeBasedDaily
 from tests.support.rows import COMPUTED_AT, DAY, duration, finding, time_based
 
@@ -66,7 +66,6 @@ def test_a_failure_takes_nothing_away_from_what_is_written(ledger: Ledger) -> No
     (entry,) = ledger.entries().values()
     assert (entry.status, entry.error) == (Status.FAILED, "ZeroDivisionError: by zero")
     assert (entry.written_version, entry.fingerprint) == (1, "abc")
-    assert entry.due(2)
 
 
 def test_a_failure_takes_nothing_away_from_what_is_staged(ledger: Ledger) -> None:
@@ -78,27 +77,32 @@ def test_a_failure_takes_nothing_away_from_what_is_staged(ledger: Ledger) -> Non
         assert batch is not None
         work.written(batch)
         assert [entry.status for entry in work.entries.values()] == ["failed"]
-        assert work.entries["time_based"].due(1)
+        assert work.entries["time_based"].redo
 
 
-def test_an_entry_is_due_when_failed_outdated_or_asked_for_again(ledger: Ledger) -> None:
+def test_a_repetition_is_asked_for_only_of_what_was_tried(ledger: Ledger) -> None:
     with ledger.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
-        assert not work.entries["time_based"].due(1)
-        assert work.entries["time_based"].due(2)
         work.defer("anomaly", 1, "no history")
-        assert work.entries["anomaly"].due(1)
-    assert ledger.mark_redo(DateRange(DAY, DAY), ["time_based"]) == 1
-    assert ledger.entries()[DAY, "time_based"].due(1)
-
-
-def test_a_kept_result_is_not_asked_for_again_until_something_changes(ledger: Ledger) -> None:
+    tomorrow = DAY + dt.timedelta(days=1)
+    assert ledger.mark_redo([(DAY, ["time_based", "duration"]), (tomorrow, ["time_based"])]) == 1
+    assert {name: entry.redo for (_, name), entry in ledger.entries().items()} == {"time_based": True, "anomaly": False}
     with ledger.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
-        work.keep("time_based", 2, "def")
+        assert not work.entries["time_based"].redo
+
+
+def test_why_written_rows_were_kept_is_remembered_until_they_are_replaced(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.stage(FOUND, "abc", 40)
+        work.keep("time_based", 2, "def ghi")
         entry = work.entries["time_based"]
-    assert not entry.due(2)
-    assert entry.due(3)
+        assert (entry.kept_version, entry.kept_fingerprint) == (2, "def ghi")
+        batch = work.batch(MODELS)
+        assert batch is not None
+        work.written(batch)
+        entry = work.entries["time_based"]
+        assert (entry.kept_version, entry.kept_fingerprint) == (None, None)
 
 
 def test_staged_days_past_the_retention_expire_once_and_old_entries_go(ledger: Ledger) -> None:
@@ -111,7 +115,7 @@ def test_staged_days_past_the_retention_expire_once_and_old_entries_go(ledger: L
     assert {day for day, _ in ledger.entries()} == {DAY}
     assert [entry.day for entry in ledger.expire(DAY + dt.timedelta(days=1))] == [DAY]
     entry = ledger.entries()[DAY, "time_based"]
-    assert (entry.status, entry.due(1), entry.due(2)) == (Status.EXPIRED, False, False)
+    assert entry.status is Status.EXPIRED
     assert ledger.staged(MODELS) == []
 
 
@@ -141,11 +145,11 @@ def test_a_second_process_waits_for_the_day_and_then_says_who_holds_it(ledger: L
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        with pytest.raises(LedgerUnavailable, match="another run holds"), ledger.day(DAY, wait_seconds=0.2):
+        with pytest.raises(LedgerUnavailable, match="another run holds"), ledger.day(DAY, max_wait_seconds=0.2):
             pytest.fail("two processes are in the same day")
         other.kill()  # a crash releases the lock
         other.wait()
-    with ledger.day(DAY, wait_seconds=5) as work:
+    with ledger.day(DAY, max_wait_seconds=5) as work:
         assert work.entries == {}
 
 
@@ -220,7 +224,7 @@ def test_a_newer_versions_ledger_is_refused(ledger: Ledger) -> None:
     with sqlite3.connect(ledger.path) as newer:
         newer.execute("PRAGMA user_version = 99")
     newer.close()
-    with pytest.raises(LedgerMismatch, match="schema 99"):
+    with pytest.raises(LedgerVersionMismatch, match="schema version 99"):
         Ledger(ledger.path, clock=clock)
 
 

@@ -1,0 +1,137 @@
+"""Is this day due? Decided here and nowhere else, from what the ledger says, without reading or changing anything.
+
+``nightly`` plans a run with ``plan_day``. Other processes may work on the same days meanwhile, so the pipeline asks
+again under the day's lock, with fresh entries (``DayPlan.renewed``).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from jobs.registry import Detector, EventDetector, HistoryDetector
+from storage.ledger.entry import Entry, Status, findings_fingerprint
+
+Redo = Literal["missing", "failed", "all"]
+Entries = Mapping[str, Entry]
+"""What the ledger knows of one day, by detector."""
+
+
+@dataclass(frozen=True, slots=True)
+class DayPlan:
+    """What is to be done for one day.
+
+    Attributes:
+        day: The local calendar day.
+        detectors: The names of the detectors that are due; none if the day is only to be written or rechecked.
+        candidates: The detectors that may compute, those that are given events first.
+        readable: Whether the source can be read for the day; if not, only stored and staged aggregates are used.
+        redo: What was asked to be computed again.
+        recheck: Whether to compute again what was computed from other raw events than the source has now.
+        force: Whether to replace even rows that were computed from more data than the source has now.
+        write: Whether to try the store.
+    """
+
+    day: dt.date
+    detectors: tuple[str, ...]
+    candidates: tuple[Detector, ...]
+    readable: bool
+    redo: Redo | None = None
+    recheck: bool = False
+    force: bool = False
+    write: bool = True
+
+    def renewed(self, entries: Entries) -> DayPlan | None:
+        """Return what is to be done by newer entries."""
+        return plan_day(
+            self.day, self.candidates, entries, readable=self.readable, redo=self.redo, recheck=self.recheck
+        )
+
+
+def plan_day(
+    day: dt.date,
+    detectors: Iterable[Detector],
+    entries: Entries,
+    *,
+    readable: bool,
+    redo: Redo | None = None,
+    recheck: bool = False,
+) -> DayPlan | None:
+    """Decide what is to be done for one day.
+
+    A detector is due if it was never tried, failed, was deferred, has another version or was asked for again; a history
+    detector also if what it judged has changed. An event detector needs a readable day. A history detector needs one
+    too, unless there are findings to judge.
+
+    Args:
+        day: The local calendar day.
+        detectors: The detectors that may compute.
+        entries: What the ledger knows of the day, also of other detectors.
+        readable: Whether the source can be read for the day.
+        redo: ``missing`` only what was never tried, ``failed`` only what failed or was deferred, ``all`` everything; by
+            default whatever is due.
+        recheck: Whether to look for late events.
+
+    Returns:
+        The plan; None if there is nothing to do.
+    """
+    candidates = tuple(detectors)
+    due = tuple(one.name for one in candidates if _is_due(one, candidates, entries, readable=readable, redo=redo))
+    rechecked = recheck and readable
+    is_waiting = any(entry.status is Status.STAGED for entry in entries.values())
+    if not (due or rechecked or is_waiting):
+        return None
+    return DayPlan(day, due, candidates, readable, redo, rechecked)
+
+
+def with_late_events(detectors: Iterable[Detector], entries: Entries, fingerprint: str) -> set[str]:
+    """Return the event detectors that were given other raw events than the source has now.
+
+    Args:
+        detectors: The detectors that may compute.
+        entries: What the ledger knows of the day.
+        fingerprint: The source's present fingerprint of the day's raw events.
+    """
+    names = {one.name for one in detectors if isinstance(one, EventDetector)}
+    return {name for name in names & entries.keys() if _has_changed(entries[name], fingerprint)}
+
+
+def has_findings(detectors: Sequence[Detector], entries: Entries) -> bool:
+    """Return whether there is anything that history detectors could judge the day by."""
+    history = {one.name for one in detectors if isinstance(one, HistoryDetector)}
+    return any(entry.has_finding for name, entry in entries.items() if name not in history)
+
+
+def _is_due(
+    one: Detector, candidates: Sequence[Detector], entries: Entries, *, readable: bool, redo: Redo | None
+) -> bool:
+    if not readable and (isinstance(one, EventDetector) or not has_findings(candidates, entries)):
+        return False
+    entry = entries.get(one.name)
+    if redo == "missing":
+        return entry is None
+    if redo == "failed":
+        return entry is not None and entry.status in (Status.FAILED, Status.DEFERRED)
+    if entry is None or redo == "all":
+        return True
+    if isinstance(one, HistoryDetector) and _has_changed(entry, findings_fingerprint(entries.values())):
+        return True
+    return _is_outstanding(entry, one.version)
+
+
+def _is_outstanding(entry: Entry, version: int) -> bool:
+    if entry.redo:
+        return True
+    if entry.status is Status.EXPIRED:
+        return False
+    if entry.status in (Status.FAILED, Status.DEFERRED):
+        return True
+    return version not in (entry.version, entry.kept_version)
+
+
+def _has_changed(entry: Entry, fingerprint: str) -> bool:
+    """Whether an attempt had other input than the fingerprint's, which was not left out because it was less."""
+    is_kept = (entry.kept_version, entry.kept_fingerprint) == (entry.version, fingerprint)
+    return entry.fingerprint != fingerprint and not is_kept

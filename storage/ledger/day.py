@@ -1,0 +1,180 @@
+"""One day's work in the ledger, under the lock."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
+from dataclasses import fields
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.batch import DayBatch, DetectorDay
+from storage.ledger.entry import Entry, Status
+from storage.ledger.payload import Models, pack, unpack
+from storage.ledger.schema import ENTRIES
+from storage.models import DetectorRunDaily
+
+Clock = Callable[[], dt.datetime]
+Transaction = Callable[[], AbstractContextManager[sa.Connection]]
+
+
+class LedgerDay:
+    """One day's work: stage what is found, hand it to the store, mark it written.
+
+    Attributes:
+        day: The local calendar day.
+        entries: What is known of each detector, kept up to date by the methods.
+    """
+
+    def __init__(self, day: dt.date, entries: dict[str, Entry], transaction: Transaction, clock: Clock) -> None:
+        self.day = day
+        self.entries = entries
+        self._transaction = transaction
+        self._clock = clock
+
+    def stage(self, finding: DetectorDay, fingerprint: str, samples: int) -> None:
+        """Keep a finding until the store has it, in place of an earlier one that is still waiting.
+
+        Args:
+            finding: The rows and the record of the run.
+            fingerprint: The source's fingerprint of the raw events they were computed from.
+            samples: How many raw samples these were.
+        """
+        run = finding.run
+        self._save_attempt(
+            run.detector,
+            status=Status.STAGED,
+            version=run.version,
+            fingerprint=fingerprint,
+            rows=run.rows,
+            events=run.events,
+            samples=samples,
+            known_seconds=run.known_seconds,
+            reason=run.reason,
+            error="",
+            redo=False,
+            payload=pack(finding),
+        )
+
+    def fail(self, detector: str, version: int, error: str) -> None:
+        """Note that a detector raised. What it found or wrote before stays, and it is tried again."""
+        self._save_problem(detector, version, error, Status.FAILED)
+
+    def defer(self, detector: str, version: int, error: str) -> None:
+        """Note that what a detector needs does not exist or cannot be read now. It is tried again."""
+        self._save_problem(detector, version, error, Status.DEFERRED)
+
+    def keep(self, detector: str, version: int, fingerprint: str) -> None:
+        """Note that the written rows are kept, because the source now has less data for the day than they came from."""
+        self._save_attempt(detector, kept_version=version, kept_fingerprint=fingerprint, redo=False)
+
+    def batch(self, models: Models) -> DayBatch | None:
+        """Return everything that waits for the store; None if nothing does.
+
+        Args:
+            models: The models that may be written; findings of other measurements keep waiting.
+        """
+        query = sa.select(ENTRIES.c.payload).where(
+            ENTRIES.c.day == self.day.isoformat(), ENTRIES.c.payload.is_not(None)
+        )
+        with self._transaction() as connection:
+            payloads = connection.execute(query.order_by(ENTRIES.c.detector)).scalars().all()
+        findings = tuple(finding for payload in payloads if (finding := unpack(payload, models)))
+        return DayBatch(self.day, findings) if findings else None
+
+    def written(self, batch: DayBatch) -> None:
+        """Note that the store holds a batch. Call it only after ``replace_day`` has returned."""
+        with self._transaction() as connection:
+            for finding in batch.findings:
+                entry = self.entries[finding.run.detector]
+                values = {
+                    "status": Status.FAILED if entry.error else Status.WRITTEN,
+                    "attempts": 0,
+                    "written_version": entry.version,
+                    "written_samples": entry.samples,
+                    "written_known_seconds": entry.known_seconds,
+                    "kept_version": None,
+                    "kept_fingerprint": None,
+                    "payload": None,
+                }
+                self._store(connection, finding.run.detector, values)
+
+    def restore(self, run: DetectorRunDaily, fingerprint: str, samples: int) -> bool:
+        """Note a run that the store holds and that is missing here, because an earlier ledger was lost.
+
+        An attempt that is known stays as it is; only what the store holds is added to it.
+
+        Args:
+            run: The record in the store.
+            fingerprint: As in ``stage``; empty if it is not known.
+            samples: As in ``stage``, or a lower bound.
+
+        Returns:
+            Whether there was anything to note.
+        """
+        entry = self.entries.get(run.detector)
+        if entry is not None and entry.written_version is not None:
+            return False
+        values: dict[str, Any] = {
+            "written_version": run.version,
+            "written_samples": samples,
+            "written_known_seconds": run.known_seconds,
+        }
+        if entry is None:
+            values |= {
+                "status": Status.WRITTEN,
+                "version": run.version,
+                "fingerprint": fingerprint,
+                "rows": run.rows,
+                "events": run.events,
+                "samples": samples,
+                "known_seconds": run.known_seconds,
+                "reason": run.reason,
+                "updated_at": run.computed_at.isoformat(timespec="seconds"),
+            }
+        with self._transaction() as connection:
+            self._store(connection, run.detector, values)
+        return True
+
+    def _save_problem(self, detector: str, version: int, error: str, status: Status) -> None:
+        before = self.entries.get(detector)
+        if before is not None and before.status is Status.STAGED:  # what waits for the store keeps waiting
+            self._save_attempt(detector, error=error, redo=True)
+        else:
+            self._save_attempt(detector, status=status, version=version, error=error, redo=False)
+
+    def _save_attempt(self, detector: str, **values: Any) -> None:  # noqa: ANN401 - column values
+        before = self.entries.get(detector)
+        attempts = before.attempts + 1 if before else 1
+        with self._transaction() as connection:
+            self._store(connection, detector, {**values, "attempts": attempts})
+
+    def _store(self, connection: sa.Connection, detector: str, values: dict[str, Any]) -> None:
+        values = {"updated_at": self._clock().isoformat(timespec="seconds"), **values}
+        here = (ENTRIES.c.day == self.day.isoformat(), ENTRIES.c.detector == detector)
+        if detector in self.entries:
+            connection.execute(sa.update(ENTRIES).where(*here).values(**values))
+        else:
+            blank = _values_of(Entry(self.day, detector, values["status"], values["version"]))
+            connection.execute(sa.insert(ENTRIES).values(**{**blank, **values}))
+        (self.entries[detector],) = read_entries(connection, *here)
+
+
+_COLUMNS = [ENTRIES.c[field.name] for field in fields(Entry)]
+
+
+def read_entries(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Iterable[Entry]:
+    """Yield the entries that satisfy all conditions, by day and detector."""
+    query = sa.select(*_COLUMNS).where(*conditions).order_by(ENTRIES.c.day, ENTRIES.c.detector)
+    for row in connection.execute(query):
+        values = row._asdict()
+        values["day"] = dt.date.fromisoformat(values["day"])
+        values["status"] = Status(values["status"])
+        yield Entry(**values)
+
+
+def _values_of(entry: Entry) -> dict[str, Any]:
+    values = {field.name: getattr(entry, field.name) for field in fields(Entry)}
+    return {**values, "day": entry.day.isoformat()}

@@ -1,0 +1,78 @@
+"""What the ledger knows of one day and detector."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The state of the newest attempt at one day and detector."""
+
+    STAGED = "staged"  # computed, waiting for the store
+    WRITTEN = "written"  # the store holds it
+    FAILED = "failed"  # the detector raised
+    DEFERRED = "deferred"  # what it needs does not exist or cannot be read now
+    EXPIRED = "expired"  # staged, but older than the retention before the store took it
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One day and detector: the newest attempt and, as ``written_*``, what the store is known to hold.
+
+    Attributes:
+        day: The local calendar day.
+        detector: The registered name.
+        status: The state of the newest attempt.
+        version: The detector version of that attempt.
+        fingerprint: The source's fingerprint of the raw events it was given.
+        rows: How many rows it found.
+        events: Activity events it was given.
+        samples: Raw samples that the source had of the day.
+        known_seconds: How much of the day was known.
+        reason: The detector's own account of what it tested and left out.
+        error: Why it failed or was deferred.
+        attempts: How often it was tried since it was last written.
+        redo: Whether it was asked for again.
+        updated_at: When this entry last changed, in ISO format.
+        written_version: The detector version whose rows the store holds; None if it holds none.
+        written_samples: The raw samples those rows were computed from.
+        written_known_seconds: How much of the day was known when they were computed.
+        kept_version: The detector version of the newest computation that was left out because the source had less data
+            by then, so that the written rows were kept; None if there was none.
+        kept_fingerprint: The source's fingerprint at that time.
+    """
+
+    day: dt.date
+    detector: str
+    status: Status
+    version: int
+    fingerprint: str = ""
+    rows: int = 0
+    events: int = 0
+    samples: int = 0
+    known_seconds: float = 0.0
+    reason: str = ""
+    error: str = ""
+    attempts: int = 0
+    redo: bool = False
+    updated_at: str = ""
+    written_version: int | None = None
+    written_samples: int = 0
+    written_known_seconds: float = 0.0
+    kept_version: int | None = None
+    kept_fingerprint: str | None = None
+
+    @property
+    def has_finding(self) -> bool:
+        """Whether there is a finding, staged or written, of this or an earlier attempt."""
+        return self.status is Status.STAGED or self.written_version is not None
+
+
+def findings_fingerprint(entries: Iterable[Entry]) -> str:
+    """Return a fingerprint of what a day's history detectors judge: the attempts that were given raw events."""
+    attempts = sorted((entry.detector, entry.version, entry.fingerprint) for entry in entries if entry.samples)
+    return hashlib.blake2b(repr(attempts).encode(), digest_size=8).hexdigest()

@@ -1,0 +1,44 @@
+"""Staged findings as the ledger keeps them: one JSON text for what one detector found on one day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from storage.batch import DetectorDay
+from storage.columns import decode, encode, from_json, to_json
+from storage.errors import LedgerCorrupt, PatternAggregatesError
+from storage.models import DailyAggregate, DetectorRunDaily
+
+Models = Mapping[str, type[DailyAggregate]]
+"""The model of each measurement."""
+
+
+def pack(finding: DetectorDay) -> str:
+    """Return a finding as text."""
+    return to_json(
+        {
+            "measurement": finding.model.measurement,
+            "run": encode(finding.run),
+            "rows": [encode(row) for row in finding.rows],
+        }
+    )
+
+
+def unpack(payload: str, models: Models) -> DetectorDay | None:
+    """Return the finding in a text of ``pack``; None if its measurement is not among the models.
+
+    Raises:
+        LedgerCorrupt: The text cannot be read, or its rows do not satisfy their model.
+    """
+    try:
+        packed = from_json(payload)
+        model = models.get(packed["measurement"])
+        if model is None:
+            return None
+        (run,) = decode(DetectorRunDaily, [packed["run"]])
+        return DetectorDay(run, model, tuple(decode(model, packed["rows"])))
+    except (ValueError, TypeError, KeyError, PatternAggregatesError) as error:
+        raise LedgerCorrupt(
+            f"a staged day in the ledger cannot be read: {error}",
+            hint="Recompute it: pattern-aggregates backfill DAY DAY --redo all",
+        ) from error

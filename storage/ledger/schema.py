@@ -1,0 +1,144 @@
+"""The ledger's table, its schema version, and the migrations that bring a ledger of an earlier version up to date.
+
+A writer creates or migrates what it opens, in one transaction. A reader changes nothing and refuses another version.
+To change the table: change ``ENTRIES``, raise ``SCHEMA_VERSION`` and add a migration. A migration is never changed
+afterwards, so it names its columns and words itself instead of using those of the present program.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import sqlalchemy as sa
+
+from storage.errors import LedgerMismatch, LedgerVersionMismatch
+
+SCHEMA_VERSION: Final = 2
+APPLICATION_ID: Final = 0x70616C31  # "pal1": SQLite files tell by it which program they belong to
+
+ENTRIES: Final = sa.Table(
+    "entry",
+    sa.MetaData(),
+    sa.Column("day", sa.String(10), primary_key=True),
+    sa.Column("detector", sa.String(255), primary_key=True),
+    sa.Column("status", sa.String(10), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("fingerprint", sa.Text, nullable=False),
+    sa.Column("rows", sa.Integer, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),
+    sa.Column("samples", sa.Integer, nullable=False),
+    sa.Column("known_seconds", sa.Float, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("error", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("redo", sa.Boolean, nullable=False),
+    sa.Column("updated_at", sa.String(32), nullable=False),
+    sa.Column("written_version", sa.Integer),
+    sa.Column("written_samples", sa.Integer, nullable=False),
+    sa.Column("written_known_seconds", sa.Float, nullable=False),
+    sa.Column("payload", sa.Text),  # the staged rows, until the store has them
+    sa.Column("kept_version", sa.Integer),
+    sa.Column("kept_fingerprint", sa.Text),
+    sa.Index("ix_entry_status", "status"),
+    sqlite_with_rowid=False,
+)
+
+
+def upgrade(connection: sa.Connection, name: str) -> str:
+    """Create the ledger, or migrate one of an earlier version. Returns what was changed, in words; empty if nothing.
+
+    Raises:
+        LedgerMismatch: The database belongs to another program; it is left as it is.
+        LedgerVersionMismatch: It is of a newer version; it is left as it is.
+    """
+    stored = _stored_version(connection, name)
+    if stored is None:
+        ENTRIES.create(connection)
+        _store_version(connection)
+        return f"made {name}"
+    if stored > SCHEMA_VERSION:
+        raise _version_mismatch(name, stored)
+    if stored == SCHEMA_VERSION:
+        return ""
+    for version in range(stored + 1, SCHEMA_VERSION + 1):
+        MIGRATIONS[version](connection)
+    _store_version(connection)
+    return f"upgraded {name} from schema version {stored} to {SCHEMA_VERSION}"
+
+
+def check(connection: sa.Connection, name: str) -> bool:
+    """Return whether there is a ledger that this program can read; False if the database is still empty.
+
+    Raises:
+        LedgerMismatch: The database belongs to another program.
+        LedgerVersionMismatch: It is of an earlier or a newer version.
+    """
+    stored = _stored_version(connection, name)
+    if stored is not None and stored != SCHEMA_VERSION:
+        raise _version_mismatch(name, stored)
+    return stored is not None
+
+
+def _version_mismatch(name: str, stored: int) -> LedgerVersionMismatch:
+    return LedgerVersionMismatch(
+        f"{name} has schema version {stored}, this program uses version {SCHEMA_VERSION}",
+        hint="Run `pattern-aggregates init` once: it upgrades the ledger and keeps what is in it."
+        if stored < SCHEMA_VERSION
+        else "Upgrade pattern-aggregates, or name another file in ledger.path.",
+    )
+
+
+def _stored_version(connection: sa.Connection, name: str) -> int | None:
+    """Return the schema version of a ledger; None for an empty database."""
+    owner: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if owner == APPLICATION_ID:
+        return version
+    if owner or sa.inspect(connection).get_table_names():
+        raise LedgerMismatch(f"{name} belongs to another program", hint="Name a file of its own in ledger.path.")
+    return None
+
+
+def _store_version(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def _migrate_to_2(connection: sa.Connection) -> None:
+    """Split ``kept`` ("VERSION FINGERPRINT") into two columns; ``wired`` becomes ``linked_by`` in staged rows."""
+    connection.exec_driver_sql("ALTER TABLE entry ADD COLUMN kept_version INTEGER")
+    connection.exec_driver_sql("ALTER TABLE entry ADD COLUMN kept_fingerprint TEXT")
+    names = ("day", "detector", "payload", "kept", "kept_version", "kept_fingerprint")
+    entry = sa.table("entry", *map(sa.column, names))
+    affected = sa.or_(entry.c.kept != "", entry.c.payload.is_not(None))
+    for day, detector in connection.execute(sa.select(entry.c.day, entry.c.detector).where(affected)).all():
+        here = (entry.c.day == day, entry.c.detector == detector)
+        kept, payload = connection.execute(sa.select(entry.c.kept, entry.c.payload).where(*here)).one()
+        version, _, fingerprint = kept.partition(" ")
+        values = {"payload": payload and _with_linked_by(payload)}
+        if version.isdecimal():
+            values |= {"kept_version": int(version), "kept_fingerprint": fingerprint}
+        connection.execute(sa.update(entry).where(*here).values(values))
+    connection.exec_driver_sql("ALTER TABLE entry DROP COLUMN kept")
+
+
+def _with_linked_by(payload: str) -> str:
+    """Return a staged payload with the column and the words of version 2; one that cannot be read stays as it is."""
+    words = {"device": "same_device", "in_step": "simultaneous"}
+    try:
+        packed = json.loads(payload)
+        if packed["measurement"] not in ("co_occurrence_daily", "sequence_daily"):
+            return payload
+        for row in packed["rows"]:
+            if "wired" in row:
+                wired = row.pop("wired")
+                row["linked_by"] = words.get(wired, wired)
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return payload  # it is reported when it is to be written
+    return json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {2: _migrate_to_2}
+"""How a ledger of the version before becomes one of each version."""

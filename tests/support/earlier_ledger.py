@@ -1,0 +1,130 @@
+"""A ledger as version 0.1.0 made it: schema version 1, written with that version's own statements."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+APPLICATION_ID: Final = 0x70616C31
+
+SCHEMA_1: Final = """
+    CREATE TABLE entry (
+        day VARCHAR(10) NOT NULL,
+        detector VARCHAR(255) NOT NULL,
+        status VARCHAR(10) NOT NULL,
+        version INTEGER NOT NULL,
+        fingerprint TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        events INTEGER NOT NULL,
+        samples INTEGER NOT NULL,
+        known_seconds FLOAT NOT NULL,
+        reason TEXT NOT NULL,
+        error TEXT NOT NULL,
+        attempts INTEGER NOT NULL,
+        redo BOOLEAN NOT NULL,
+        updated_at VARCHAR(32) NOT NULL,
+        written_version INTEGER,
+        written_samples INTEGER NOT NULL,
+        written_known_seconds FLOAT NOT NULL,
+        kept TEXT NOT NULL,
+        payload TEXT,
+        PRIMARY KEY (day, detector)
+    ) WITHOUT ROWID;
+    CREATE INDEX ix_entry_status ON entry (status);
+"""
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "status": "written",
+    "version": 1,
+    "fingerprint": "abc",
+    "rows": 0,
+    "events": 4,
+    "samples": 40,
+    "known_seconds": 86400.0,
+    "reason": "all tested",
+    "error": "",
+    "attempts": 0,
+    "redo": 0,
+    "updated_at": "2026-03-03T03:30:00+00:00",
+    "written_version": 1,
+    "written_samples": 40,
+    "written_known_seconds": 86400.0,
+    "kept": "",
+    "payload": None,
+}
+
+
+def write_ledger(file: Path, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Make a ledger of schema version 1 with some entries: day, detector, and what differs from ``DEFAULTS``."""
+    with closing(sqlite3.connect(file, isolation_level=None)) as connection:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.executescript(SCHEMA_1)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("PRAGMA user_version = 1")
+        for entry in entries:
+            values = {**DEFAULTS, **entry}
+            names, marks = ", ".join(values), ", ".join("?" for _ in values)
+            connection.execute(f"INSERT INTO entry ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608 - names above
+
+
+def payload(measurement: str, detector: str, day: str, rows: list[dict[str, Any]]) -> str:
+    """Return a staged finding as version 0.1.0 kept it."""
+    run = {
+        "date": day,
+        "detector": detector,
+        "version": 1,
+        "rows": len(rows),
+        "events": 4,
+        "known_seconds": 86400.0,
+        "day_seconds": 86400.0,
+        "reason": "all tested",
+        "computed_at": "2026-03-03T03:30:00+00:00",
+    }
+    packed = {"measurement": measurement, "run": run, "rows": [{"date": day, **row} for row in rows]}
+    return json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
+
+
+def staged(detector: str, day: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return an entry that waits for the store."""
+    return {
+        "day": day,
+        "detector": detector,
+        "status": "staged",
+        "rows": len(rows),
+        "attempts": 1,
+        "written_version": None,
+        "written_samples": 0,
+        "written_known_seconds": 0.0,
+        "payload": payload(f"{detector}_daily", detector, day, rows),
+    }
+
+
+def pair(key: str, wired: str | None) -> dict[str, Any]:
+    """Return a row of co_occurrence_daily, encoded as version 0.1.0 did."""
+    return {
+        "device_pair": key,
+        "co_occurrence_count": 3,
+        "time_window_seconds": 300,
+        "confidence": 0.1 + 0.2,
+        "typical_hours": "[7]",
+        "expected_count": 0.25,
+        "median_gap_seconds": 2.5,
+        "first_share": 1.0,
+        "wired": wired,
+    }
+
+
+def chain(key: str, wired: str | None) -> dict[str, Any]:
+    """Return a row of sequence_daily, encoded as version 0.1.0 did."""
+    return {
+        "sequence_id": key,
+        "sequence": '["light.küche:on","light.b:on"]',
+        "frequency": 3,
+        "avg_duration_seconds": 2.5,
+        "confidence": 0.5,
+        "wired": wired,
+    }
