@@ -155,7 +155,7 @@ class Home:
         """Open the store for reading."""
         from storage.query import AggregateQuery  # noqa: PLC0415 - loads more than `status` and `health` need
 
-        return AggregateQuery(self.open_store(read_only=True))
+        return AggregateQuery(self.open_store(read_only=True), today=self.today)
 
     @contextmanager
     def open_pipeline(self, *, dry: bool = False) -> Iterator[Pipeline]:

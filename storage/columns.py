@@ -55,7 +55,8 @@ def columns(model: type[DailyAggregate]) -> tuple[Column, ...]:
     )
 
 
-def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind, bool]:  # noqa: ANN401 - a type form
+def bare_type(annotation: Any) -> tuple[Any, bool]:  # noqa: ANN401 - type forms
+    """Return a field's type without ``Annotated`` and without None, and whether None is allowed."""
     optional = False
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         arms = typing.get_args(annotation)
@@ -64,6 +65,11 @@ def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind
         annotation = rest[0] if len(rest) == 1 else annotation
     while typing.get_origin(annotation) is typing.Annotated:
         annotation = typing.get_args(annotation)[0]
+    return annotation, optional
+
+
+def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind, bool]:  # noqa: ANN401 - a type form
+    annotation, optional = bare_type(annotation)
     plain = typing.get_origin(annotation) or annotation
     if plain in (list, dict, tuple):
         return Kind.JSON, optional

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 from storage.errors import UsageError
 
@@ -14,34 +14,53 @@ Day = dt.date  # for code that handles days but must not reach for a clock
 ONE_DAY = dt.timedelta(days=1)
 
 _ABSOLUTE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
-_RELATIVE = re.compile(r"-(\d{1,5})d", re.ASCII)
+_DAYS_AGO = re.compile(r"-(\d{1,5})d", re.ASCII)
+_WORDS: Final = {"today": 0, "yesterday": 1}  # days ago
 
 
 def parse_day(text: str | dt.date, *, today: dt.date | None = None) -> dt.date:
-    """A day from ``YYYY-MM-DD``, and where ``today`` is known also from ``today``, ``yesterday`` or ``-7d``.
+    """Return the day that ``YYYY-MM-DD`` names, or, if ``today`` is given, ``today``, ``yesterday`` or ``-7d``.
 
     A ``datetime`` stands for its date as written; its time and zone are ignored.
 
+    Args:
+        text: What a person or a program wrote.
+        today: The present local day of the home.
+
     Raises:
-        UsageError: The text names no day.
+        UsageError: It is not a valid day.
     """
     if isinstance(text, dt.datetime):
         return text.date()
     if isinstance(text, dt.date):
         return text
     if not isinstance(text, str):
-        raise UsageError(f"{text!r} is no day", hint="Give a date, a datetime or YYYY-MM-DD.")
-    relative = {"today": 0, "yesterday": 1}.get(text)
-    if matched := _RELATIVE.fullmatch(text):
-        relative = int(matched[1])
+        raise UsageError(f"{text!r} is not a valid day", hint="Give a date, a datetime or YYYY-MM-DD.")
+    days_ago = _days_ago(text)
     try:
-        if today is not None and relative is not None:
-            return today - relative * ONE_DAY
-        year, month, day = (int(part) for part in _ABSOLUTE.fullmatch(text).groups())  # type: ignore[union-attr]
-        return dt.date(year, month, day)
-    except (AttributeError, ValueError, OverflowError) as error:  # no match, no such day, before the calendar
-        also = "" if today is None else ", yesterday or -7d"
-        raise UsageError(f"{text!r} is no day", hint=f"Write it as YYYY-MM-DD{also}.") from error
+        if today is not None and days_ago is not None:
+            return today - days_ago * ONE_DAY
+        if matched := _ABSOLUTE.fullmatch(text):
+            year, month, day = map(int, matched.groups())
+            return dt.date(year, month, day)
+    except (ValueError, OverflowError) as error:  # not in the month, or before the year 1
+        raise _not_a_day(text, today) from error
+    raise _not_a_day(text, today)
+
+
+def is_relative(text: object) -> bool:
+    """Return whether a text names a day by its distance from today: ``today``, ``yesterday`` or ``-7d``."""
+    return isinstance(text, str) and _days_ago(text) is not None
+
+
+def _days_ago(text: str) -> int | None:
+    matched = _DAYS_AGO.fullmatch(text)
+    return int(matched[1]) if matched else _WORDS.get(text)
+
+
+def _not_a_day(text: str, today: dt.date | None) -> UsageError:
+    also = "" if today is None else ", yesterday or -7d"
+    return UsageError(f"{text!r} is not a valid day", hint=f"Write it as YYYY-MM-DD{also}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,24 +83,49 @@ class DateRange:
             )
 
     @classmethod
-    def parse(cls, first: str | dt.date, last: str | dt.date, *, today: dt.date | None = None) -> Self:
-        """A range from two days in any form that ``parse_day`` takes."""
-        return cls(parse_day(first, today=today), parse_day(last, today=today))
+    def parse(
+        cls, first: str | dt.date | Self, last: str | dt.date | None = None, *, today: dt.date | None = None
+    ) -> Self:
+        """Return the range from one day to another, each in any form that ``parse_day`` takes.
+
+        Args:
+            first: The first day; or a range as it is.
+            last: The last day, included. Without it ``-7d`` stands for the seven days up to yesterday, and every other
+                day for itself.
+            today: The present local day of the home, which ``today``, ``yesterday`` and ``-7d`` need.
+
+        Raises:
+            UsageError: One is not a valid day, the last is before the first, or a range comes with a last day.
+
+        >>> str(DateRange.parse("-7d", today=dt.date(2026, 11, 28)))
+        '2026-11-21 to 2026-11-27'
+        """
+        if isinstance(first, DateRange):
+            if last is not None:
+                raise UsageError(
+                    f"{first} is a range already, and {last!r} comes with it", hint="Leave out the last day."
+                )
+            return cls(first.first, first.last)
+        begin = parse_day(first, today=today)
+        if last is None:
+            counts_back = today is not None and isinstance(first, str) and _DAYS_AGO.fullmatch(first)
+            return cls(begin, max(begin, today - ONE_DAY)) if counts_back and today is not None else cls(begin, begin)
+        return cls(begin, parse_day(last, today=today))
 
     @classmethod
     def ending(cls, last: dt.date, days: int) -> Self:
-        """The ``days`` days that end with ``last``."""
+        """Return the ``days`` days that end with ``last``."""
         return cls(last - (days - 1) * ONE_DAY, last)
 
     @classmethod
     def week_of(cls, day: dt.date) -> Self:
-        """Monday to Sunday around a day (ISO week)."""
+        """Return Monday to Sunday around a day (ISO week)."""
         monday = day - day.weekday() * ONE_DAY
         return cls(monday, monday + 6 * ONE_DAY)
 
     @classmethod
     def month_of(cls, day: dt.date) -> Self:
-        """The calendar month around a day."""
+        """Return the calendar month around a day."""
         first = day.replace(day=1)
         return cls(first, (first + 31 * ONE_DAY).replace(day=1) - ONE_DAY)
 

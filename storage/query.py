@@ -2,13 +2,17 @@
 
 ::
 
-    from storage.query import TimeBasedDaily, open_query
+    from storage.query import DurationDaily, TimeBasedDaily, open_query
 
-    with open_query() as aggregates:  # the job's own settings, or open_query(url="sqlite:///...")
-        rows = aggregates.daily(TimeBasedDaily, "2026-11-01", "2026-11-07", entity_id="light.kitchen")
+    with open_query() as aggregates:  # the job's own settings, or open_query(config="home.toml")
+        rows = aggregates.daily(TimeBasedDaily, "-7d", "yesterday", entity_id="light.kitchen")
         weekly = aggregates.summarize(
-            TimeBasedDaily, "2026-11-01", "2026-11-07", by=["entity_id"], occurrences="sum", confidence="mean"
+            DurationDaily, "-7d", by=["entity_id"], fields={"episodes": "sum", "avg_duration_seconds": ["mean", "max"]}
         )
+        longest = max(weekly, key=lambda one: one.values["avg_duration_seconds_max"])
+
+A day is a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``; a ``DateRange`` or a single day stands for both ends. Other
+keywords than the parameters are tags of the model, in every call.
 
 Three answers are kept apart: nothing found is an empty list, not computed raises ``DaysMissing``, and a store that
 cannot be reached raises ``StoreUnavailable``. Importing this module loads no database driver.
@@ -18,16 +22,24 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Collection, Iterable, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Final
+from zoneinfo import ZoneInfo
 
+from storage.aggregate_query import AggregateQuery, Completeness, Day, State
 from storage.connect import open_store
 from storage.dates import DateRange
-from storage.errors import DaysMissing, StoreMissing, StoreUnavailable, UsageError
+from storage.errors import (
+    DaysMissing,
+    PatternAggregatesError,
+    SettingsError,
+    StoreCorrupt,
+    StoreError,
+    StoreMissing,
+    StoreUnavailable,
+    UsageError,
+)
 from storage.models import (
     AGGREGATES,
     AnomalyDaily,
@@ -42,213 +54,93 @@ from storage.models import (
 )
 from storage.settings import SqlStoreSettings, StoreSettings, store_settings
 from storage.settings_file import load_document
-from storage.store import NO_FILTER, AggregateStore, Function, Summary, Where
+from storage.store import AggregateReader, AggregateStore, Fields, Function, Summary, Where
 
 __all__ = [
+    "AGGREGATES",
     "AggregateQuery",
+    "AggregateReader",
+    "AggregateStore",
     "AnomalyDaily",
     "CoOccurrenceDaily",
     "Completeness",
     "DailyAggregate",
     "DateRange",
+    "Day",
     "DaysMissing",
     "DetectorRunDaily",
     "DurationDaily",
+    "Fields",
+    "Function",
+    "PatternAggregatesError",
     "RoomBasedDaily",
     "SequenceDaily",
+    "SettingsError",
     "Severity",
     "State",
+    "StoreCorrupt",
+    "StoreError",
     "StoreMissing",
     "StoreUnavailable",
     "Summary",
     "TimeBasedDaily",
     "UsageError",
+    "Where",
     "open_query",
     "to_json",
 ]
 
-A = TypeVar("A", bound=DailyAggregate)
-Day = str | dt.date
+DEFAULT_TIME_ZONE: Final = "UTC"  # as for the job, where [home] names no other
 
 
-class State(StrEnum):
-    """What a reader may conclude about one day and detector."""
-
-    WRITTEN = "written"  # there are rows
-    EMPTY = "empty"  # judged, and nothing found: ``reason`` says why
-    MISSING = "missing"  # not computed, or no longer kept
+def _system_clock() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """Whether one detector has judged one day.
-
-    Attributes:
-        day: The local calendar day.
-        detector: The registered name.
-        state: Written, empty or missing.
-        rows: How many rows were found.
-        reason: What the detector said; empty where nothing was computed.
-        known_share: How much of the day the source knew about, 0 to 1.
-    """
-
-    day: dt.date
-    detector: str
-    state: State
-    rows: int = 0
-    reason: str = ""
-    known_share: float = 0.0
-
-
-class AggregateQuery(AbstractContextManager["AggregateQuery"]):
-    """Questions to a store. Safe to use from several threads.
-
-    Args:
-        store: Where the aggregates lie; closed by ``close``.
-    """
-
-    def __init__(self, store: AggregateStore) -> None:
-        self._store = store
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Give back connections. Safe to repeat."""
-        self._store.close()
-
-    def daily(
-        self, model: type[A], first: Day, last: Day, *, allow_missing: bool = False, **tags: str | Collection[str]
-    ) -> list[A]:
-        """The rows of one aggregate over a range of days, ordered by date and tags.
-
-        Args:
-            model: Which aggregate.
-            first: The first day, as a date or ``YYYY-MM-DD``.
-            last: The last day, included.
-            allow_missing: Take what is there, even if some of the days were never computed.
-            **tags: For any tag of the model, its value or several values.
-
-        Raises:
-            DaysMissing: Some of the days were never computed.
-            UsageError: A date or tag that is none.
-            StoreUnavailable: The store cannot be reached now.
-        """
-        days = DateRange.parse(first, last)
-        rows = self._store.read(model, days, tags)
-        if not allow_missing:
-            self._refuse_missing(model, days)
-        return rows
-
-    def summarize(
-        self,
-        model: type[DailyAggregate],
-        first: Day,
-        last: Day,
-        *,
-        by: Sequence[str] = (),
-        where: Where = NO_FILTER,
-        allow_missing: bool = False,
-        **fields: Function,
-    ) -> list[Summary]:
-        """A function over fields, by groups, computed in the store.
-
-        Args:
-            model: Which aggregate.
-            first: The first day.
-            last: The last day, included.
-            by: Tags, and ``date``, that make the groups.
-            where: For any tag, its value or several.
-            allow_missing: Take what is there.
-            **fields: ``sum``, ``mean``, ``count``, ``min`` or ``max`` for each field.
-
-        Raises:
-            DaysMissing: Some of the days were never computed.
-            UsageError: A name or function that does not fit the model.
-            StoreUnavailable: The store cannot be reached now.
-        """
-        days = DateRange.parse(first, last)
-        summaries = self._store.summarize(model, days, fields, by, where)
-        if not allow_missing:
-            self._refuse_missing(model, days)
-        return summaries
-
-    def involving(self, entities: str | Iterable[str], first: Day, last: Day) -> list[DailyAggregate]:
-        """Every stored row of the six kinds that is about an entity: its own, pairs on either side, sequences, rooms.
-
-        Days that were never computed are passed over; ask ``completeness`` about them.
-
-        Args:
-            entities: One entity id, or several (a device's).
-            first: The first day.
-            last: The last day, included.
-        """
-        days = DateRange.parse(first, last)
-        sought = {entities} if isinstance(entities, str) else set(entities)
-        found: list[DailyAggregate] = []
-        for model in AGGREGATES:
-            by_entity = "entity_id" in model.tags()
-            where: Where = {"entity_id": sought} if by_entity else NO_FILTER
-            found += (row for row in self._store.read(model, days, where) if not sought.isdisjoint(row.entities()))
-        return sorted(found, key=lambda row: row.date)
-
-    def completeness(self, first: Day, last: Day) -> list[Completeness]:
-        """For each day and detector whether it was computed and what came of it, ordered by day and detector.
-
-        Detectors are the six of this project and any other that has judged one of the days.
-        """
-        days = DateRange.parse(first, last)
-        runs = {(run.date, run.detector): run for run in self._store.read(DetectorRunDaily, days)}
-        detectors = sorted({_detector(model) for model in AGGREGATES} | {detector for _, detector in runs})
-        found = []
-        for day in days:
-            for detector in detectors:
-                run = runs.get((day, detector))
-                if run is None:
-                    found.append(Completeness(day, detector, State.MISSING))
-                    continue
-                known = run.known_seconds / run.day_seconds if run.day_seconds else 1.0
-                state = State.WRITTEN if run.rows else State.EMPTY
-                found.append(Completeness(day, detector, state, run.rows, run.reason, known))
-        return found
-
-    def _refuse_missing(self, model: type[DailyAggregate], days: DateRange) -> None:
-        if model is DetectorRunDaily:
-            return
-        detector = _detector(model)
-        judged = {run.date for run in self._store.read(DetectorRunDaily, days, {"detector": detector})}
-        missing = [day for day in days if day not in judged]
-        if missing:
-            raise DaysMissing(detector, missing)
-
-
-def _detector(model: type[DailyAggregate]) -> str:
-    return model.measurement.removesuffix("_daily")
-
-
-def open_query(url: str | None = None, *, config: str | Path | None = None) -> AggregateQuery:
+def open_query(
+    url: str | None = None,
+    *,
+    config: str | Path | None = None,
+    time_zone: str | None = None,
+    clock: Callable[[], dt.datetime] = _system_clock,
+) -> AggregateQuery:
     """Open the store for reading.
 
     Args:
-        url: A database URL, ``sqlite:///folder/file.db`` for a file; else the job's own settings decide.
+        url: A database URL, ``sqlite:///folder/file.db`` for a file; without it the job's own settings decide.
         config: The configuration file; else ``PATTERN_AGGREGATES_CONFIG``, else ``config/default.toml``.
+        time_zone: The home's time zone, such as ``Europe/Berlin``, by which ``yesterday`` and ``-7d`` are counted. By
+            default that of the settings; with ``url`` it is not known, and such days are refused.
+        clock: Returns the present instant.
 
     Raises:
         StoreMissing: There is no such store: an error, never an empty answer.
-        SettingsError: The settings cannot work.
+        SettingsError: The settings are not valid, or the time zone is not known.
         StoreUnavailable: The store cannot be reached now.
     """
     settings: StoreSettings
     if url is not None:
         settings = SqlStoreSettings(url=url)
     else:
-        settings = store_settings(load_document(Path(config) if config is not None else None))
-    return AggregateQuery(open_store(settings, read_only=True))
+        document = load_document(Path(config) if config is not None else None)
+        settings = store_settings(document)
+        home = document.values.get("home")
+        named = home.get("time_zone") if isinstance(home, dict) else None
+        time_zone = time_zone or (DEFAULT_TIME_ZONE if named is None else str(named))
+    zone = None if time_zone is None else _zone(time_zone)
+    store = open_store(settings, read_only=True)
+    return AggregateQuery(store, today=None if zone is None else lambda: clock().astimezone(zone).date())
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:  # not in the database, not a name, a folder of names
+        raise SettingsError(
+            f"{name!r} is not a known time zone", hint="Write home.time_zone, or time_zone, like Europe/Berlin."
+        ) from error
 
 
 def to_json(rows: Iterable[DailyAggregate]) -> str:
-    """Rows as a JSON list of objects: keys exactly the model's fields, lists and dicts as JSON, ``date`` as text."""
+    """Return rows as a JSON list of objects: one key for each field, lists and dicts as JSON, ``date`` as text."""
     return json.dumps([row.model_dump(mode="json") for row in rows], ensure_ascii=False)

@@ -43,6 +43,12 @@ err = Console(stderr=True, highlight=False)
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 First = Annotated[str, typer.Argument(metavar="FIRST", help="First day: YYYY-MM-DD, yesterday or -7d.")]
 Last = Annotated[str, typer.Argument(metavar="LAST", help="Last day, included.")]
+OptionalLast = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[LAST]", help="Last day, included; without it FIRST alone, or the days from -7d to yesterday."
+    ),
+]
 
 
 @app.callback()
@@ -98,8 +104,8 @@ def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
     return open_home(context.obj, check_parameters=check_parameters)
 
 
-def days_of(home: Home, first: str, last: str) -> DateRange:
-    """Return the range between two days as typed."""
+def days_of(home: Home, first: str, last: str | None) -> DateRange:
+    """Return a range from two days as typed, or from one as ``DateRange.parse`` takes it."""
     days = DateRange.parse(first, last, today=home.today())
     if len(days) > MAX_DAYS:
         raise UsageError(f"{days} is {len(days):,} days long", hint=f"A range may have at most {MAX_DAYS:,} days.")

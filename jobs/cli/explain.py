@@ -1,4 +1,4 @@
-"""``explain``: the evidence behind a row."""
+"""``explain``: show the evidence behind a row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from storage.errors import SourceError, UsageError
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import AggregateStore
 
-MOST_ROWS = 5
+MAX_ROWS = 5
 
 
 @command("pattern-aggregates explain time_based_daily yesterday --where entity_id=light.kitchen", takes_days=True)
@@ -30,17 +30,17 @@ def explain(
     where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG=VALUE", help="Only such rows.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show what speaks for a row: counts by hour, matches, episodes, baseline days; or why there is no row."""
+    """Show the evidence for a row (counts by hour, matches, episodes, baseline days), or why there is no row."""
     home = home_of(context)
     model = model_of(home, measurement)
-    days = DateRange(day_of(home, day), day_of(home, day))
+    days = DateRange.parse(day_of(home, day))
     with closing(home.open_store(read_only=True)) as store:
         rows = store.read(model, days, conditions_of(where or []))
-        if len(rows) > MOST_ROWS and not as_json:
-            say(f"{len(rows)} rows, the first {MOST_ROWS} are explained; narrow them with --where", style="yellow")
+        if len(rows) > MAX_ROWS and not as_json:
+            say(f"{len(rows)} rows match; the first {MAX_ROWS} are explained (use --where to choose)", style="yellow")
         if not rows:
-            _say_why_none(store, model, days)
-        explained = [(row, _evidence(home, store, row)) for row in rows[: None if as_json else MOST_ROWS]]
+            _explain_absence(store, model, days)
+        explained = [(row, _evidence(home, store, row)) for row in rows[: None if as_json else MAX_ROWS]]
     if as_json:
         print_json([{"row": row.model_dump(mode="json"), "evidence": found._asdict()} for row, found in explained])
         return
@@ -48,16 +48,16 @@ def explain(
         _show(row, found)
 
 
-def _say_why_none(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
+def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
     detector = model.measurement.removesuffix("_daily")
     runs = store.read(DetectorRunDaily, days, {"detector": detector})
     if not runs:
         raise UsageError(f"{detector} was not computed for {days.first}", hint="Run a backfill for that day.")
-    say(f"no such row; {detector} said of {days.first}: {runs[0].reason}")
+    say(f"no such row; {detector} reported for {days.first}: {runs[0].reason}")
 
 
 def _evidence(home: Home, store: AggregateStore, row: DailyAggregate) -> Evidence:
-    """From raw events where they are still there, else from what is stored."""
+    """Return the evidence from raw events if the source still holds them, else from what is stored."""
     detector: object = next((one.detector for one in home.registered if one.detector.model is type(row)), None)
     if isinstance(detector, ExplainsByHistory):
         return detector.explain_by_history(row, store)
@@ -70,7 +70,7 @@ def _evidence(home: Home, store: AggregateStore, row: DailyAggregate) -> Evidenc
         except SourceError as error:
             say(f"source: {error}", style="yellow")
     return _stored(
-        row, "the raw events are gone" if isinstance(detector, ExplainsByEvents) else "there is no more to it"
+        row, "the raw events are gone" if isinstance(detector, ExplainsByEvents) else "its detector explains no rows"
     )
 
 
@@ -81,11 +81,11 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
 
 def _show(row: DailyAggregate, found: Evidence) -> None:
     table = Table(title=Text(" ".join((str(row.date), row.measurement, *row.key()))), title_justify="left")
-    told = [place for place, heading in enumerate(found.columns) if heading or any(line[place] for line in found.lines)]
-    for place in told:
+    filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
+    for place in filled:
         table.add_column(Text(found.columns[place]))
     for line in found.lines:
-        table.add_row(*(Text(_plain(line[place])) for place in told))
+        table.add_row(*(Text(_plain(line[place])) for place in filled))
     out.print(table)
     for note in found.notes:
         out.print(Text(note), soft_wrap=True)

@@ -1,17 +1,18 @@
-"""``query``: stored rows, or summaries of them."""
+"""``query``: print stored rows, or summaries of them."""
 
 from __future__ import annotations
 
 import csv
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say, shown
+from jobs.cli.app import First, OptionalLast, command, days_of, home_of, out, print_json, say, shown
 from jobs.wiring import Home
 from storage.columns import closest, to_json
 from storage.dates import DateRange
@@ -20,12 +21,14 @@ from storage.models import AGGREGATES, HOURS, DailyAggregate, DetectorRunDaily
 from storage.query import AggregateQuery
 from storage.store import Function, check_query
 
-NARROW = 140
+NARROW_COLUMNS = 140
+MAX_TABLE_COLUMNS_WHEN_NARROW = 4
+MAX_DAYS_NAMED = 3
 BARS = " ▁▂▃▄▅▆▇█"
 
 
 class Format(StrEnum):
-    """How rows are printed."""
+    """The form in which rows are printed."""
 
     TABLE = "table"
     JSON = "json"
@@ -37,16 +40,19 @@ def query(
     context: typer.Context,
     measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, duration_daily ...")],
     first: First,
-    last: Last,
+    last: OptionalLast = None,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="TAG=VALUE", help="Only such rows; repeat for several values."),
+        typer.Option("--where", metavar="TAG=VALUE", help="Only rows with this value; repeat for several values."),
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option("--by", metavar="TAG", help="Group summaries by a tag or date.")
     ] = None,
     sums: Annotated[list[str] | None, typer.Option("--sum", metavar="FIELD")] = None,
-    means: Annotated[list[str] | None, typer.Option("--mean", metavar="FIELD")] = None,
+    means: Annotated[
+        list[str] | None,
+        typer.Option("--mean", metavar="FIELD", help="Weighted, where a row has the number of observations."),
+    ] = None,
     counts: Annotated[list[str] | None, typer.Option("--count", metavar="FIELD")] = None,
     minima: Annotated[list[str] | None, typer.Option("--min", metavar="FIELD")] = None,
     maxima: Annotated[list[str] | None, typer.Option("--max", metavar="FIELD")] = None,
@@ -56,18 +62,17 @@ def query(
     home = home_of(context)
     model = model_of(home, measurement)
     days = days_of(home, first, last)
-    asked = {"sum": sums, "mean": means, "count": counts, "min": minima, "max": maxima}
-    fields = _functions(asked)
+    fields = _fields({"sum": sums, "mean": means, "count": counts, "min": minima, "max": maxima})
     conditions = conditions_of(where or [])
     check_query(model, fields, by or [], conditions)
+    if by and not fields:
+        raise UsageError("--by groups summaries", hint="Name a function too, such as --sum FIELD.")
     with home.open_query() as aggregates:
         if fields:
-            summaries = aggregates.summarize(
-                model, days.first, days.last, by=by or [], where=conditions, allow_missing=True, **fields
+            groups = aggregates.summarize(
+                model, days.first, days.last, by=by or [], fields=fields, allow_missing=True, **conditions
             )
-            records = [{**summary.by, **summary.values} for summary in summaries]
-        elif by:
-            raise UsageError("--by groups summaries", hint="Name a function too, such as --sum FIELD.")
+            records = [{**group.by, **group.values} for group in groups]
         else:
             rows = aggregates.daily(model, days.first, days.last, allow_missing=True, **conditions)
             records = [row.model_dump(mode="json") for row in rows]
@@ -76,7 +81,7 @@ def query(
 
 
 def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
-    """The model of a measurement, with or without its ending ``_daily``."""
+    """Return the model of a measurement, which may be given without its ending ``_daily``."""
     built_in: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
     models = {model.measurement: model for model in built_in}
     models |= {one.detector.model.measurement: one.detector.model for one in home.registered}
@@ -87,37 +92,35 @@ def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
     return found
 
 
-def _functions(asked: dict[str, list[str] | None]) -> dict[str, Function]:
-    fields: dict[str, Function] = {}
-    for function, names in asked.items():
-        for name in names or []:
-            if name in fields:
-                raise UsageError(
-                    f"{name} is asked for twice, as {fields[name]} and as {function}", hint="Ask in two calls."
-                )
-            fields[name] = function  # type: ignore[assignment]  # the option's name is the function's
-    return fields
+def _fields(options: Mapping[Function, list[str] | None]) -> dict[str, Function | list[Function]]:
+    """Return what the options ask for: one function of a field, or a list of several."""
+    functions: dict[str, list[Function]] = defaultdict(list)
+    for function, names in options.items():
+        for name in dict.fromkeys(names or []):
+            functions[name].append(function)
+    return {name: several if len(several) > 1 else several[0] for name, several in functions.items()}
 
 
 def conditions_of(where: list[str]) -> dict[str, list[str]]:
-    """What ``--where TAG=VALUE`` options ask for."""
+    """Return the values that ``--where TAG=VALUE`` options name for each tag."""
     conditions: dict[str, list[str]] = defaultdict(list)
     for condition in where:
         tag, equals, value = condition.partition("=")
         if not equals:
-            raise UsageError(f"--where {condition!r} is no TAG=VALUE")
+            raise UsageError(f"--where {condition!r} is not a valid filter", hint="Write it as TAG=VALUE.")
         conditions[tag].append(value)
     return dict(conditions)
 
 
 def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], days: DateRange) -> None:
-    """Say which of the days were never computed: an empty answer about them means nothing."""
-    detector = model.measurement.removesuffix("_daily")
-    runs = aggregates.daily(DetectorRunDaily, days.first, days.last, detector=detector)
-    judged = {run.date for run in runs}
-    missing = [day for day in days if day not in judged] if model is not DetectorRunDaily else []
+    """Print which of the days were never computed, because an empty answer about these means nothing."""
+    if model is DetectorRunDaily:
+        return
+    runs = aggregates.daily(DetectorRunDaily, days, detector=model.measurement.removesuffix("_daily"))
+    computed = {run.date for run in runs}
+    missing = [day for day in days if day not in computed]
     if missing:
-        named = ", ".join(map(str, missing[:3])) + (", ..." if len(missing) > 3 else "")  # noqa: PLR2004 - a readable few
+        named = ", ".join(map(str, missing[:MAX_DAYS_NAMED])) + (", ..." if len(missing) > MAX_DAYS_NAMED else "")
         say(f"{len(missing)} of {len(days)} days are not computed ({named})", style="yellow")
 
 
@@ -132,7 +135,7 @@ def _print(records: list[dict[str, Any]], output: Format) -> None:
             sys.stdout.flush()
     elif not records:
         out.print("no rows")
-    elif out.width < NARROW and len(records[0]) > 4:  # noqa: PLR2004 - columns that a narrow terminal holds
+    elif out.width < NARROW_COLUMNS and len(records[0]) > MAX_TABLE_COLUMNS_WHEN_NARROW:
         for record in records:
             for name, value in record.items():
                 out.print(shown(f"{name:24} {_short(name, value)}"), soft_wrap=True)
@@ -161,7 +164,7 @@ def _short(name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
 
 
 def hours_as_bars(counts: list[int]) -> str:
-    """24 counts as 24 bars, the highest full.
+    """Return 24 counts as 24 bars, the highest of full height.
 
     >>> hours_as_bars([0] * 7 + [4, 8] + [0] * 15)
     '       ▄█               '

@@ -1,4 +1,4 @@
-"""How a run is told: a progress bar while it goes on, then a table or a JSON document."""
+"""The report of a run: a progress bar while it is running, then a table or a JSON document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.cli.app import err, out, print_json, say
-from jobs.nightly import Progress as Told
+from jobs.nightly import Progress as ProgressCallback
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, RunReport
 
@@ -25,8 +25,8 @@ STYLE = {
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Told | None]:
-    """A bar with the time that remains, on a terminal only."""
+def progress_bar(what: str) -> Iterator[ProgressCallback | None]:
+    """Show a progress bar with the remaining time, on a terminal only."""
     if not err.is_terminal:
         yield None
         return
@@ -34,14 +34,14 @@ def progress_bar(what: str) -> Iterator[Told | None]:
     with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task(what, total=None)
 
-        def told(day: DayReport, number: int, total: int) -> None:
+        def advance(day: DayReport, number: int, total: int) -> None:
             progress.update(task, completed=number, total=total, description=f"{what} {day.day}")
 
-        yield told
+        yield advance
 
 
 def show(report: RunReport, *, as_json: bool) -> Outcome:
-    """Print what became of a run. Returns its outcome."""
+    """Print the report of a run. Returns its outcome."""
     if as_json:
         print_json(document(report))
         for notice in report.notices:
@@ -51,12 +51,12 @@ def show(report: RunReport, *, as_json: bool) -> Outcome:
         out.print(_table(report))
     elif report.outcome is Outcome.DONE:
         out.print("Nothing is due.")
-    for line in _troubles(report):
+    for line in _problems(report):
         out.print(line, soft_wrap=True)
     return report.outcome
 
 
-def _troubles(report: RunReport) -> Iterator[Text]:
+def _problems(report: RunReport) -> Iterator[Text]:
     for day in report.days:
         for name, detector in day.detectors.items():
             if detector.error:
@@ -70,7 +70,7 @@ def _troubles(report: RunReport) -> Iterator[Text]:
 
 
 def document(report: RunReport) -> dict[str, Any]:
-    """A run as JSON: ``days`` with what became of each, ``plan`` with what was due."""
+    """Return the report as JSON: ``days`` with the result of each, ``plan`` with what was due."""
     return {
         "days": [
             {
@@ -98,7 +98,7 @@ def document(report: RunReport) -> dict[str, Any]:
 
 
 def plan(report: RunReport) -> list[dict[str, Any]]:
-    """What was due, as JSON."""
+    """Return what was due, as JSON."""
     return [
         {"day": planned.day.isoformat(), "detectors": list(planned.detectors), "recheck": planned.recheck}
         for planned in report.plan

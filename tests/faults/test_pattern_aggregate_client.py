@@ -132,7 +132,7 @@ class Unshowable:
         (lambda client: client.query_time_based_daily(Unshowable()), "cannot be shown"),
         (lambda client: client.write_time_based_daily(**{**LIGHT, "date": Unshowable()}), "cannot be shown"),
         (lambda client: client.write_time_based_daily(**{**LIGHT, "domain": Unshowable()}), "domain"),
-        (lambda client: client.write_batch("time_based_daily,date=2026-02-31 f=1"), "'2026-02-31' is no day"),
+        (lambda client: client.write_batch("time_based_daily,date=2026-02-31 f=1"), "'2026-02-31' is not a valid day"),
         (lambda client: client.write_batch(None), "NoneType"),
         (
             lambda client: client.write_batch("duration_daily,date=2026-03-02 episodes=2.5"),

@@ -39,7 +39,7 @@ def test_words_are_read_from_today(text: str, day: str) -> None:
 
 @pytest.mark.parametrize("text", ["today", "yesterday", "-7d"])
 def test_words_mean_nothing_where_today_is_not_known(text: str) -> None:
-    with pytest.raises(UsageError, match="is no day"):
+    with pytest.raises(UsageError, match="is not a valid day"):
         parse_day(text)
 
 

@@ -34,7 +34,7 @@ def test_a_line_without_a_date_stays_as_it_is(text: str) -> None:
 
 
 def test_a_date_that_is_none_is_refused() -> None:
-    with pytest.raises(UsageError, match="'2026-02-31' is no day"):
+    with pytest.raises(UsageError, match="'2026-02-31' is not a valid day"):
         align_timestamp("m,date=2026-02-31 f=1")
 
 

@@ -1,0 +1,262 @@
+"""Typed queries to any store, and whether an empty answer means that nothing happened."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from storage.dates import DateRange, is_relative
+from storage.errors import DaysMissing, SettingsError, UsageError
+from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.store import NO_FIELDS, NO_FILTER, AggregateStore, Fields, Summary, Where
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+A = TypeVar("A", bound=DailyAggregate)
+Day = str | dt.date
+
+
+class State(StrEnum):
+    """What a reader may conclude about one day and detector."""
+
+    WRITTEN = "written"  # there are rows
+    EMPTY = "empty"  # computed, and nothing found: ``reason`` says why
+    MISSING = "missing"  # not computed, or no longer kept
+
+
+@dataclass(frozen=True, slots=True)
+class Completeness:
+    """Whether one detector has computed one day.
+
+    Attributes:
+        day: The local calendar day.
+        detector: The registered name.
+        state: Written, empty or missing.
+        rows: How many rows were found.
+        reason: What was tested, cut and not judged; empty where nothing was computed.
+        known_share: Which share of the day the source knew about, 0 to 1.
+    """
+
+    day: dt.date
+    detector: str
+    state: State
+    rows: int = 0
+    reason: str = ""
+    known_share: float = 0.0
+
+
+class AggregateQuery(AbstractContextManager["AggregateQuery"]):
+    """Queries to a store. Safe to use from several threads.
+
+    Args:
+        store: Where the aggregates are; closed by ``close``.
+        today: Returns the present local day of the home, which ``yesterday`` and ``-7d`` count from; without it, such
+            days are refused.
+    """
+
+    def __init__(self, store: AggregateStore, *, today: Callable[[], dt.date] | None = None) -> None:
+        self._store = store
+        self._today = today
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all connections. Safe to repeat."""
+        self._store.close()
+
+    def daily(
+        self,
+        model: type[A],
+        first: Day | DateRange,
+        last: Day | None = None,
+        *,
+        allow_missing: bool = False,
+        **tags: str | Collection[str],
+    ) -> list[A]:
+        """Return the rows of one aggregate over a range of days, ordered by date and tags.
+
+        Args:
+            model: Which aggregate.
+            first: The first day (a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``), or a range.
+            last: The last day, included. Without it ``-7d`` stands for the seven days up to yesterday, and every other
+                day for itself.
+            allow_missing: Return what is there even if some of the days were never computed.
+            **tags: For any tag of the model, its value, or several values in a list.
+
+        Raises:
+            DaysMissing: Some of the days were never computed.
+            UsageError: A day or a tag is not valid.
+            StoreUnavailable: The store cannot be reached now.
+            StoreCorrupt: A row does not satisfy its model.
+        """
+        days = self._days(first, last)
+        rows = self._store.read(model, days, tags)
+        if not allow_missing:
+            self._refuse_missing(model, days)
+        return rows
+
+    def summarize(
+        self,
+        model: type[DailyAggregate],
+        first: Day | DateRange,
+        last: Day | None = None,
+        *,
+        by: Sequence[str] = (),
+        fields: Fields = NO_FIELDS,
+        allow_missing: bool = False,
+        **tags: str | Collection[str],
+    ) -> list[Summary]:
+        """Return functions of fields for each group of rows, computed in the store and ordered by group.
+
+        A mean of stored means is weighted by the number of observations behind each, where the model has that: the
+        ``mean`` of ``avg_duration_seconds`` is over all episodes.
+
+        Args:
+            model: Which aggregate.
+            first: As in ``daily``.
+            last: As in ``daily``.
+            by: The tags, and ``date``, that make the groups; none makes one group of all rows.
+            fields: For each field ``sum``, ``mean``, ``count``, ``min`` or ``max``, whose result has the field's name;
+                or several in a list, whose results are named ``FIELD_FUNCTION``. None only counts the rows.
+            allow_missing: As in ``daily``.
+            **tags: As in ``daily``.
+
+        Raises:
+            DaysMissing: Some of the days were never computed.
+            UsageError: A day, name or function is not valid.
+            StoreUnavailable: The store cannot be reached now.
+        """
+        days = self._days(first, last)
+        for name in tags:
+            if name in model.model_fields and name not in model.tags():
+                raise UsageError(
+                    f"{name} is a field of {model.measurement}, not a tag",
+                    hint=f'Name functions in fields: fields={{"{name}": "sum"}}.',
+                )
+        summaries = self._store.summarize(model, days, fields, by, tags)
+        if not allow_missing:
+            self._refuse_missing(model, days)
+        return summaries
+
+    def frame(
+        self,
+        model: type[DailyAggregate],
+        first: Day | DateRange,
+        last: Day | None = None,
+        *,
+        allow_missing: bool = False,
+        **tags: str | Collection[str],
+    ) -> pa.Table:
+        """Return what ``daily`` returns as an Arrow table, which polars, pandas and duckdb read.
+
+        The columns are the model's fields, also where there are no rows: dates and instants as such, lists as lists,
+        dicts of one type as maps, any other JSON value as JSON text.
+
+        Args:
+            model: Which aggregate.
+            first: As in ``daily``.
+            last: As in ``daily``.
+            allow_missing: As in ``daily``.
+            **tags: As in ``daily``.
+
+        Raises:
+            SettingsError: pyarrow, the extra ``arrow``, is not installed.
+            DaysMissing: Some of the days were never computed.
+            UsageError: A day or a tag is not valid.
+            StoreUnavailable: The store cannot be reached now.
+            StoreCorrupt: A row does not satisfy its model.
+        """
+        try:
+            arrow = import_module("storage.arrow")
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"frame() needs {error.name}, which is not installed", hint="Install pattern-aggregates[arrow]."
+            ) from error
+        table: pa.Table = arrow.table_of(model, self.daily(model, first, last, allow_missing=allow_missing, **tags))
+        return table
+
+    def involving(
+        self, entities: str | Iterable[str], first: Day | DateRange, last: Day | None = None
+    ) -> list[DailyAggregate]:
+        """Return the rows of all six aggregates that are about an entity: its own, pairs, sequences and rooms with it.
+
+        Days that were never computed are passed over; ``completeness`` tells which these are.
+
+        Args:
+            entities: One entity id, or several (a device's).
+            first: As in ``daily``.
+            last: As in ``daily``.
+
+        Raises:
+            UsageError: A day is not valid.
+            StoreUnavailable: The store cannot be reached now.
+            StoreCorrupt: A row does not satisfy its model.
+        """
+        days = self._days(first, last)
+        ids = {entities} if isinstance(entities, str) else set(entities)
+        found: list[DailyAggregate] = []
+        for model in AGGREGATES:
+            where: Where = {"entity_id": ids} if "entity_id" in model.tags() else NO_FILTER
+            found += (row for row in self._store.read(model, days, where) if not ids.isdisjoint(row.entities()))
+        return sorted(found, key=lambda row: row.date)
+
+    def completeness(self, first: Day | DateRange, last: Day | None = None) -> list[Completeness]:
+        """Return for each day and detector whether it was computed and what came of it, ordered by day and detector.
+
+        Detectors are the six of this project and any other that has computed one of the days.
+
+        Args:
+            first: As in ``daily``.
+            last: As in ``daily``.
+
+        Raises:
+            UsageError: A day is not valid.
+            StoreUnavailable: The store cannot be reached now.
+            StoreCorrupt: A row does not satisfy its model.
+        """
+        days = self._days(first, last)
+        runs = {(run.date, run.detector): run for run in self._store.read(DetectorRunDaily, days)}
+        detectors = sorted({_detector(model) for model in AGGREGATES} | {detector for _, detector in runs})
+        return [_completeness(day, detector, runs.get((day, detector))) for day in days for detector in detectors]
+
+    def _days(self, first: Day | DateRange, last: Day | None) -> DateRange:
+        if self._today is None:
+            for day in (first, last):
+                if is_relative(day):
+                    raise UsageError(
+                        f"{day!r} needs the home's time zone, which is not known here",
+                        hint="Pass time_zone to open_query, or write the day as YYYY-MM-DD.",
+                    )
+            return DateRange.parse(first, last)
+        return DateRange.parse(first, last, today=self._today())
+
+    def _refuse_missing(self, model: type[DailyAggregate], days: DateRange) -> None:
+        if model is DetectorRunDaily:
+            return
+        detector = _detector(model)
+        computed = {run.date for run in self._store.read(DetectorRunDaily, days, {"detector": detector})}
+        missing = [day for day in days if day not in computed]
+        if missing:
+            raise DaysMissing(detector, missing)
+
+
+def _detector(model: type[DailyAggregate]) -> str:
+    return model.measurement.removesuffix("_daily")
+
+
+def _completeness(day: dt.date, detector: str, run: DetectorRunDaily | None) -> Completeness:
+    if run is None:
+        return Completeness(day, detector, State.MISSING)
+    known_share = run.known_seconds / run.day_seconds if run.day_seconds else 1.0
+    state = State.WRITTEN if run.rows else State.EMPTY
+    return Completeness(day, detector, state, run.rows, run.reason, known_share)
