@@ -32,6 +32,20 @@ from storage.store import AggregateReader
 if TYPE_CHECKING:
     from jobs.activity.events import DayLog  # loads numpy, which a list of detectors does not need
 
+__all__ = [  # what detectors of other packages build on
+    "AggregateReader",
+    "Described",
+    "Detector",
+    "EventDetector",
+    "Evidence",
+    "ExplainsByEvents",
+    "ExplainsByHistory",
+    "Finding",
+    "HistoryDetector",
+    "NotJudged",
+    "detector",
+]
+
 GROUP: Final = "pattern_aggregates.detectors"
 PACKAGE: Final = "jobs.detectors"
 

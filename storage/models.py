@@ -23,6 +23,32 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 
+__all__ = [  # what models of other packages build on
+    "AGGREGATES",
+    "HOURS",
+    "JSON_BYTES",
+    "TAG_LENGTH",
+    "AnomalyDaily",
+    "CoOccurrenceDaily",
+    "Count",
+    "DailyAggregate",
+    "DetectorRunDaily",
+    "DurationDaily",
+    "FormerlyNamed",
+    "Hour",
+    "Hours",
+    "LinkedBy",
+    "RoomBasedDaily",
+    "Seconds",
+    "SequenceDaily",
+    "Severity",
+    "Share",
+    "SmallJson",
+    "Tag",
+    "TimeBasedDaily",
+    "WeightedBy",
+]
+
 TAG_LENGTH: Final = 255
 JSON_BYTES: Final = 1024
 REASON_LENGTH: Final = 1024

@@ -12,6 +12,17 @@ from numpy.typing import NDArray
 from jobs.activity.entities import Description, Entity
 from jobs.activity.window import SECOND, DayWindow, Instants, from_instant
 
+__all__ = [  # what detectors and sources of other packages build on
+    "AUTOMATION",
+    "DEVICE",
+    "GAP",
+    "USER",
+    "DayLog",
+    "Events",
+    "Samples",
+    "StateIntervals",
+]
+
 GAP: Final = -1  # the state code of a sample whose state is not known
 NEVER: Final = np.iinfo(np.int64).max
 

@@ -37,7 +37,7 @@ from jobs.sources.home_assistant_db import HomeAssistantDatabase
 from jobs.wiring import Home, open_home
 from storage.backends.sql import SqlStore
 from storage.dates import ONE_DAY, DateRange
-from storage.query import TimeBasedDaily, open_query
+from storage.query import Fields, TimeBasedDaily, open_query
 from tests.support.recorder import RecorderDatabase, StateRow
 from tests.support.rows import batch, duration, finding, time_based
 
@@ -364,10 +364,8 @@ def _query(folder: Path) -> Iterator[Figure]:
                 return len([[json.loads(row[place]) for place in texts] for row in cursor.fetchall()])
 
         def summed() -> int:
-            by = ["entity_id"]
-            return len(
-                answers.summarize(TimeBasedDaily, first, last, by=by, occurrences="sum", bouts="mean", confidence="max")
-            )
+            fields: Fields = {"occurrences": "sum", "bouts": "mean", "confidence": "max"}
+            return len(answers.summarize(TimeBasedDaily, first, last, by=["entity_id"], fields=fields))
 
         assert typed() == bare() == len(days) * ENTITIES
         taken, baseline, summing = _in_turns(typed, bare, summed)

@@ -73,6 +73,22 @@ def test_query_prints_json_csv_and_tables(home: Home) -> None:
     assert "no rows" in home.call(*words[:4], "--where", "entity_id=light.none").stdout
 
 
+def test_query_gives_several_functions_of_one_field_under_names_of_their_own(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    words = ("--sum", "occurrences", "--max", "occurrences", "--max", "occurrences", "--min", "bouts")
+    (total,) = home.json("query", "time_based", "2026-03-02", *words, "--format", "json")
+    assert total == {"occurrences_sum": 5, "occurrences_max": 3, "bouts": 2}
+
+
+def test_query_takes_one_day_or_the_days_counted_back_without_a_last_day(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    one_day = ("query", "time_based", "--by", "date", "--count", "bouts", "--format", "json", "2026-03-02")
+    assert [record["date"] for record in home.json(*one_day)] == ["2026-03-02"]
+    result = home.call("query", "time_based", "-7d", "--format", "json")
+    assert (result.exit_code, json.loads(result.stdout)) == (0, [])
+    assert "7 of 7 days are not computed" in result.stderr
+
+
 def test_query_says_on_the_side_which_days_were_never_computed(home: Home) -> None:
     home.call("backfill", "2026-03-02", "2026-03-02")
     result = home.call("query", "time_based", "2026-03-01", "2026-03-03", "--format", "json")
@@ -85,9 +101,10 @@ def test_query_says_on_the_side_which_days_were_never_computed(home: Home) -> No
     [
         (("query", "time_basd_daily", "2026-03-02", "2026-03-02"), "did you mean 'time_based_daily'"),
         (("query", "time_based", "2026-03-02", "2026-03-02", "--where", "entity=x"), "did you mean 'entity_id'"),
-        (("query", "time_based", "2026-03-02", "2026-03-02", "--where", "entity_id"), "no TAG=VALUE"),
+        (("query", "time_based", "2026-03-02", "2026-03-02", "--where", "entity_id"), "Write it as TAG=VALUE"),
         (("query", "time_based", "2026-03-02", "2026-03-02", "--by", "domain"), "--by groups summaries"),
-        (("query", "time_based", "2026-03-02", "2026-03-02", "--sum", "bouts", "--min", "bouts"), "twice"),
+        (("query", "time_based", "2026-03-02", "--sum", "peak_hours"), "peak_hours is not a number"),
+        (("query", "time_based", "2026-W10"), "is not a valid day"),
         (("backfill", "2026-03-03", "2026-03-01"), "before it begins"),
         (("backfill", "2026-03-01", "2126-03-01"), "not over yet"),
         (("backfill", "2026-13-01", "2026-03-01"), "is not a valid day"),
