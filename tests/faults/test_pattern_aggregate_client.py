@@ -122,7 +122,7 @@ class Unshowable:
     [
         (lambda client: client.query_daily("no_such_daily", DAY), "there is no measurement 'no_such_daily'"),
         (lambda client: client.query_daily(None, DAY), "there is no measurement None"),
-        (lambda client: client.query_time_based_daily(None), "None is no day"),
+        (lambda client: client.query_time_based_daily(None), "None is not a valid day"),
         (lambda client: client.query_time_based_daily(DAY, DAY, entity_id=5), "entity_id=5 is not a valid filter"),
         (lambda client: client.query_time_based_daily(DAY, DAY, entity_id=[None]), "is not a valid filter"),
         (

@@ -51,7 +51,7 @@ def lines(point: Point | str, models: Mapping[str, type[DailyAggregate]]) -> Ite
         models: The models of measurements that are known.
 
     Raises:
-        UsageError: There is nothing to keep, or a ``date`` is no day.
+        UsageError: There is nothing to keep, or a ``date`` is not a valid day.
     """
     if isinstance(point, str):
         yield from ((normalize_line(text, models), "s") for text in split(point))
@@ -75,7 +75,7 @@ def align_timestamp(text: str) -> str:
     """A line of somebody else's with the time that its ``date`` tag asks for; unchanged where it has none.
 
     Raises:
-        UsageError: The tag is no day.
+        UsageError: The tag is not a valid day.
     """
     date = _date(text)
     if date is None:
