@@ -55,6 +55,7 @@ class HomeAssistantDatabaseSettings(Section):
     kind: Literal["home_assistant_db"] = "home_assistant_db"
     url: Annotated[str, Field(repr=False)]  # it may hold a password
     registry_dir: str | None = None
+    max_silence_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6.0
 
 
 class CsvFilesSettings(Section):

@@ -103,11 +103,15 @@ class Home:
         """Open the source of raw events; only the kind that is used is imported."""
         source = self.settings.source
         if isinstance(source, HomeAssistantDatabaseSettings):
-            from jobs.sources.home_assistant_db import HomeAssistantDatabase  # noqa: PLC0415 - loads a SQL toolkit
+            from jobs.sources.home_assistant_db.database import (  # noqa: PLC0415 - loads a SQL toolkit
+                HomeAssistantDatabase,
+            )
 
             url = absolute_url(self.base, source.url)
             registry = absolute_path(self.base, source.registry_dir) if source.registry_dir else None
-            return HomeAssistantDatabase(url, self.zone, self.rules, registry, self.clock)
+            return HomeAssistantDatabase(
+                url, self.zone, self.rules, registry, self.clock, max_silence_hours=source.max_silence_hours
+            )
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
 

@@ -196,6 +196,7 @@ def _sorted_by_id(samples: Samples) -> Samples:
         states=samples.states,
         known=samples.known,
         starts=samples.starts,
+        is_change=samples.is_change,
     )
 
 

@@ -46,6 +46,8 @@ class Samples:
         states: The text of each state code.
         known: Disjoint, ascending spans of known time, shape (k, 2).
         starts: Ascending instants at which a recorder started, shape (r,).
+        is_change: Whether each is known to be a change though no earlier state is kept (its row was purged), shape
+            (n,); None if none is.
     """
 
     at: Instants
@@ -56,6 +58,7 @@ class Samples:
     states: Sequence[str]
     known: Spans
     starts: Instants = field(default_factory=lambda: np.empty(0, np.int64))
+    is_change: Flags | None = None
 
 
 @dataclass(frozen=True, slots=True)

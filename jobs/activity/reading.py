@@ -72,6 +72,7 @@ def with_states(samples: Samples, entities: Sequence[Entity], activity: Flags) -
         state=state[chosen],
         cause=samples.cause[chosen],
         states=states,
+        is_change=None if samples.is_change is None else samples.is_change[chosen],
     )
 
 

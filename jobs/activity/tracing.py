@@ -6,7 +6,8 @@ A *sample* is one entry of a recording: at an instant an entity is in a state, o
   again is no event, so attribute updates and restarts make none.
 * A **gap** is time in which a state is not known: unavailable, unknown, removed, or the recorder was not running. It
   ends with the next known state. After a gap of at most 5 minutes, another state is an event and the same state is
-  nothing. After a longer gap a state is only *established*: nobody knows when it changed. So is the first state ever.
+  nothing. After a longer gap a state is only *established*: nobody knows when it changed. So is the first state ever,
+  unless the source knows that it is a change.
 * After a **start** of the recorder a home needs time to settle: ``jobs.activity.settling``.
 * A **state interval** is a stretch in one state. Its start is known if an event began it, its end if an event ended it.
   At a long gap, or where another state is established, it ends with its end not known.
@@ -64,6 +65,8 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, Sh
     same[1:] = what[1:] == what[:-1]
 
     event = near & ~same & ~after_start.settling[seen]
+    if samples.is_change is not None:
+        event |= samples.is_change[order][seen] & ~follows & ~after_start.settling[seen]
     begins = np.flatnonzero(~(near & same))
     across_gap = near & (gap_from != NEVER)
     return (

@@ -1,4 +1,4 @@
-"""What Home Assistant's registries know of entities: the rooms above all, which no recording holds."""
+"""What Home Assistant's registries know of entities: above all the rooms, which no recording holds."""
 
 from __future__ import annotations
 
@@ -6,13 +6,31 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from jobs.activity.entities import Description
 from storage.errors import SettingsError
 
 
+class Registry(NamedTuple):
+    """The registries of a home.
+
+    Attributes:
+        descriptions: What is known of each entity, by entity id.
+        keys: The integration's own, unchanging id of each entity, by entity id: it outlives a rename.
+        notices: What could not be read.
+    """
+
+    descriptions: Mapping[str, Description]
+    keys: Mapping[str, str]
+    notices: tuple[str, ...] = ()
+
+
+NO_REGISTRY = Registry({}, {})
+
+
 def described(entity_id: str, registry: Mapping[str, Description], attributes: Mapping[str, object]) -> Description:
-    """The registry's word on an entity, completed by its attributes."""
+    """Return what the registry knows of an entity, completed by its attributes."""
     about = registry.get(entity_id) or Description(entity_id)
     return replace(
         about,
@@ -22,36 +40,57 @@ def described(entity_id: str, registry: Mapping[str, Description], attributes: M
     )
 
 
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def read_registry(folder: Path) -> Registry:
+    """Return the entities of ``core.entity_registry``, with the areas of ``core.device_registry``.
 
-
-def read_registry(folder: Path) -> dict[str, Description]:
-    """Descriptions by entity id from ``core.entity_registry`` and ``core.device_registry``.
+    An entry that cannot be read costs that entry only.
 
     Raises:
-        SettingsError: They cannot be read.
+        SettingsError: A file, or every entry of it, cannot be read.
     """
     try:
         entities, devices = (
             json.loads((folder / f"core.{name}_registry").read_text(encoding="utf-8"))["data"][key]
             for name, key in (("entity", "entities"), ("device", "devices"))
         )
-        area_of = {device["id"]: device.get("area_id") for device in devices}
-        return {
-            entity["entity_id"]: Description(
-                entity_id=entity["entity_id"],
-                device_class=entity.get("device_class") or entity.get("original_device_class"),
-                unit=entity.get("unit_of_measurement"),
-                state_class=(entity.get("capabilities") or {}).get("state_class"),
-                category=entity.get("entity_category"),
-                device_id=entity.get("device_id"),
-                area_id=entity.get("area_id") or area_of.get(entity.get("device_id")),
-            )
-            for entity in entities
-        }
+        readable_devices = [one for one in devices if isinstance(one, dict) and isinstance(one.get("id"), str)]
+        readable = [one for one in entities if isinstance(one, dict) and _word(one.get("entity_id"))]
+        if entities and not readable:
+            raise ValueError("not one entity can be read")  # noqa: TRY301 - one message for whatever is wrong there
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SettingsError(
             f"source.registry_dir: no registries can be read in {folder}: {error}",
             hint="Name Home Assistant's .storage folder, or leave registry_dir out.",
         ) from error
+    area_of = {device["id"]: _word(device.get("area_id")) for device in readable_devices}
+    skipped = len(entities) - len(readable) + len(devices) - len(readable_devices)
+    return Registry(
+        {entity["entity_id"]: _description(entity, area_of) for entity in readable},
+        {entity["entity_id"]: key for entity in readable if (key := _key(entity))},
+        (f"{skipped} entries of the registries cannot be read",) if skipped else (),
+    )
+
+
+def _description(entity: Mapping[str, Any], area_of: Mapping[str, str | None]) -> Description:
+    capabilities = entity.get("capabilities")
+    device_id = _word(entity.get("device_id"))
+    return Description(
+        entity_id=entity["entity_id"],
+        device_class=_word(entity.get("device_class")) or _word(entity.get("original_device_class")),
+        unit=_word(entity.get("unit_of_measurement")),
+        state_class=_word(capabilities.get("state_class")) if isinstance(capabilities, dict) else None,
+        category=_word(entity.get("entity_category")),
+        device_id=device_id,
+        area_id=_word(entity.get("area_id")) or area_of.get(device_id or ""),
+        platform=_word(entity.get("platform")),
+    )
+
+
+def _key(entity: Mapping[str, Any]) -> str:
+    """Return ``domain platform unique_id``, which is unique in Home Assistant; empty if a part is missing."""
+    parts = (entity["entity_id"].partition(".")[0], entity.get("platform"), entity.get("unique_id"))
+    return " ".join(map(str, parts)) if all(parts) else ""
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

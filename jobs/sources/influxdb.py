@@ -129,7 +129,7 @@ class InfluxSource:
         self._zone = zone
         self._rules = rules
         self._layout = layout
-        self._registry = read_registry(registry_dir) if registry_dir is not None else {}
+        self._registry = read_registry(registry_dir).descriptions if registry_dir is not None else {}
         self._lookback = lookback_days * DAY
         self._silence = round(max_silence_hours * HOUR)
         self._proven = False

@@ -33,7 +33,7 @@ from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from jobs.outcome import Outcome
 from jobs.run_report import RunReport
-from jobs.sources.home_assistant_db import HomeAssistantDatabase
+from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from jobs.wiring import Home, open_home
 from storage.backends.sql import SqlStore
 from storage.dates import ONE_DAY, DateRange

@@ -26,7 +26,7 @@ from jobs.activity.building import Recording, SampleBuilder
 from jobs.activity.entities import Description, EntityRules
 from jobs.activity.events import DayLog
 from jobs.activity.window import DAY, MINUTE, SECOND, DayWindow, to_instant
-from jobs.sources.home_assistant_db import HomeAssistantDatabase
+from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from storage.dates import DateRange
 
 DATA: Final = Path(os.environ.get("REAL_HOMES", Path(__file__).resolve().parents[3] / "shared" / "data"))

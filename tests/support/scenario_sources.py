@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import io
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -14,7 +15,7 @@ from jobs.activity.entities import EntityRules
 from jobs.activity.window import from_instant
 from jobs.sources.base import EventSource
 from jobs.sources.csv_files import CsvFiles
-from jobs.sources.home_assistant_db import HomeAssistantDatabase
+from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from jobs.sources.influxdb import LAYOUTS, InfluxSource
 from storage.backends.influxdb.line_protocol import tag_value, text_field
 from storage.drivers.influxdb import buckets
@@ -48,7 +49,7 @@ def home_assistant_db(scenario: Scenario, folder: Path) -> EventSource:
                 changed_at[entity_id] = at
             rows.append(StateRow(at, entity_id, state, cause, changed_at[entity_id] if repeated else None))
         recorder.write(rows)
-    return HomeAssistantDatabase(recorder.url, MADRID, EntityRules())
+    return HomeAssistantDatabase(recorder.url, MADRID, EntityRules(), max_silence_hours=math.inf)
 
 
 def csv_text(scenario: Scenario, *, offset: bool = True) -> str:
@@ -88,7 +89,7 @@ def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> Eve
     connection.close()
     layout = LAYOUTS["home_assistant_events"]
     return InfluxSource(
-        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, max_silence_hours=24 * 14
+        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, max_silence_hours=math.inf
     )
 
 

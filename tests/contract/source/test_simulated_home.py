@@ -10,7 +10,7 @@ import pytest
 
 from jobs.activity.entities import EntityRules
 from jobs.activity.window import DayWindow
-from jobs.sources.home_assistant_db import HomeAssistantDatabase
+from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from jobs.sources.simulated_home import SimulatedHome
 from storage.dates import DateRange
 from tests.support.recorder import from_samples

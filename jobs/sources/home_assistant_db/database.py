@@ -1,0 +1,236 @@
+"""The recorder database as a source: schema 41 and later, on SQLite, MariaDB, MySQL or PostgreSQL.
+
+A state row is a sample; a NULL or empty state is a removed entity. Rows are ordered by time, except where the order in
+which they were written proves a clock wrong. All queries of one read see one snapshot.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import sqlalchemy as sa
+
+from jobs.activity.building import Recording
+from jobs.activity.entities import Entity, EntityRules, Kind
+from jobs.activity.events import DayLog
+from jobs.activity.settling import SETTLING
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight
+from jobs.sources.home_assistant_db.causes import CAUSE, DOMAINS, batches, read_caused_state_ids
+from jobs.sources.home_assistant_db.columns import Columns, fetch
+from jobs.sources.home_assistant_db.directory import Directory, read_directory
+from jobs.sources.home_assistant_db.first_rows import find_first_changes
+from jobs.sources.home_assistant_db.opening import read_openings
+from jobs.sources.home_assistant_db.runs import (
+    MAX_SECONDS,
+    RowTimes,
+    read_known_time,
+    without_silences,
+)
+from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema, read_schema
+from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrated
+from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
+from storage.dates import ONE_DAY, DateRange
+from storage.drivers import sql
+from storage.errors import SourceCorrupt, SourceError, SourceUnavailable
+
+MAX_SILENCE_HOURS: Final = 6.0  # how long nothing at all may be recorded with the time in between known, at most
+
+Clock = Callable[[], dt.datetime]
+_ERRORS = sql.ErrorClasses(SourceUnavailable, SourceCorrupt, SourceError)
+
+
+class HomeAssistantDatabase:
+    """An ``EventSource`` over a recorder database.
+
+    Args:
+        url: Any SQLAlchemy URL of it.
+        zone: The home's zone.
+        rules: How entities are classed.
+        registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not at hand.
+        clock: Gives the present instant: what lies in the future is not known. Without one there is no future.
+        max_silence_hours: A longer silence of all entities is not known time; see ``runs`` for shorter ones. Infinite:
+            every silence within a run is known time.
+
+    Raises:
+        SettingsError: The URL is not valid, or the registries cannot be read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        zone: ZoneInfo,
+        rules: EntityRules,
+        registry_dir: Path | None = None,
+        clock: Clock | None = None,
+        *,
+        max_silence_hours: float = MAX_SILENCE_HOURS,
+    ) -> None:
+        parsed = sql.parse_url(url, "source.url")
+        self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
+        self._file = sql.sqlite_file(parsed)
+        self._engine = sql.reading_engine(parsed)
+        self._zone = zone
+        self._clock = clock
+        self._rules = rules
+        self._registry = read_registry(registry_dir) if registry_dir is not None else NO_REGISTRY
+        self._max_silence_hours = max_silence_hours
+        self._schema: Schema | None = None
+
+    def close(self) -> None:
+        """See ``EventSource.close``."""
+        self._engine.dispose()
+
+    def read(self, window: DayWindow) -> DayLog:
+        """See ``EventSource.read``."""
+        with self._connection() as (connection, schema):
+            rows = self._row_times(connection)
+            unmigrated = read_unmigrated(connection, schema, window)
+            directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
+            followed = self._followed(directory)
+            columns = Columns(directory.code_of)
+            known = read_known_time(connection, rows)
+            entities = {number: followed[code] for number, code in directory.code_of.items() if code in followed}
+            complete = self._read_openings(connection, window, entities, known.starts, columns)
+            nameless = self._read_day(connection, window, directory, followed, columns)
+            _add_unmigrated(unmigrated, directory, followed, columns)
+            nameless -= unmigrated.nameless_in_day
+            oldest = rows.first()
+            if oldest is not None:
+                unopened = {code for code in columns.entities().tolist() if complete.get(code, True)}
+                numbers = directory.metadata_ids(unopened)
+                for code, instant in find_first_changes(connection, numbers, known.starts, oldest):
+                    columns.mark_change(code, instant)
+            if math.isfinite(self._max_silence_hours):
+                since, day = columns.first_at(window.start), (window.start, window.end)
+                known = without_silences(known, rows, day, since, round(self._max_silence_hours * HOUR))
+            machines = [
+                number
+                for number, code in directory.code_of.items()
+                if directory.entities[code].entity_id.startswith(DOMAINS)
+            ]
+            caused = read_caused_state_ids(connection, schema, window, machines)
+            samples, contradicted = columns.samples(
+                directory.entities, known, caused, lambda ids: _predecessors(connection, ids)
+            )
+            total = connection.execute(sa.select(sa.func.count()).where(_within(window))).scalar_one()
+        notices = [*directory.notices, *known.notices]
+        notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
+        notices += [f"{unmigrated.timeless} rows have no time that can be read"] * (unmigrated.timeless > 0)
+        notices += [
+            f"{contradicted} rows left out: the clock was set back, rows written after them are dated earlier"
+        ] * (contradicted > 0)
+        log = Recording.of(samples, self._rules).day(window, notices)
+        return replace(log, samples=total + unmigrated.in_day)
+
+    def fingerprint(self, window: DayWindow) -> str:
+        """See ``EventSource.fingerprint``: rows and their ids within the day, and the time its runs vouch for."""
+        with self._connection() as (connection, _):
+            known = read_known_time(connection, self._row_times(connection))
+            ids = STATES.c.state_id
+            rows = connection.execute(
+                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(_within(window))
+            ).one()
+        clipped = np.clip(known.spans, window.start, window.end).tolist()
+        return hashlib.blake2b(repr((tuple(rows), clipped)).encode(), digest_size=8).hexdigest()
+
+    def span(self) -> DateRange | None:
+        """See ``EventSource.span``."""
+        with self._connection() as (connection, _):
+            rows = self._row_times(connection)
+            known = read_known_time(connection, rows)
+            began_at = rows.recording_began_at()
+        spans = known.spans if began_at is None else known.spans[known.spans[:, 1] > began_at]
+        if not len(spans) or began_at is None:
+            return None
+        first_at = max(int(spans[0, 0]), began_at - SETTLING)
+        first = self._day_of(first_at)
+        opened = midnight(first, self._zone)
+        began_that_day = bool(np.any((known.starts >= opened) & (known.starts <= first_at + SETTLING)))
+        if not began_that_day and first_at - opened > 15 * MINUTE:
+            first += ONE_DAY  # its earlier hours are purged
+        last = self._day_of(int(spans[-1, 1]))
+        if midnight(last + ONE_DAY, self._zone) - int(spans[-1, 1]) > HOUR:
+            last -= ONE_DAY  # it is not over yet
+        return DateRange(first, last) if first <= last else None
+
+    @contextmanager
+    def _connection(self) -> Iterator[tuple[sa.Connection, Schema]]:
+        if self._file is not None and not self._file.is_file():
+            raise SourceUnavailable(
+                f"there is no recorder database at {self._file}",
+                hint="Correct source.url; Home Assistant keeps it as home-assistant_v2.db in its configuration folder.",
+            )
+        with sql.transaction(self._engine, _ERRORS, self._name) as connection:
+            if self._schema is None:
+                self._schema = read_schema(connection, self._name)
+            yield connection, self._schema
+
+    def _row_times(self, connection: sa.Connection) -> RowTimes:
+        return RowTimes(connection, MAX_SECONDS if self._clock is None else self._clock().timestamp())
+
+    def _day_of(self, instant: int) -> dt.date:
+        return from_instant(instant).astimezone(self._zone).date()
+
+    def _followed(self, directory: Directory) -> dict[int, Entity]:
+        """Return the entities that may be activity, by their codes."""
+        entities = {code: self._rules.classify(about) for code, about in enumerate(directory.entities)}
+        return {code: entity for code, entity in entities.items() if entity.kind is Kind.ACTIVITY}
+
+    @staticmethod
+    def _read_openings(
+        connection: sa.Connection,
+        window: DayWindow,
+        entities: Mapping[int, Entity],
+        starts: Instants,
+        columns: Columns,
+    ) -> dict[int, bool]:
+        """Add the rows in which each entity's day opens; returns for each whether these begin with its very first."""
+        complete: dict[int, bool] = {}
+        for chain in read_openings(connection, window.start, entities.get, starts):
+            columns.extend(chain.rows)
+            code = columns.code_of(chain.rows[0].metadata_id)
+            complete[code] = complete.get(code, True) and chain.complete
+        return complete
+
+    @staticmethod
+    def _read_day(
+        connection: sa.Connection, window: DayWindow, directory: Directory, followed: Collection[int], columns: Columns
+    ) -> int:
+        """Add the day's rows, without those of entities that cannot be activity; returns how many have no entity."""
+        left_out = sorted(number for number, code in directory.code_of.items() if code not in followed)
+        whose = STATES.c.metadata_id
+        query = sa.select(STATES.c.state_id, whose, STATES.c.state, UPDATED, CAUSE).where(_within(window))
+        if left_out:
+            query = query.where(sa.or_(whose.is_(None), whose.not_in(left_out)))
+        return sum(columns.extend(rows) for rows in fetch(connection, query.order_by(UPDATED, STATES.c.state_id)))
+
+
+def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:
+    codes = {about.entity_id: code for code, about in enumerate(directory.entities)}
+    for entity_id, rows in unmigrated.rows.items():
+        if entity_id:
+            if codes[entity_id] in followed:
+                columns.extend(rows, codes[entity_id])
+        else:
+            columns.extend([row for row in rows if directory.code_of.get(row.metadata_id or 0) in followed])
+
+
+def _within(window: DayWindow) -> sa.ColumnElement[bool]:
+    return sa.and_(window.start / SECOND <= UPDATED, window.end / SECOND > UPDATED)
+
+
+def _predecessors(connection: sa.Connection, state_ids: list[int]) -> dict[int, int | None]:
+    found: dict[int, int | None] = {}
+    for some in batches(state_ids):
+        query = sa.select(STATES.c.state_id, STATES.c.old_state_id).where(STATES.c.state_id.in_(some))
+        found |= {row.state_id: row.old_state_id for row in connection.execute(query)}
+    return found

@@ -1,0 +1,147 @@
+"""Which rows are which entity's, and what is known of each.
+
+``states_meta`` gives entities their number. A database that was moved by hand may number one entity twice (its rows are
+read together) or give two entities one number (nobody knows whose the rows are: both are left out). What an entity is
+comes from the registries, else from the attributes of its newest row with a known state: a row that removes an entity,
+or says that it is unavailable, no longer carries them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from jobs.activity.entities import Description
+from jobs.activity.states import GAPS
+from jobs.activity.window import SECOND
+from jobs.sources.home_assistant_db.opening import newest_state_ids
+from jobs.sources.home_assistant_db.schema import ATTRIBUTES, META, STATES, UPDATED
+from jobs.sources.home_assistant_registry import Registry, described
+from storage.models import tag_fault
+
+_MAX_SHOWN: Final = 3  # names that a notice lists
+
+_KNOWN_ATTRIBUTES = (
+    sa.select(ATTRIBUTES.c.shared_attrs)
+    .select_from(STATES.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id))
+    .where(
+        STATES.c.metadata_id == sa.bindparam("metadata_id"),
+        sa.bindparam("end") > UPDATED,
+        STATES.c.state.is_not(None),
+        STATES.c.state.not_in(sorted(GAPS)),
+    )
+    .order_by(UPDATED.desc(), STATES.c.state_id.desc())
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """The entities of a recorder database.
+
+    Attributes:
+        entities: What is known of each; the index is its code.
+        code_of: The code of each metadata id.
+        keys: What stays the same of an entity when it is renamed, by entity id.
+        notices: What cannot be read of them.
+    """
+
+    entities: list[Description]
+    code_of: Mapping[int, int]
+    keys: Mapping[str, str]
+    notices: tuple[str, ...]
+
+    def metadata_ids(self, codes: Collection[int]) -> dict[int, list[int]]:
+        """Return the metadata ids of some entities, by their codes."""
+        numbers: dict[int, list[int]] = {}
+        for number, code in self.code_of.items():
+            if code in codes:
+                numbers.setdefault(code, []).append(number)
+        return numbers
+
+
+def read_directory(
+    connection: sa.Connection, end: int, registry: Registry, unmigrated: Iterable[str] = ()
+) -> Directory:
+    """Return the entities of a database, as they were known at an instant.
+
+    Args:
+        connection: To the database.
+        end: The instant, microseconds since 1970: later rows are not looked at.
+        registry: What the registries know.
+        unmigrated: Entities whose rows name them by text; see ``unmigrated_id``.
+    """
+    names = _names(connection)
+    shared = {number: held for number, held in names.items() if len(held) > 1}
+    attributes = _newest_attributes(connection, end / SECOND)
+    numbers: defaultdict[str, list[int]] = defaultdict(list)
+    for number, held in names.items():
+        if number not in shared:
+            numbers[held[0]].append(number)
+    for entity_id in unmigrated:
+        numbers.setdefault(entity_id, [])
+    entities, code_of, keys = [], {}, {}
+    for code, (entity_id, held_by) in enumerate(numbers.items()):
+        told: dict[str, object] = {}
+        for number in sorted(held_by):
+            told |= attributes.get(number, {})
+            code_of[number] = code
+        entities.append(described(entity_id, registry.descriptions, told))
+        keys[entity_id] = registry.keys.get(entity_id) or (f"metadata_id {max(held_by)}" if held_by else "")
+    notices = [
+        *registry.notices,
+        *_notice(
+            "entities have several metadata ids and are read together", [e for e, n in numbers.items() if len(n) > 1]
+        ),
+        *_notice(
+            "entities share a metadata id with another and are left out", [e for held in shared.values() for e in held]
+        ),
+        *_notice("entities left out, whose ids cannot be kept", [repr(e[:40]) for e in numbers if tag_fault(e)]),
+    ]
+    return Directory(entities, code_of, keys, tuple(notices))
+
+
+def _names(connection: sa.Connection) -> dict[int, list[str]]:
+    names: defaultdict[int, list[str]] = defaultdict(list)
+    rows = connection.execute(sa.select(META.c.metadata_id, META.c.entity_id).order_by(META.c.metadata_id))
+    for number, entity_id in rows:
+        if entity_id is not None and number is not None and entity_id not in names[number]:
+            names[number].append(entity_id)
+    return {number: held for number, held in names.items() if held}
+
+
+def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[str, object]]:
+    newest = newest_state_ids(connection, "end")
+    query = sa.select(newest.c.metadata_id, STATES.c.state, ATTRIBUTES.c.shared_attrs).select_from(
+        newest.join(STATES, STATES.c.state_id == newest.c.state_id).outerjoin(
+            ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id
+        )
+    )
+    found: dict[int, dict[str, object]] = {}
+    for number, state, text in connection.execute(query, {"end": end}).all():
+        attributes = _attributes(text)
+        if state is None or state in GAPS:
+            known = connection.execute(_KNOWN_ATTRIBUTES, {"metadata_id": number, "end": end}).scalar()
+            attributes |= _attributes(known)
+        found[number] = attributes
+    return found
+
+
+def _attributes(text: Any) -> dict[str, object]:  # noqa: ANN401 - whatever the column holds
+    try:
+        attributes = json.loads(text) if text else {}
+    except (ValueError, TypeError):
+        return {}
+    return attributes if isinstance(attributes, dict) else {}
+
+
+def _notice(what: str, names: list[str]) -> list[str]:
+    if not names:
+        return []
+    more = f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    return [f"{len(names)} {what}: {', '.join(sorted(names)[:_MAX_SHOWN])}{more}"]

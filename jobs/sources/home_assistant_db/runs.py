@@ -1,0 +1,239 @@
+"""Known time: what ``recorder_runs`` claims, as far as rows vouch for it.
+
+The recorder notes when it started and stopped, by a clock that may have been wrong, and keeps such a run open while it
+records nothing. So a run bounds known time only where its dates can be true:
+
+* A run starts at its start, unless that is missing, in the future, or older than Home Assistant itself.
+* It ends at its end if it was closed properly and the end lies between its start and the next one's; else (a crash, a
+  reversed date, a run that goes on) with its last row before the next start.
+* Rows in no run, because their own run has no valid start, are known from the first to the last of them.
+* Nothing before the first row is known: runs outlive the rows that a purge takes.
+* A silence of *all* entities that is long for this home is not known, whatever the runs claim. Long is six times the
+  silence that is usual around the day, one hour at least and ``max_silence`` at most.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import sqlalchemy as sa
+
+from jobs.activity.events import Spans
+from jobs.activity.settling import SETTLING
+from jobs.activity.spans import union
+from jobs.activity.window import DAY, HOUR, SECOND, Instants, to_instant
+from jobs.sources.home_assistant_db.schema import RUNS, UPDATED
+
+MIN_INSTANT: Final = to_instant(dt.datetime(2013, 9, 17, tzinfo=dt.UTC))  # the first release of Home Assistant
+MAX_SECONDS: Final = 2.2e11  # the year 8941, before which every instant fits everywhere
+MIN_SILENCE: Final = HOUR  # a shorter one is never taken for an outage
+SILENCE_FACTOR: Final = 6  # how many times the usual silence is long
+MIN_STRAY_GAP: Final = 30 * DAY
+MAX_STRAY_BLOCKS: Final = 50  # of rows at wrong dates before the recording
+
+_PROBES: Final = 48
+_HALF: Final = 0.5  # microseconds: rows hold seconds as floating-point numbers
+_MAX_LOOKBACK: Final = 60 * DAY  # how far before a day silences are looked for
+_NEWEST = sa.select(sa.func.max(UPDATED)).where(
+    UPDATED >= MIN_INSTANT / SECOND, sa.bindparam("before") > UPDATED, sa.bindparam("now") >= UPDATED
+)
+_HOP = sa.select(sa.func.max(UPDATED)).where(
+    sa.bindparam("after") < UPDATED, sa.bindparam("until") >= UPDATED, sa.bindparam("now") >= UPDATED
+)
+_NEXT = sa.select(sa.func.min(UPDATED)).where(sa.bindparam("after") < UPDATED, sa.bindparam("now") >= UPDATED)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownTime:
+    """What a recorder knows of time.
+
+    Attributes:
+        spans: Disjoint, ascending spans of known time, shape (k, 2).
+        starts: Ascending instants at which the recorder started, shape (r,).
+        notices: Runs that could not be used.
+    """
+
+    spans: Spans
+    starts: Instants
+    notices: tuple[str, ...] = ()
+
+
+class RowTimes:
+    """When anything at all was recorded, asked of the index on ``last_updated_ts``.
+
+    Args:
+        connection: To the database.
+        now: The present, seconds since 1970: later rows are not believed.
+    """
+
+    def __init__(self, connection: sa.Connection, now: float) -> None:
+        self._connection = connection
+        self._now = now
+
+    @property
+    def now(self) -> int:
+        """The present, microseconds since 1970."""
+        return int(self._now * SECOND)
+
+    def first(self) -> int | None:
+        """Return the instant of the oldest row whose date can be true."""
+        return self.next_after(MIN_INSTANT - 1)
+
+    def last_before(self, instant: int | None = None) -> int | None:
+        """Return the instant of the newest row before an instant, by default before the present."""
+        seconds = 2 * MAX_SECONDS if instant is None else (instant - _HALF) / SECOND
+        return _instant(self._one(_NEWEST, before=seconds))
+
+    def next_after(self, instant: int) -> int | None:
+        """Return the instant of the first row after an instant."""
+        return _instant(self._one(_NEXT, after=(instant + _HALF) / SECOND))
+
+    def reach(self, instant: int, step: int) -> int | None:
+        """Return the instant of the last row that comes at most ``step`` after an instant."""
+        return _instant(self._one(_HOP, after=(instant + _HALF) / SECOND, until=(instant + step) / SECOND))
+
+    def silences(self, start: int, end: int, longer_than: int) -> Iterator[tuple[int, int]]:
+        """Yield each stretch without a row, from a row to the next, that touches a span and is longer than a bound.
+
+        The stretch after the last row ends at the present.
+        """
+        at = self.last_before(start + 1)
+        at = MIN_INSTANT if at is None else at
+        while at < end:
+            reached = self.reach(at, longer_than)
+            if reached is not None:
+                at = reached
+                continue
+            following = self.next_after(at)
+            following = max(self.now, at + 1) if following is None else following
+            yield at, following
+            at = following
+
+    def usual_silence(self, start: int, end: int) -> int:
+        """Return the median length of the silences in which the instants of a span lie."""
+        lengths = []
+        for probe in range(start, end, max(1, (end - start) // _PROBES)):
+            before, after = self.last_before(probe), self.next_after(probe)
+            if before is not None and after is not None:
+                lengths.append(after - before)
+        return int(statistics.median(lengths)) if lengths else 0
+
+    def recording_began_at(self) -> int | None:
+        """Return the instant of the oldest row, without rows at wrong dates long before the recording.
+
+        These are blocks of less than a day that nothing follows for a month.
+        """
+        first = self.first()
+        for _ in range(MAX_STRAY_BLOCKS):
+            if first is None:
+                return None
+            at = first
+            while at - first < DAY and (reached := self.reach(at, DAY)) is not None:
+                at = reached
+            following = self.next_after(at) if at - first < DAY else None
+            if following is None or following - at < MIN_STRAY_GAP:
+                return first
+            first = following
+        return first
+
+    def _one(self, query: sa.Select[Any], **values: float) -> float | None:
+        seconds: float | None = self._connection.execute(query, {**values, "now": self._now}).scalar_one()
+        return seconds
+
+
+def read_known_time(connection: sa.Connection, rows: RowTimes) -> KnownTime:
+    """Return the recorder's runs as spans of known time up to now; long silences within them are still known."""
+    first, last = rows.first(), rows.last_before()
+    if first is None or last is None:
+        return KnownTime(np.empty((0, 2), np.int64), np.empty(0, np.int64))
+    runs, invalid = _read_runs(connection, rows.now)
+    spans: list[tuple[int, int]] = []
+    covered = first  # rows from here on are in no run yet
+    for number, (start, ended, closed) in enumerate(runs):
+        following = runs[number + 1][0] if number + 1 < len(runs) else None
+        orphans_end = rows.last_before(start) if covered < start else None
+        if orphans_end is not None and orphans_end > covered:
+            spans.append((covered, orphans_end))
+        limit = rows.now if following is None else following
+        if closed and ended is not None and start < ended <= limit:
+            spans.append((start, ended))
+            covered = rows.next_after(ended) or limit
+        else:
+            newest = last if following is None else rows.last_before(following)
+            spans.append((start, newest or start))
+            covered = limit
+    if covered < last:
+        spans.append((covered, last))
+    spans = [(start if first - start <= SETTLING else first, end) for start, end in spans if end > first]
+    notices = [f"{invalid} runs of the recorder have no valid start"] if invalid else []
+    starts = np.array([start for start, _, _ in runs], np.int64)
+    return KnownTime(union(np.array(spans, np.int64).reshape(-1, 2)), starts, tuple(notices))
+
+
+def without_silences(known: KnownTime, rows: RowTimes, day: tuple[int, int], since: int, max_silence: int) -> KnownTime:
+    """Return known time without the stretches in which nothing at all was recorded for long.
+
+    Args:
+        known: What the runs claim.
+        rows: When anything was recorded.
+        day: The span of the day that is read.
+        since: From where on it has to be right: the oldest row that is looked at.
+        max_silence: A longer silence is never known, microseconds.
+    """
+    near = day[0] - DAY
+    longest = list(rows.silences(near, day[1], MIN_SILENCE))
+    bound = min(max_silence, MIN_SILENCE)
+    if longest:
+        usual = rows.usual_silence(near, day[1])
+        bound = min(max_silence, max(MIN_SILENCE, SILENCE_FACTOR * usual))
+    silences = [one for one in longest if one[1] - one[0] > bound]
+    if since < near:
+        silences += rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max(max_silence, bound))
+    spans = known.spans.tolist()
+    starts = set(known.starts.tolist())
+    for start, end in sorted(set(silences)):
+        kept: list[list[int]] = []
+        for begin, finish in spans:
+            low, high = max(begin, start), min(finish, end)
+            if high - low <= bound:  # most of the silence is the recorder's absence, which is no time of this span
+                kept.append([begin, finish])
+                continue
+            kept += [[begin, low]] * (begin < low) + [[high, finish]] * (high < finish)
+            if begin == low and begin in starts:  # it started by a wrong clock, or recorded nothing until then
+                starts = (starts - {begin}) | {high}
+        spans = kept
+    return KnownTime(np.array(spans, np.int64).reshape(-1, 2), np.array(sorted(starts), np.int64), known.notices)
+
+
+def _read_runs(connection: sa.Connection, now: int) -> tuple[list[tuple[int, int | None, bool]], int]:
+    """Return (start, end, closed properly) of each run whose start can be true, and how many others there are."""
+    rows = connection.execute(sa.select(RUNS)).all()
+    runs = []
+    for row in rows:
+        start, end = _recorded(row.start), _recorded(row.end)
+        if start is not None and start <= now:
+            runs.append((start, end, row.closed_incorrect is not None and not row.closed_incorrect))
+    runs.sort(key=lambda run: run[0])
+    return runs, len(rows) - len(runs)
+
+
+def _recorded(moment: object) -> int | None:
+    """Return a time of ``recorder_runs``: UTC, as text in SQLite; None unless it can be true."""
+    if isinstance(moment, str):
+        try:
+            moment = dt.datetime.fromisoformat(moment)
+        except ValueError:
+            return None
+    if not isinstance(moment, dt.datetime):
+        return None
+    instant = to_instant(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment)
+    return instant if instant >= MIN_INSTANT else None
+
+
+def _instant(seconds: float | None) -> int | None:
+    return None if seconds is None else round(seconds * SECOND)

@@ -1,0 +1,114 @@
+"""Tables of the recorder, and which versions of them can be read.
+
+=========  ===============  ==================================================================================
+schema     Home Assistant   what is different
+=========  ===============  ==================================================================================
+below 41   before 2023.4    times and entity ids as text: refused
+41, 42     2023.4           migrated in the background: some rows may still have their time or entity as text
+43 to 53   2024.4           the same columns; old rows that were never migrated may remain
+=========  ===============  ==================================================================================
+
+A newer version is read as long as it has the columns that are needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+
+from storage.errors import SourceMismatch
+
+MIN_SCHEMA: Final = 41  # 2023.4: the first with states_meta and binary contexts
+MAX_KNOWN_SCHEMA: Final = 53  # 2026.11
+
+_NEEDED: Final = {
+    "states": {
+        "state_id",
+        "metadata_id",
+        "attributes_id",
+        "old_state_id",
+        "state",
+        "last_updated_ts",
+        "last_changed_ts",
+        "context_id_bin",
+        "context_user_id_bin",
+        "context_parent_id_bin",
+    },
+    "states_meta": {"metadata_id", "entity_id"},
+    "state_attributes": {"attributes_id", "shared_attrs"},
+    "recorder_runs": {"start", "end", "closed_incorrect"},
+}
+_FORMER: Final = {"entity_id", "last_updated", "last_changed", "context_user_id", "context_parent_id"}
+_EVENTS: Final = {"event_type_id", "time_fired_ts", "context_id_bin"}
+
+STATES: Final = sa.table("states", *map(sa.column, sorted(_NEEDED["states"] | _FORMER)))
+META: Final = sa.table("states_meta", sa.column("metadata_id"), sa.column("entity_id"))
+ATTRIBUTES: Final = sa.table("state_attributes", sa.column("attributes_id"), sa.column("shared_attrs"))
+RUNS: Final = sa.table("recorder_runs", sa.column("start"), sa.column("end"), sa.column("closed_incorrect"))
+EVENTS: Final = sa.table("events", *map(sa.column, sorted(_EVENTS)))
+EVENT_TYPES: Final = sa.table("event_types", sa.column("event_type_id"), sa.column("event_type"))
+UPDATED: Final = STATES.c.last_updated_ts
+
+_CHANGES = sa.table("schema_changes", sa.column("change_id"), sa.column("schema_version"))
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What a recorder database offers beside the columns that every version has.
+
+    Attributes:
+        version: Its newest ``schema_version``; None where none is recorded.
+        former: The columns of ``states`` that older versions used and this database still has.
+        has_events: Whether events can be read beside states.
+    """
+
+    version: int | None
+    former: frozenset[str]
+    has_events: bool
+
+
+def read_schema(connection: sa.Connection, name: str) -> Schema:
+    """Return the schema of a recorder database.
+
+    Args:
+        connection: To the database.
+        name: What messages call it.
+
+    Raises:
+        SourceMismatch: It is not a recorder database, or one of a version that cannot be read.
+    """
+    inspector = sa.inspect(connection)
+    tables = set(inspector.get_table_names())
+    columns = {
+        table: {column["name"] for column in inspector.get_columns(table)} if table in tables else set()
+        for table in (*_NEEDED, "schema_changes", "events", "event_types")
+    }
+    version = _version(connection) if {"schema_version", "change_id"} <= columns["schema_changes"] else None
+    if version is not None and version < MIN_SCHEMA:
+        raise SourceMismatch(
+            f"source.url: {name} has the recorder's schema {version}, which is too old: "
+            f"{MIN_SCHEMA} and later can be read",
+            hint="Let Home Assistant 2023.4 or later open it once: that migrates the database.",
+        )
+    for table, needed in _NEEDED.items():
+        if missing := needed - columns[table]:
+            if "schema_changes" not in tables:
+                hint = "This is not a recorder database of Home Assistant; correct source.url."
+            elif version is not None and version > MAX_KNOWN_SCHEMA:
+                hint = f"Its schema {version} is newer than {MAX_KNOWN_SCHEMA}: update this program."
+            else:
+                hint = f"Its schema is {version or 'not recorded'}: let a current Home Assistant open it once."
+            raise SourceMismatch(f"source.url: {name} has no {table}.{min(missing)}", hint=hint)
+    return Schema(
+        version,
+        frozenset(_FORMER & columns["states"]),
+        columns["events"] >= _EVENTS and columns["event_types"] >= {"event_type_id", "event_type"},
+    )
+
+
+def _version(connection: sa.Connection) -> int | None:
+    newest = sa.select(_CHANGES.c.schema_version).order_by(_CHANGES.c.change_id.desc()).limit(1)
+    version = connection.execute(newest).scalar()
+    return int(version) if version is not None else None
