@@ -13,10 +13,10 @@ from jobs.cli.app import command, home_of
 @command("pattern-aggregates serve")
 def serve(context: typer.Context) -> None:
     """Run the nightly job every night and once now, until SIGTERM or Ctrl-C; what it says goes to standard error."""
-    from jobs.daemon.loop import Daemon, obey_signals  # noqa: PLC0415 - loads a scheduler and a server
+    from jobs.daemon.loop import Daemon, stop_on_signals  # noqa: PLC0415 - loads a scheduler and a server
 
     home = home_of(context)
     logs.configure(sys.stderr)
     daemon = Daemon(home)
-    obey_signals(daemon)
+    stop_on_signals(daemon)
     daemon.serve()

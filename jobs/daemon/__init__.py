@@ -1,1 +1,1 @@
-"""The daemon: ``loop`` wakes the nightly job; ``health``, ``metrics`` and ``http`` are what it tells others."""
+"""The daemon: ``loop`` runs the job, ``trigger`` says when; ``health``, ``metrics`` and ``http`` tell how it is."""

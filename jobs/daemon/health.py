@@ -1,4 +1,4 @@
-"""Whether the newest day that should be written is written, as the ledger says: for people, containers and monitors."""
+"""Whether the newest due day is written, as the ledger says: for people, containers and monitors."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError
 from storage.ledger.entry import Entry, Status
 
-GRACE: Final = dt.timedelta(hours=1)  # a night may take so long before its day counts as due
+GRACE: Final = dt.timedelta(hours=1)  # how long a nightly run may take before its day counts as due
 
 
 class State(StrEnum):
-    """How things stand."""
+    """The health in one word."""
 
     FRESH = "fresh"  # the newest due day is written
-    STALE = "stale"  # it is not, and nobody knows of trouble
-    FAILING = "failing"  # it is not, and there is trouble
+    STALE = "stale"  # it is not, and no error is known
+    FAILING = "failing"  # it is not, and an error is known
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How things stand.
+    """The health of the nightly job.
 
     Attributes:
-        state: In a word.
+        state: In one word.
         day: The newest due day.
-        reason: In a sentence.
+        reason: In one sentence.
     """
 
     state: State
@@ -38,41 +38,40 @@ class Health:
     reason: str
 
 
-def newest_due(home: Home) -> dt.date:
-    """The newest day whose night came, and had the time it may take."""
+def newest_due_day(home: Home) -> dt.date:
+    """Return the newest day whose nightly run has begun, and has had time to finish."""
     local = (home.clock() - GRACE).astimezone(home.zone)
-    came = local.time() >= dt.time.fromisoformat(home.settings.schedule.at)
-    return local.date() - (1 if came else 2) * ONE_DAY
+    has_begun = local.time() >= dt.time.fromisoformat(home.settings.schedule.at)
+    return local.date() - (1 if has_begun else 2) * ONE_DAY
 
 
-def look(home: Home, trouble: str = "") -> Health:
-    """How things stand.
+def check_health(home: Home, last_error: str = "") -> Health:
+    """Return whether the newest due day is written, and why not.
 
     Args:
-        home: The home; only its ledger is opened, and read.
-        trouble: What the last run says went wrong, if anything did: it explains a day that is not there.
+        home: The home; only its ledger is opened, for reading.
+        last_error: What went wrong in the last run, if anything did; it explains a day that is not computed.
     """
-    day = newest_due(home)
+    day = newest_due_day(home)
     try:
         with home.open_ledger(read_only=True) as ledger:
             entries = ledger.entries(DateRange(day, day))
     except PatternAggregatesError as error:
         return Health(State.FAILING, day, f"the ledger cannot be read: {error}")
     names = home.enabled_detectors
-    unwritten = [_told(entries[day, name]) for name in names if (day, name) in entries]
-    wrong = "; ".join(told for told in unwritten if told)
+    faults = [_fault(entries[day, name]) for name in names if (day, name) in entries]
     missing = [name for name in names if (day, name) not in entries]
-    if wrong:
-        return Health(State.FAILING, day, f"{day}: {wrong}")
+    if any(faults):
+        return Health(State.FAILING, day, f"{day}: {'; '.join(fault for fault in faults if fault)}")
     if missing:
         which = "" if len(missing) == len(names) else " by " + ", ".join(missing)
-        why = f": {trouble}" if trouble else ""
-        return Health(State.FAILING if trouble else State.STALE, day, f"{day} is not computed{which}{why}")
+        why = f": {last_error}" if last_error else ""
+        return Health(State.FAILING if last_error else State.STALE, day, f"{day} is not computed{which}{why}")
     return Health(State.FRESH, day, f"{day} is written")
 
 
-def _told(entry: Entry) -> str:
-    """What is wrong with an entry; nothing if it is written."""
+def _fault(entry: Entry) -> str:
+    """Return what is wrong with an entry; empty if it is written."""
     if entry.status is Status.WRITTEN:
         return ""
     return f"{entry.detector} is {entry.status}" + (f", {entry.error}" if entry.error else "")

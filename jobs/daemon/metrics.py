@@ -1,13 +1,24 @@
-"""What the daemon counts, in Prometheus' text format."""
+"""The daemon's metrics for Prometheus, in a registry of their own: without those of the Python process."""
 
 from __future__ import annotations
 
 import datetime as dt
 import shutil
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
+
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Metric,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.registry import Collector
 
 from jobs.exit_codes import EXIT_CODES
 from jobs.outcome import Outcome
@@ -15,169 +26,187 @@ from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.errors import LedgerError, SourceError, StoreError
 from storage.ledger.entry import Entry, Status
 
-CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4  # Prometheus 2 does not know the newer one
 
 _PREFIX: Final = "pattern_aggregates_"
-_METRICS: Final[Mapping[str, tuple[str, str]]] = {
-    "last_success_timestamp_seconds": ("gauge", "When a run last ended with everything written that was due."),
-    "last_run_timestamp_seconds": ("gauge", "When a run last ended, whatever came of it."),
-    "start_timestamp_seconds": ("gauge", "When this process started."),
-    "running": ("gauge", "1 during a run, else 0."),
-    "days_due": ("gauge", "Days that wait to be computed or written."),
-    "days_staged": ("gauge", "Days with rows that wait for the store."),
-    "days_failed": ("gauge", "Days of which a detector failed or was deferred, and is tried again."),
-    "days_behind": ("gauge", "Days that are over but not in the source, when it was last asked."),
-    "disk_free_bytes": ("gauge", "Space left under the files of the ledger, and of a store that is a file."),
-    "days_total": ("counter", "Days worked on, by what became of them."),
-    "runs_total": ("counter", "Runs, by exit code as of the command `run`."),
-    "events_total": ("counter", "Activity events that detectors were given, each once."),
-    "rows_total": ("counter", "Rows computed."),
-    "detector_seconds_total": ("counter", "Time spent computing."),
-    "detector_errors_total": ("counter", "Tries of a day at which a detector failed."),
-    "errors_total": ("counter", "Refusals by source, store or ledger, and anything unforeseen."),
-}
 _DONE = (DayStatus.WRITTEN, DayStatus.SKIPPED)
 _UNDONE = (Status.FAILED, Status.DEFERRED)
 _OUTCOMES = (Outcome.DONE, Outcome.INCOMPLETE, Outcome.UNAVAILABLE, Outcome.INVALID_SETTINGS)
-_KINDS = ((SourceError, "source"), (StoreError, "store"), (LedgerError, "ledger"))
+_REFUSED_BY = ((SourceError, "source"), (StoreError, "store"), (LedgerError, "ledger"))
 
-Labels = tuple[tuple[str, str], ...]
+# The time at which each counter was made would double the series, and nobody needs it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+def _gauge(name: str, about: str, *labels: str) -> Gauge:
+    return Gauge(_PREFIX + name, about, labels, registry=None)
+
+
+def _counter(name: str, about: str, *labels: str) -> Counter:
+    return Counter(_PREFIX + name, about, labels, registry=None)
+
+
+class _KnownMetrics(Collector):
+    """Collects metrics in the order given; a gauge only once it has a value: until then a 0 would be a wrong one."""
+
+    def __init__(self, metrics: Iterable[Gauge | Counter]) -> None:
+        self._metrics = tuple(metrics)
+        self._known: set[Gauge | Counter] = {metric for metric in self._metrics if isinstance(metric, Counter)}
+
+    def set(self, gauge: Gauge, value: float, label: str = "") -> None:
+        """Give a gauge its value, for one label if it has labels."""
+        (gauge.labels(label) if label else gauge).set(value)
+        self._known.add(gauge)
+
+    def describe(self) -> Iterable[Metric]:
+        """Return nothing, so that the registry does not collect to learn the names."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield each metric that has a value."""
+        for metric in self._metrics:
+            if metric in self._known:
+                yield from metric.collect()
 
 
 class Metrics:
-    """Counted by the thread that works, read by those that answer.
+    """The daemon's metrics: written by the thread that runs the job, read by the threads that answer requests.
 
     Args:
-        detectors: The names of those that will compute.
+        detectors: The names of the enabled detectors.
         started_at: When the process began, by the home's clock.
     """
 
     def __init__(self, detectors: Iterable[str], started_at: dt.datetime) -> None:
-        self._lock = threading.Lock()
-        self._values: dict[str, dict[Labels, float]] = {name: {} for name in _METRICS}
-        self._set("start_timestamp_seconds", started_at.timestamp())
-        self._set("running", 0)
-        self._begin_at_zero(detectors)
+        self._last_success = _gauge(
+            "last_success_timestamp_seconds", "When a run last ended with everything written that was due."
+        )
+        self._last_run = _gauge("last_run_timestamp_seconds", "When a run last ended, successful or not.")
+        self._start = _gauge("start_timestamp_seconds", "When this process started.")
+        self._running = _gauge("running", "1 during a run, else 0.")
+        self._days_due = _gauge("days_due", "Days that are still to be computed or written.")
+        self._days_staged = _gauge("days_staged", "Days with rows that are still to be written to the store.")
+        self._days_failed = _gauge("days_failed", "Days on which a detector failed or was deferred, to be tried again.")
+        self._days_behind = _gauge("days_behind", "Past days that the source did not hold when it was last read.")
+        self._disk_free = _gauge(
+            "disk_free_bytes", "Free space on the disk of the ledger and of an SQLite store.", "of"
+        )
+        self._days = _counter("days_total", "Days worked on, by how they ended.", "status")
+        self._runs = _counter("runs_total", "Runs, by the exit code that the command `run` would have.", "exit_code")
+        self._events = _counter("events_total", "Activity events read by detectors, each counted once.")
+        self._rows = _counter("rows_total", "Rows computed.", "detector")
+        self._detector_seconds = _counter("detector_seconds_total", "Time spent computing.", "detector")
+        self._detector_errors = _counter("detector_errors_total", "Days on which a detector failed.", "detector")
+        self._errors = _counter("errors_total", "Errors of source, store and ledger, and unexpected ones.", "of")
+        self._metrics = _KnownMetrics(value for value in vars(self).values() if isinstance(value, Gauge | Counter))
+        self._registry = CollectorRegistry()
+        self._registry.register(self._metrics)
+        self._metrics.set(self._start, started_at.timestamp())
+        self._metrics.set(self._running, 0)
+        self._start_counters_at_zero(detectors)
 
-    def _begin_at_zero(self, detectors: Iterable[str]) -> None:
-        """An increase needs a 0 to begin with: a counter that appears as 1 has never increased."""
-        self._add("events_total", 0)
-        for _, kind in (*_KINDS, (Exception, "other")):
-            self._add("errors_total", 0, of=kind)
+    def _start_counters_at_zero(self, detectors: Iterable[str]) -> None:
+        """Make the counters that alerts watch: one that first appears as 1 has not increased for Prometheus."""
+        for _, by in (*_REFUSED_BY, (Exception, "other")):
+            self._errors.labels(by)
         for status in DayStatus:
-            self._add("days_total", 0, status=status)
+            self._days.labels(status)
         for outcome in _OUTCOMES:
-            self._add("runs_total", 0, exit_code=str(EXIT_CODES[outcome]))
+            self._runs.labels(str(EXIT_CODES[outcome]))
         for name in detectors:
-            for counter in ("rows_total", "detector_seconds_total", "detector_errors_total"):
-                self._add(counter, 0, detector=name)
+            for counter in (self._rows, self._detector_seconds, self._detector_errors):
+                counter.labels(name)
 
-    def begin(self, entries: Iterable[Entry]) -> None:
-        """Take up what the ledger says of the time before this process."""
+    def load_ledger(self, entries: Iterable[Entry]) -> None:
+        """Take over what the ledger knows of the time before this process."""
         entries = list(entries)
         written = [entry.updated_at for entry in entries if entry.status is Status.WRITTEN]
         if written:
-            self._set("last_success_timestamp_seconds", dt.datetime.fromisoformat(max(written)).timestamp())
-        self._left(entries)
+            self._metrics.set(self._last_success, dt.datetime.fromisoformat(max(written)).timestamp())
+        self._count_waiting_days(entries)
 
     def begin_run(self) -> None:
-        """Note that a run is under way."""
-        self._set("running", 1)
+        """Show that a run has begun."""
+        self._metrics.set(self._running, 1)
 
-    def day(self, report: DayReport, remaining: int) -> None:
-        """Count a day."""
-        self._add("days_total", status=report.status)
-        self._add("events_total", report.events)
+    def count_day(self, report: DayReport, remaining: int) -> None:
+        """Count a day that was worked on, and show how many remain."""
+        self._days.labels(report.status).inc()
+        self._events.inc(report.events)
         for name, seconds in report.detector_seconds.items():
-            self._add("detector_seconds_total", seconds, detector=name)
             one = report.detectors.get(name)
-            self._add("rows_total", one.rows if one is not None and not one.error else 0, detector=name)
-            self._add("detector_errors_total", one is not None and one.status == Status.FAILED, detector=name)
-        self._set("days_due", remaining)
+            self._detector_seconds.labels(name).inc(seconds)
+            self._rows.labels(name).inc(one.rows if one is not None and not one.error else 0)
+            self._detector_errors.labels(name).inc(one is not None and one.status == Status.FAILED)
+        self._metrics.set(self._days_due, remaining)
 
-    def run(self, report: RunReport, entries: Iterable[Entry], *, yesterday: dt.date, now: dt.datetime) -> None:
-        """Count a run that came to its end."""
-        entries = list(entries)
-        for error in report.errors:
-            self.error(error)
-        due = {planned.day for planned in report.plan} - {day.day for day in report.days if day.status in _DONE}
-        if not any(entry.day == yesterday for entry in entries):
-            due.add(yesterday)  # the source may not have been able to offer it
-        self._set("days_due", len(due))
-        if report.span is not None:  # else the source may hold any day
-            self._set("days_behind", max((yesterday - report.span.last).days, 0))
-            tried = {(planned.day, name) for planned in report.plan for name in planned.detectors}
-            entries = [one for one in entries if one.status not in _UNDONE or (one.day, one.detector) in tried]
-        self._left(entries)
-        self._ended(report.outcome, now, success=report.outcome is Outcome.DONE and not due)
-
-    def failed_run(self, error: Exception, *, now: dt.datetime) -> None:
-        """Count a run that an error ended."""
-        self.error(error)
-        self._ended(Outcome.of_error(error), now, success=False)
-
-    def error(self, error: Exception) -> None:
-        """Count an error by who refused."""
-        self._add("errors_total", of=next((kind for one, kind in _KINDS if isinstance(error, one)), "other"))
-
-    def disk(self, folders: Mapping[str, Path]) -> None:
-        """Look how much space is left.
+    def end_run(self, report: RunReport, entries: Iterable[Entry], *, yesterday: dt.date, now: dt.datetime) -> None:
+        """Count a run that came to its end.
 
         Args:
-            folders: Where files lie or will lie, by whose they are.
+            report: The run's report.
+            entries: All entries of the ledger after the run.
+            yesterday: The newest past day, as the run had it.
+            now: The current instant.
+        """
+        entries = list(entries)
+        for error in report.errors:
+            self.count_error(error)
+        due = {planned.day for planned in report.plan} - {day.day for day in report.days if day.status in _DONE}
+        if not any(entry.day == yesterday for entry in entries):
+            due.add(yesterday)  # the source may not hold it yet
+        self._metrics.set(self._days_due, len(due))
+        if report.span is not None:  # otherwise the source may hold any day
+            self._metrics.set(self._days_behind, max((yesterday - report.span.last).days, 0))
+            tried = {(planned.day, name) for planned in report.plan for name in planned.detectors}
+            entries = [one for one in entries if one.status not in _UNDONE or (one.day, one.detector) in tried]
+        self._count_waiting_days(entries)
+        self._end_run(report.outcome, now, success=report.outcome is Outcome.DONE and not due)
+
+    def end_failed_run(self, error: Exception, *, now: dt.datetime) -> None:
+        """Count a run that an error ended."""
+        self.count_error(error)
+        self._end_run(Outcome.of_error(error), now, success=False)
+
+    def count_error(self, error: Exception) -> None:
+        """Count an error by what it came from."""
+        self._errors.labels(next((by for kind, by in _REFUSED_BY if isinstance(error, kind)), "other")).inc()
+
+    def measure_disks(self, folders: Mapping[str, Path]) -> None:
+        """Measure the free space.
+
+        Args:
+            folders: The folders of ledger and store, which need not exist yet.
         """
         for name, folder in folders.items():
             try:
-                self._set("disk_free_bytes", _free_bytes(folder.absolute()), of=name)
-            except OSError:  # told by its absence: an old figure would calm
-                self._forget("disk_free_bytes", of=name)
+                self._metrics.set(self._disk_free, _free_bytes(folder.absolute()), name)
+            except OSError:  # no figure, because an old one would look fine
+                with suppress(KeyError):
+                    self._disk_free.remove(name)
 
     def text(self) -> str:
-        """Everything, in Prometheus' text format; the most telling first."""
-        lines = []
-        with self._lock:
-            for name, (kind, about) in _METRICS.items():
-                lines += [f"# HELP {_PREFIX}{name} {about}", f"# TYPE {_PREFIX}{name} {kind}"]
-                lines += [f"{_PREFIX}{name}{_braced(at)} {value!r}" for at, value in self._values[name].items()]
-        return "\n".join(lines) + "\n"
+        """Return all metrics in Prometheus' text format, the most important first."""
+        return generate_latest(self._registry).decode()
 
-    def _left(self, entries: Iterable[Entry]) -> None:
-        """Count the days that wait for the store, or for another try."""
+    def _count_waiting_days(self, entries: Iterable[Entry]) -> None:
+        """Show how many days wait for the store, or for another try."""
         entries = list(entries)
-        self._set("days_staged", len({entry.day for entry in entries if entry.status is Status.STAGED}))
-        self._set("days_failed", len({entry.day for entry in entries if entry.status in _UNDONE}))
+        staged = {entry.day for entry in entries if entry.status is Status.STAGED}
+        self._metrics.set(self._days_staged, len(staged))
+        self._metrics.set(self._days_failed, len({entry.day for entry in entries if entry.status in _UNDONE}))
 
-    def _ended(self, outcome: Outcome, now: dt.datetime, *, success: bool) -> None:
-        self._set("running", 0)
-        self._add("runs_total", exit_code=str(EXIT_CODES[outcome]))
-        self._set("last_run_timestamp_seconds", now.timestamp())
+    def _end_run(self, outcome: Outcome, now: dt.datetime, *, success: bool) -> None:
+        self._metrics.set(self._running, 0)
+        self._runs.labels(str(EXIT_CODES[outcome])).inc()
+        self._metrics.set(self._last_run, now.timestamp())
         if success:
-            self._set("last_success_timestamp_seconds", now.timestamp())
-
-    def _set(self, name: str, value: float, **labels: str) -> None:
-        with self._lock:
-            self._values[name][tuple(labels.items())] = float(value)
-
-    def _forget(self, name: str, **labels: str) -> None:
-        with self._lock:
-            self._values[name].pop(tuple(labels.items()), None)
-
-    def _add(self, name: str, amount: float = 1, **labels: str) -> None:
-        with self._lock:
-            values, at = self._values[name], tuple(labels.items())
-            values[at] = values.get(at, 0.0) + amount
+            self._metrics.set(self._last_success, now.timestamp())
 
 
 def _free_bytes(folder: Path) -> int:
-    """Space left under a folder, or where it will be made."""
+    """Return the free space on the disk of a folder, or of the nearest parent that exists."""
     try:
         return shutil.disk_usage(folder).free
     except FileNotFoundError:
         return _free_bytes(folder.parent)
-
-
-def _braced(labels: Labels) -> str:
-    if not labels:
-        return ""
-    escaped = ((name, value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")) for name, value in labels)
-    return "{" + ",".join(f'{name}="{value}"' for name, value in escaped) + "}"

@@ -128,7 +128,7 @@ def test_no_command_tells_a_password_or_a_token(tmp_path: Path) -> None:
     assert daemon.stderr is not None
     for line in daemon.stderr:
         lines.append(line)
-        if "to be tried again" in line:
+        if "the next try is at" in line:
             daemon.terminate()
     daemon.communicate(timeout=20)
     told += "".join(lines)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from jobs.daemon.http import Page, serving
+from jobs.daemon.http import Response, http_server
 from storage.errors import SettingsError
 from tests.support.daemon import CONFIG, get, serve, wait_for
 from tests.support.home import Home
@@ -83,7 +83,7 @@ def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
 
 
 def test_a_port_that_is_taken_is_a_mistake_in_the_settings(start: Start, port: int) -> None:
-    with serving("127.0.0.1", port, {}):
+    with http_server("127.0.0.1", port, {}):
         process = start(1)
         _, told = process.communicate(timeout=60)
     assert process.returncode == 78
@@ -97,10 +97,10 @@ def test_the_health_command_says_why_not(tmp_path: Path, port: int) -> None:
 
 
 def test_only_known_pages_are_answered_and_a_page_that_fails_costs_only_itself() -> None:
-    pages = {"/good": lambda: Page(HTTPStatus.OK, "é"), "/bad": lambda: Page(HTTPStatus(1 // 0), "")}
-    with serving("127.0.0.1", 0, pages) as port:
+    pages = {"/good": lambda: Response(HTTPStatus.OK, "é"), "/bad": lambda: Response(HTTPStatus(1 // 0), "")}
+    with http_server("127.0.0.1", 0, pages) as port:
         assert get(port, "/bad")[0] == HTTPStatus.INTERNAL_SERVER_ERROR
         assert get(port, "/good?x=1") == (HTTPStatus.OK, "é")
         assert get(port, "/../etc/passwd")[0] == HTTPStatus.NOT_FOUND
-        with pytest.raises(SettingsError, match="cannot listen"), serving("127.0.0.1", port, pages):
+        with pytest.raises(SettingsError, match="cannot listen"), http_server("127.0.0.1", port, pages):
             pass

@@ -82,7 +82,7 @@ def soak(folder: Path, nights: int, *, retention_days: int) -> tuple[list[Trace]
             traces.append(_trace(folder, passed))
 
     daemon = serve(config, begin, dt.datetime.combine(FIRST + nights * ONE_DAY, NOON, ZONE), watch)
-    return traces, daemon.trouble
+    return traces, daemon.last_error
 
 
 def _trace(folder: Path, nights: int) -> Trace:

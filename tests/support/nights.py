@@ -1,8 +1,13 @@
-"""A home whose nights pass as fast as they are computed: a frozen clock, and a sleep that sets it forward."""
+"""A home whose nights pass as fast as they are computed.
+
+freezegun stops the clock, which APScheduler reads too. The daemon's own wait, which a test replaces, lets the
+scheduler's thread finish what is due and then sets the clock forward to the next thing that happens.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -70,7 +75,7 @@ class Nights:
 
     Attributes:
         instants: When the nightly job was begun.
-        sleeps: How long the daemon meant to sleep each time.
+        sleeps: How long the daemon meant to wait each time.
         refusal: What opening source, store and ledger raises, where a test sets it.
         meanwhile: Called in each sleep, when the clock has been set forward.
     """
@@ -130,26 +135,24 @@ class Nights:
         self.source = MemorySource(self.zone, rows, runs=[(start, end)])
         self.source.held = held
 
-    def serve(self, until: dt.date, hour: int = 12, look_seconds: float = DAY_SECONDS) -> Daemon:
+    def serve(self, until: dt.date, hour: int = 12, clock_check_seconds: float = DAY_SECONDS) -> Daemon:
         """Let a daemon work from now until so many hours after a local day began."""
         end = from_instant(DayWindow(until, self.zone).start) + dt.timedelta(hours=hour)
-        daemon = self.daemon(until=end, look_seconds=look_seconds)
+        daemon = self.daemon(until=end, clock_check_seconds=clock_check_seconds)
         daemon.serve()
         return daemon
 
-    def daemon(self, *, until: dt.datetime | None = None, look_seconds: float = DAY_SECONDS) -> Daemon:
+    def daemon(self, *, until: dt.datetime | None = None, clock_check_seconds: float = DAY_SECONDS) -> Daemon:
         """A daemon whose sleep sets the clock forward, and which stops at an instant."""
 
         def sleep(seconds: float) -> None:
             self.sleeps.append(seconds)
-            left = (until - system_clock()).total_seconds() if until is not None else seconds
-            passed = max(min(seconds, left), 0.001)  # time passes, however short the sleep
-            self.frozen.tick(dt.timedelta(seconds=passed))
+            sleep_until_something_happens(daemon, self.frozen, seconds, until)
             self.meanwhile()
             if until is not None and system_clock() >= until:
                 daemon.stop()
 
-        daemon = Daemon(self.home, wait=sleep, look_seconds=look_seconds)
+        daemon = Daemon(self.home, wait=sleep, clock_check_seconds=clock_check_seconds)
         return daemon
 
     @contextmanager
@@ -158,6 +161,26 @@ class Nights:
         if self.refusal is not None:
             raise self.refusal
         yield Pipeline([self.counter], self.source, self.store, self.ledger, self.zone, system_clock)
+
+
+def sleep_until_something_happens(
+    daemon: Daemon, frozen: FrozenDateTimeFactory, seconds: float, until: dt.datetime | None
+) -> None:
+    """Let the scheduler run what is due, then set the clock forward to its next run, but not beyond the limits.
+
+    Args:
+        daemon: A daemon that is serving.
+        frozen: The clock.
+        seconds: How far to set the clock forward at most.
+        until: Where the clock should not pass.
+    """
+    next_run = daemon.next_run_at()
+    while next_run is not None and next_run <= system_clock():  # only pytest's timeout bounds it: every clock is frozen
+        time.sleep(0.0005)
+        next_run = daemon.next_run_at()
+    now = system_clock()
+    end = min(instant for instant in (now + dt.timedelta(seconds=seconds), next_run, until) if instant is not None)
+    frozen.move_to(max(end, now + dt.timedelta(milliseconds=1)))  # time passes, however short the sleep
 
 
 Make = Callable[..., Nights]

@@ -38,6 +38,13 @@ def promtool(*arguments: object, said: str | None = None) -> subprocess.Complete
     return subprocess.run(command, input=said, capture_output=True, text=True, check=False, timeout=240)
 
 
+def value_of(text: str, series: str) -> float:
+    """The value of one of our series in the text that a daemon answers with."""
+    prefix = f"pattern_aggregates_{series} "
+    (value,) = (line.removeprefix(prefix) for line in text.splitlines() if line.startswith(prefix))
+    return float(value)
+
+
 class Prometheus:
     """A running server.
 

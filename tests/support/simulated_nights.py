@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from freezegun import freeze_time
+from freezegun.api import FrozenDateTimeFactory
 
 from jobs.daemon.loop import Daemon
 from jobs.wiring import open_home, system_clock
+from tests.support.nights import sleep_until_something_happens
 
-LONGEST_SLEEP_SECONDS = 3600.0
+MAX_SLEEP_SECONDS = 3600.0
 
 Watch = Callable[[dt.datetime], object]
 
@@ -29,15 +31,15 @@ def serve(config: Path, begin: dt.datetime, end: dt.datetime, watch: Watch = lam
         The daemon, with what it counted.
     """
     with freeze_time(begin, ignore=["_pytest", "xdist", "execnet"]) as frozen:
+        assert isinstance(frozen, FrozenDateTimeFactory)
         home = open_home(config)
 
         def sleep(seconds: float) -> None:
-            left = (end - system_clock()).total_seconds()
-            frozen.tick(dt.timedelta(seconds=max(min(seconds, left), 0.001)))
+            sleep_until_something_happens(daemon, frozen, seconds, end)
             watch(system_clock().astimezone(home.zone))
             if system_clock() >= end:
                 daemon.stop()
 
-        daemon = Daemon(home, wait=sleep, look_seconds=LONGEST_SLEEP_SECONDS)
+        daemon = Daemon(home, wait=sleep, clock_check_seconds=MAX_SLEEP_SECONDS)
         daemon.serve()
     return daemon

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from jobs.activity.window import DayWindow
-from jobs.daemon.loop import LOOK_SECONDS, Daemon
+from jobs.daemon.loop import CLOCK_CHECK_SECONDS, Daemon
 from jobs.wiring import system_clock
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange
@@ -16,6 +16,7 @@ from storage.errors import LedgerUnavailable, SourceUnavailable
 from storage.ledger.entry import Status
 from tests.support.detectors import FlakyStore
 from tests.support.nights import Make
+from tests.support.prometheus import value_of
 
 FIRST = dt.date(2026, 3, 2)
 DAYS = DateRange(FIRST, FIRST + 29 * ONE_DAY)
@@ -95,11 +96,11 @@ def test_a_store_that_is_down_is_asked_again_with_growing_pauses_until_the_next_
     night = next(number for number, wake in enumerate(home.wakes) if wake.time() == dt.time(3, 30))
     assert set(pauses[7 : night - 1]) == {60}
     assert pauses[night : night + 7] == [1, 2, 4, 8, 16, 32, 60]
-    assert "the store is down" in daemon.trouble
+    assert "the store is down" in daemon.last_error
     assert home.counter.calls == [FIRST, FIRST + ONE_DAY]  # found once, kept in the ledger
     home.store.down = False
     recovered = home.serve(until=FIRST + 2 * ONE_DAY, hour=4)
-    assert recovered.trouble == ""
+    assert recovered.last_error == ""
     assert home.store.writes == [FIRST, FIRST + ONE_DAY]
 
 
@@ -175,7 +176,7 @@ def test_a_clock_that_is_set_back_for_years_loses_no_night(nights: Make) -> None
 
 def test_no_sleep_is_so_long_that_a_clock_set_forward_goes_unnoticed(nights: Make) -> None:
     home = nights()
-    daemon = home.daemon(look_seconds=LOOK_SECONDS)
+    daemon = home.daemon(clock_check_seconds=CLOCK_CHECK_SECONDS)
 
     def step() -> None:
         if len(home.sleeps) == 2:
@@ -185,7 +186,7 @@ def test_no_sleep_is_so_long_that_a_clock_set_forward_goes_unnoticed(nights: Mak
 
     home.meanwhile = step
     daemon.serve()
-    assert max(home.sleeps) <= LOOK_SECONDS
+    assert max(home.sleeps) <= CLOCK_CHECK_SECONDS
     assert home.counter.calls == list(DAYS)[:9]
     assert len(home.wakes) == 2  # eight nights at once are one run
 
@@ -206,7 +207,7 @@ def test_it_says_when_it_started_and_for_how_long_it_is_at_work(nights: Make) ->
     assert "pattern_aggregates_running 1.0" in during[0]
     after = daemon.metrics.text()
     assert "pattern_aggregates_running 0.0" in after
-    assert f"pattern_aggregates_start_timestamp_seconds {started_at.timestamp()}" in after
+    assert value_of(after, "start_timestamp_seconds") == started_at.timestamp()
     assert 'pattern_aggregates_detector_errors_total{detector="count"} 0.0' in after
 
 
@@ -217,6 +218,6 @@ def test_a_daemon_begins_with_what_the_ledger_knows(nights: Make) -> None:
     home.sleep_until(FIRST + 3 * ONE_DAY)
     home.source.error = SourceUnavailable("locked")
     metrics = home.serve(until=FIRST + 3 * ONE_DAY, hour=1).metrics.text()
-    assert f"pattern_aggregates_last_success_timestamp_seconds {written_at}" in metrics
+    assert value_of(metrics, "last_success_timestamp_seconds") == written_at
     assert "pattern_aggregates_days_due 1.0" in metrics
     assert system_clock().timestamp() > written_at

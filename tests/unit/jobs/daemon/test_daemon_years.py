@@ -82,7 +82,7 @@ def test_a_clock_that_is_set_back_or_forward_loses_no_day_and_repeats_none(
             stepped.append(len(home.instants))
 
     home.meanwhile = step
-    home.serve(until=FIRST + 14 * ONE_DAY, look_seconds=1800)
+    home.serve(until=FIRST + 14 * ONE_DAY, clock_check_seconds=1800)
     assert home.counter.calls == list(THIRTY_DAYS)[:14]
     assert computed(home) == list(THIRTY_DAYS)[:14]
     after = [wake.date() for wake in home.wakes[stepped[0] :] if wake.time() == dt.time(3, 30)]

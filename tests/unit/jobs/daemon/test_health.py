@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs.daemon.health import State, look, newest_due
+from jobs.daemon.health import State, check_health, newest_due_day
 from jobs.registry import Registered
 from jobs.settings import Settings
 from jobs.wiring import Home
@@ -60,13 +60,13 @@ def ledger(home: Home) -> Iterator[Ledger]:
 )
 def test_a_day_is_due_when_its_night_came_and_had_its_hour(home: Home, clock: Clock, now: str, due: str) -> None:
     clock.now = dt.datetime.fromisoformat(now)
-    assert newest_due(home) == dt.date.fromisoformat(due)
+    assert newest_due_day(home) == dt.date.fromisoformat(due)
 
 
 def test_a_day_that_nobody_computed_is_stale_and_with_trouble_failing(home: Home) -> None:
-    assert look(home).state is State.STALE
+    assert check_health(home).state is State.STALE
     assert not home.ledger_path.exists()  # looking makes nothing
-    troubled = look(home, "source: locked")
+    troubled = check_health(home, "source: locked")
     assert (troubled.state, troubled.reason) == (State.FAILING, "2026-03-02 is not computed: source: locked")
 
 
@@ -74,18 +74,18 @@ def test_a_day_is_fresh_once_every_enabled_detector_is_written(home: Home, ledge
     row = time_based()
     with ledger.day(DAY) as work:
         work.stage(finding(TimeBasedDaily, [row]), "f", 1)
-        waiting = look(home)
+        waiting = check_health(home)
         assert (waiting.state, waiting.reason) == (State.FAILING, "2026-03-02: time_based is staged")
         work.written(time_based_batch(row))
-    assert look(home, "an older day failed").state is State.FRESH
+    assert check_health(home, "an older day failed").state is State.FRESH
 
 
 def test_a_detector_that_failed_is_named_with_its_error(home: Home, ledger: Ledger) -> None:
     with ledger.day(DAY) as work:
         work.fail("time_based", 1, "ZeroDivisionError: oh")
-    assert look(home).reason == "2026-03-02: time_based is failed, ZeroDivisionError: oh"
+    assert check_health(home).reason == "2026-03-02: time_based is failed, ZeroDivisionError: oh"
 
 
 def test_a_ledger_that_cannot_be_read_is_failing(home: Home) -> None:
     home.ledger_path.write_bytes(b"no database at all" * 100)
-    assert look(home).state is State.FAILING
+    assert check_health(home).state is State.FAILING

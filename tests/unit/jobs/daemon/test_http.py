@@ -1,4 +1,4 @@
-"""The pages about health, asked by clients that are slow, many, or send what nobody should."""
+"""The HTTP server, with clients that are slow, many, or send what is not a valid request."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from http import HTTPStatus
 
 import pytest
 
-from jobs.daemon.http import MOST_CLIENTS, PATIENCE_SECONDS, Page, serving
+from jobs.daemon.http import MAX_CLIENTS, MAX_CONNECTION_SECONDS, Response, http_server
 
-PAGES = {"/healthz": lambda: Page(HTTPStatus.OK, "fine\n", "text/plain")}
+ROUTES = {"/healthz": lambda: Response(HTTPStatus.OK, "fine\n", "text/plain")}
 
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    with serving("127.0.0.1", 0, PAGES) as port:
+    with http_server("127.0.0.1", 0, ROUTES) as port:
         yield port
 
 
@@ -60,7 +60,7 @@ def test_clients_that_never_finish_are_bounded_in_number_and_cut_off_in_time(por
     with ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(100)]
         began, most, answered = time.monotonic(), 0, None
-        while answered is None and time.monotonic() - began < PATIENCE_SECONDS + 10:
+        while answered is None and time.monotonic() - began < MAX_CONNECTION_SECONDS + 10:
             for client in clients:
                 try:
                     client.sendall(b"G")  # a byte now and then keeps any pause short
@@ -70,8 +70,8 @@ def test_clients_that_never_finish_are_bounded_in_number_and_cut_off_in_time(por
             time.sleep(0.25)
             answered = True if status(ask(port)) == b"200" else None
     assert answered
-    assert time.monotonic() - began > PATIENCE_SECONDS - 1  # until then they held every place
-    assert most <= MOST_CLIENTS + 1
+    assert time.monotonic() - began > MAX_CONNECTION_SECONDS - 1  # until then they held every place
+    assert most <= MAX_CLIENTS + 1
 
 
 def test_a_client_that_breaks_off_leaves_no_trace_on_standard_error(

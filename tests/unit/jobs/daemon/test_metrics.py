@@ -28,28 +28,30 @@ def day(status: DayStatus, error: str = "") -> DayReport:
 
 
 def told(metrics: Metrics) -> list[str]:
-    return [line.removeprefix("pattern_aggregates_") for line in metrics.text().splitlines() if line[0] != "#"]
+    """The samples without prefix, each value as Python writes a float."""
+    lines = (line.removeprefix("pattern_aggregates_") for line in metrics.text().splitlines() if line[0] != "#")
+    return [f"{name} {float(value)}" for name, _, value in (line.rpartition(" ") for line in lines)]
 
 
 def test_the_time_of_the_last_success_comes_first_and_trouble_does_not_move_it() -> None:
     metrics = counting()
     entries = [Entry(DAY, "duration", Status.WRITTEN, 1, updated_at="2026-03-02T03:30:00+00:00")]
-    metrics.begin(entries)
+    metrics.load_ledger(entries)
     before = dt.datetime(2026, 3, 2, 3, 30, tzinfo=dt.UTC).timestamp()
-    metrics.run(RunReport(outcome=Outcome.UNAVAILABLE), entries, yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(outcome=Outcome.UNAVAILABLE), entries, yesterday=DAY, now=NOW)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {before}"
-    metrics.run(RunReport(), entries, yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(), entries, yesterday=DAY, now=NOW)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
-    left = RunReport(plan=[DayPlan(DAY, ("duration",), (), readable=True)])  # told to stop before the day
-    metrics.run(left, entries, yesterday=DAY, now=NOW + ONE_DAY)
+    left = RunReport(plan=[DayPlan(DAY, ("duration",), (), readable=True)])  # stopped before the day
+    metrics.end_run(left, entries, yesterday=DAY, now=NOW + ONE_DAY)
     assert told(metrics)[0] == f"last_success_timestamp_seconds {NOW.timestamp()}"
     assert {'runs_total{exit_code="75"} 1.0', 'runs_total{exit_code="0"} 2.0'} <= set(told(metrics))
 
 
 def test_days_are_counted_with_their_events_rows_and_seconds() -> None:
     metrics = counting()
-    metrics.day(day(DayStatus.WRITTEN), remaining=4)
-    metrics.day(day(DayStatus.PARTIAL, "failed"), remaining=3)
+    metrics.count_day(day(DayStatus.WRITTEN), remaining=4)
+    metrics.count_day(day(DayStatus.PARTIAL, "failed"), remaining=3)
     assert {
         "days_due 3.0",
         'days_total{status="written"} 1.0',
@@ -78,7 +80,7 @@ def test_every_counter_that_may_be_alerted_on_begins_at_zero() -> None:
 
 def test_what_the_ledger_leaves_undone_is_told_before_the_first_run() -> None:
     metrics = counting()
-    metrics.begin([Entry(DAY, "duration", Status.STAGED, 1), Entry(DAY, "anomaly", Status.DEFERRED, 1)])
+    metrics.load_ledger([Entry(DAY, "duration", Status.STAGED, 1), Entry(DAY, "anomaly", Status.DEFERRED, 1)])
     assert {"days_staged 1.0", "days_failed 1.0"} <= set(told(metrics))
     assert not any(line.startswith("last_success") for line in told(metrics))
 
@@ -87,26 +89,26 @@ def test_a_run_is_told_of_while_it_lasts_whatever_ends_it() -> None:
     metrics = counting()
     metrics.begin_run()
     assert "running 1.0" in told(metrics)
-    metrics.run(RunReport(), [], yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(), [], yesterday=DAY, now=NOW)
     assert "running 0.0" in told(metrics)
     metrics.begin_run()
-    metrics.failed_run(ZeroDivisionError(), now=NOW)
+    metrics.end_failed_run(ZeroDivisionError(), now=NOW)
     assert "running 0.0" in told(metrics)
 
 
 def test_it_is_told_how_far_the_source_is_behind_as_long_as_it_can_say() -> None:
     metrics = counting()
-    metrics.run(RunReport(span=DateRange(DAY, DAY)), [], yesterday=DAY + 2 * ONE_DAY, now=NOW)
+    metrics.end_run(RunReport(span=DateRange(DAY, DAY)), [], yesterday=DAY + 2 * ONE_DAY, now=NOW)
     assert "days_behind 2.0" in told(metrics)
-    metrics.run(RunReport(outcome=Outcome.UNAVAILABLE), [], yesterday=DAY + 3 * ONE_DAY, now=NOW)
+    metrics.end_run(RunReport(outcome=Outcome.UNAVAILABLE), [], yesterday=DAY + 3 * ONE_DAY, now=NOW)
     assert "days_behind 2.0" in told(metrics)
-    metrics.run(RunReport(span=DateRange(DAY, DAY + 9 * ONE_DAY)), [], yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(span=DateRange(DAY, DAY + 9 * ONE_DAY)), [], yesterday=DAY, now=NOW)
     assert "days_behind 0.0" in told(metrics)
 
 
 def test_free_space_is_told_also_where_the_first_run_has_yet_to_make_the_folder(tmp_path: Path) -> None:
     metrics = counting()
-    metrics.disk({"ledger": tmp_path / "not" / "yet"})
+    metrics.measure_disks({"ledger": tmp_path / "not" / "yet"})
     (free,) = (line for line in told(metrics) if line.startswith("disk_free_bytes"))
     name, value = free.split()
     assert name == 'disk_free_bytes{of="ledger"}'
@@ -115,8 +117,8 @@ def test_free_space_is_told_also_where_the_first_run_has_yet_to_make_the_folder(
 
 def test_of_a_folder_that_cannot_be_looked_at_nothing_is_told(tmp_path: Path) -> None:
     metrics = counting()
-    metrics.disk({"ledger": tmp_path})
-    metrics.disk({"ledger": tmp_path / ("x" * 300)})  # a name too long for any disk
+    metrics.measure_disks({"ledger": tmp_path})
+    metrics.measure_disks({"ledger": tmp_path / ("x" * 300)})  # a name too long for any disk
     assert not any(line.startswith("disk_free_bytes") for line in told(metrics))
 
 
@@ -130,7 +132,7 @@ def test_a_run_tells_what_is_due_staged_and_failed() -> None:
         Entry(DAY - 2 * ONE_DAY, "duration", Status.FAILED, 1),
     ]
     metrics = counting()
-    metrics.run(report, entries, yesterday=DAY, now=NOW)
+    metrics.end_run(report, entries, yesterday=DAY, now=NOW)
     assert {
         "days_due 3.0",  # two of the plan, and yesterday, of which the ledger knows nothing
         "days_staged 1.0",
@@ -146,11 +148,11 @@ def test_a_failed_day_that_cannot_be_tried_again_alarms_nobody_for_ever() -> Non
     entries = [purged, disabled, Entry(DAY, "duration", Status.FAILED, 1)]
     plan = [DayPlan(DAY, ("duration",), (), readable=True)]
     metrics = counting()
-    metrics.run(RunReport(plan=plan), entries, yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(plan=plan), entries, yesterday=DAY, now=NOW)
     assert "days_failed 2.0" in told(metrics)  # the source could not be asked, so any day may come back
-    metrics.run(RunReport(plan=plan, span=DateRange(DAY, DAY)), entries, yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(plan=plan, span=DateRange(DAY, DAY)), entries, yesterday=DAY, now=NOW)
     assert "days_failed 1.0" in told(metrics)
-    metrics.run(RunReport(span=DateRange(DAY, DAY)), entries[:2], yesterday=DAY, now=NOW)
+    metrics.end_run(RunReport(span=DateRange(DAY, DAY)), entries[:2], yesterday=DAY, now=NOW)
     assert "days_failed 0.0" in told(metrics)
 
 
@@ -158,16 +160,16 @@ def test_names_cannot_break_the_format() -> None:
     metrics = counting()
     report = day(DayStatus.WRITTEN)
     report.detector_seconds = {'a"b\\c\nd': 1.0}
-    metrics.day(report, remaining=0)
+    metrics.count_day(report, remaining=0)
     assert r'detector_seconds_total{detector="a\"b\\c\nd"} 1.0' in told(metrics)
 
 
 def test_prometheus_own_linter_finds_nothing_but_days_which_are_counted_here_and_no_unit(tmp_path: Path) -> None:
     metrics = counting()
-    metrics.begin([Entry(DAY, "duration", Status.WRITTEN, 1, updated_at=NOW.isoformat())])
-    metrics.day(day(DayStatus.PARTIAL, "failed"), remaining=1)
-    metrics.run(RunReport(span=DateRange(DAY, DAY)), [], yesterday=DAY, now=NOW)
-    metrics.disk({"ledger": tmp_path, "store": tmp_path})
+    metrics.load_ledger([Entry(DAY, "duration", Status.WRITTEN, 1, updated_at=NOW.isoformat())])
+    metrics.count_day(day(DayStatus.PARTIAL, "failed"), remaining=1)
+    metrics.end_run(RunReport(span=DateRange(DAY, DAY)), [], yesterday=DAY, now=NOW)
+    metrics.measure_disks({"ledger": tmp_path, "store": tmp_path})
     names = {line.partition("{")[0].split()[0] for line in told(metrics)}
     assert len(names) == metrics.text().count("# TYPE"), "every metric has a value here"
     checked = promtool("check", "metrics", said=metrics.text())
