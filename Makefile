@@ -1,5 +1,5 @@
-# Everything a person types: `make demo`, `make test`; and what a developer adds: `make lint`, `make bench`, `make quality`,
-# `make faults`, `make soak`, `make image`.
+# What a person types: `make demo`, `make test`. What a developer adds: `make lint`, `make test-all`, `make servers`,
+# `make bench`, `make quality`, `make faults`, `make soak`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,14 +7,24 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test lint bench quality faults soak image clean
+.PHONY: demo test test-slow test-all servers lint bench quality faults soak image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/pattern-aggregates demo
 
+# All but the slow tests. Tests of a server that is not installed are left out; the last lines say which.
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.test
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-all: $(VENV)/.test
+	$(BIN)/python -m pytest $(ARGS)
+
+servers:
+	.ci/servers
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff format --check .

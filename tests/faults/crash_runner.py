@@ -135,7 +135,8 @@ def forked(folder: Path, watch: Callable[[Callable[[], None]], None] | None, die
     return int(text) if os.WEXITSTATUS(status) == 0 else -2
 
 
-def main(folder: Path, kind: str, most: int) -> list[str]:
+def main(folder: Path, kind: str, places: int) -> list[str]:
+    """Kill a night at no more than so many places, run it again each time, and return what went wrong."""
     watch = {"statements": count_statements, "lines": count_lines}[kind]
     start, undisturbed, victim = (folder / name for name in ("start", "undisturbed", "victim"))
     start.mkdir()
@@ -148,7 +149,7 @@ def main(folder: Path, kind: str, most: int) -> list[str]:
     wrong = [] if steps > 0 else [f"the undisturbed night failed: {steps}"]
     if expected == contents(start):
         wrong.append("the night changed nothing, so nothing is tested")
-    stride = max(1, steps // most)
+    stride = max(1, -(-steps // places))
     for place in range(1, steps + 1, stride):
         shutil.copytree(start, victim)
         killed = forked(victim, watch, place)

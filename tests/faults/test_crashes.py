@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize(("kind", "places"), [("statements", 1000), ("lines", 120)])
+@pytest.mark.parametrize(
+    ("kind", "places"),
+    [
+        ("statements", 60),
+        ("lines", 12),
+        pytest.param("statements", 1000, marks=pytest.mark.slow),
+        pytest.param("lines", 120, marks=pytest.mark.slow),
+    ],
+)
 def test_a_kill_anywhere_is_healed_by_the_next_run(tmp_path: Path, kind: str, places: int) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.faults.crash_runner", str(tmp_path), kind, str(places)],

@@ -26,7 +26,7 @@ from storage.drivers.influxdb.influxql import Query
 from storage.drivers.influxdb.organisation import verify_organisation
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
-from tests.support.influxdb import Influxd, LiveServer, find_binary
+from tests.support.influxdb import LiveServer, new_influxd
 from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
 
 TODAY = DateRange(DAY, DAY)
@@ -191,10 +191,7 @@ def test_thousands_of_values_can_be_asked_for_at_once(influxdb: LiveServer) -> N
 def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_mends_it(
     tmp_path: Path, major: str
 ) -> None:
-    binary = find_binary(major)
-    if binary is None:
-        pytest.skip(f"not here: an influxd {major}.x on PATH that can be killed")
-    process = Influxd(binary, major, tmp_path)
+    process = new_influxd(major, tmp_path)
     server = process.start()
     day = time_based_batch(*(time_based(f"light.l{place:05}") for place in range(2 * CHUNK_LINES)))
 

@@ -22,7 +22,7 @@ from storage.dates import DateRange
 from storage.models import AGGREGATES, CoOccurrenceDaily, DetectorRunDaily, TimeBasedDaily
 from storage.store import AggregateStore
 from tests.support.home import CSV_CONFIG, Home
-from tests.support.influxdb import Influxd, LiveServer, find_binary
+from tests.support.influxdb import LiveServer, new_influxd
 
 DATA = Path(os.environ.get("REAL_HOMES", Path(__file__).resolve().parents[3] / "shared" / "data"))
 SHARED = DATA / "ha-recorder-a"
@@ -125,11 +125,8 @@ def assert_near(one: Any, other: Any) -> None:
 
 @pytest.mark.parametrize("major", ["1", "2"])
 def test_a_store_killed_between_days_loses_nothing_though_the_raw_events_are_gone(tmp_path: Path, major: str) -> None:
-    binary = find_binary(major)
-    if binary is None:
-        pytest.skip(f"not here: an influxd {major}.x on PATH that can be killed")
     (tmp_path / "server").mkdir()
-    process = Influxd(binary, major, tmp_path / "server")
+    process = new_influxd(major, tmp_path / "server")
     server = process.start()
     try:
         bucket = server.new_bucket()

@@ -19,7 +19,7 @@ from storage.backends.influxdb.rows import CHUNK_LINES
 from storage.drivers.influxdb.influxql import Query
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
-from tests.support.influxdb import Influxd, LiveServer, find_binary
+from tests.support.influxdb import LiveServer, new_influxd
 from tests.support.rows import DAY, duration, time_based
 
 AT = dt.datetime(2026, 3, 2, 23, 59, tzinfo=ZoneInfo("Pacific/Auckland"))
@@ -332,10 +332,7 @@ def test_a_wrong_token_is_told_as_such_and_not_shown(influxdb_2: LiveServer, cap
 
 @pytest.mark.parametrize("major", ["1", "2"])
 def test_a_server_killed_between_batches_has_each_row_once_after_it_is_back(tmp_path: Path, major: str) -> None:
-    binary = find_binary(major)
-    if binary is None:
-        pytest.skip(f"not here: an influxd {major}.x on PATH that can be killed")
-    process = Influxd(binary, major, tmp_path)
+    process = new_influxd(major, tmp_path)
     server = process.start()
     try:
         with PatternAggregateClient(server.url, server.token, server.org, server.new_bucket()) as client:

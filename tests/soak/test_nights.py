@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from storage.ledger.ledger import DAYS_KEPT_AFTER_RETENTION
 from tests.soak.nights import soak
 
@@ -11,6 +13,7 @@ DETECTORS = 6
 RETENTION_DAYS = 5
 
 
+@pytest.mark.slow
 def test_forty_nights_leave_nothing_open_and_a_ledger_that_is_bounded(tmp_path: Path) -> None:
     traces, trouble = soak(tmp_path, 40, retention_days=RETENTION_DAYS)
     assert trouble == ""

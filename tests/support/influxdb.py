@@ -31,6 +31,7 @@ from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.drivers.influxdb import buckets
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.server import Server
+from tests.support.skips import skip_without
 
 ORG: Final = "home"
 TOKEN: Final = "a-token-that-nobody-shall-see"  # noqa: S105 - of servers that live for one test run
@@ -178,6 +179,14 @@ class Influxd:
         self._process = None
 
 
+def new_influxd(major: str, folder: Path) -> Influxd:
+    """Return a server that a test may kill, not yet started; skip the test where no binary of that version is."""
+    binary = find_binary(major)
+    if binary is None:
+        skip_without(f"InfluxDB {major}.x", "no influxd on PATH is one, so none can be killed")
+    return Influxd(binary, major, folder)
+
+
 def set_up(url: str) -> None:
     """Give a fresh 2.x server its first user; one that is set up stays as it is."""
     body = (
@@ -229,19 +238,19 @@ def running(major: str, folder: Path) -> Iterator[LiveServer]:
 
 @contextmanager
 def _container(major: str) -> Iterator[LiveServer]:
-    reason = f"not here: InfluxDB {major}.x: INFLUXDB_TEST_URL names none, no influxd on PATH is one, and "
+    name, reason = f"InfluxDB {major}.x", "INFLUXDB_TEST_URL names none, no influxd on PATH is one, and "
     try:
         import docker  # noqa: PLC0415 - only where nothing else is at hand
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - likewise
     except ImportError:
-        pytest.skip(reason + "testcontainers is not installed")
+        skip_without(name, reason + "testcontainers is not installed")
     path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("unix://")[2]
     if path and not Path(path).exists():  # else docker leaves a socket open, which a run with -n 0 ends with
-        pytest.skip(reason + "there is no container engine")
+        skip_without(name, reason + "there is no container engine")
     try:
         docker.from_env().ping()
     except Exception as error:  # noqa: BLE001 - whatever keeps the engine from answering
-        pytest.skip(reason + f"no container engine answers ({type(error).__name__})")
+        skip_without(name, reason + f"no container engine answers ({type(error).__name__})")
     with DockerContainer(_IMAGES[major]).with_exposed_ports(8086) as container:
         url = f"http://{container.get_container_host_ip()}:{container.get_exposed_port(8086)}"
         until = time.monotonic() + _READY_SECONDS

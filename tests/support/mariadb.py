@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.influxdb import free_port
+from tests.support.skips import skip_without
 
 _PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb")
 _READY_SECONDS: Final = 60
@@ -131,7 +132,7 @@ def running(folder: Path) -> Iterator[MariaDb]:
     """Run a server for as long as the block lasts; skip the test where MariaDB is not installed."""
     programs = find_programs()
     if programs is None:
-        pytest.skip("not here: MariaDB (mariadbd, mariadb-install-db and mariadb)")
+        skip_without("MariaDB", "mariadbd, mariadb-install-db and mariadb are not on PATH")
     server = MariaDb(programs, folder)
     server.start()
     try:

@@ -15,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.support.influxdb import free_port
+from tests.support.skips import skip_without
 
 
 def find_programs() -> Path | None:
@@ -65,7 +66,7 @@ def running() -> Iterator[Cluster]:
     """Run a cluster for as long as the block lasts; skip the test where PostgreSQL is not installed."""
     programs = find_programs()
     if programs is None:
-        pytest.skip("not here: PostgreSQL, as initdb is neither on PATH nor under /usr/lib/postgresql")
+        skip_without("PostgreSQL", "initdb is neither on PATH nor under /usr/lib/postgresql")
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:  # pytest's own are for their owner only
         cluster = Cluster(programs, Path(folder))
         cluster.start()

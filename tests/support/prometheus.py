@@ -12,23 +12,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-import pytest
 import yaml
 
 from tests.support.compose import read_compose
 from tests.support.daemon import get
 from tests.support.home import ROOT
 from tests.support.influxdb import free_port
+from tests.support.skips import skip_without
 
 CONFIG = ROOT / "config" / "prometheus"
 READY_SECONDS = 60
 
 
 def program(name: str) -> str:
-    """``prometheus`` or ``promtool``; skips the test where there is none."""
+    """Return the path of ``prometheus`` or ``promtool``; skip the test where it is missing."""
     found = shutil.which(name)
     if found is None:
-        pytest.skip(f"not here: {name} on PATH (Debian's package prometheus)")
+        skip_without("Prometheus", f"{name} is not on PATH")
     return found
 
 

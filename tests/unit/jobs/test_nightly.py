@@ -438,6 +438,7 @@ def test_an_entry_knows_how_often_it_was_tried(night: Night) -> None:
     assert night.ledger.entries()[FIRST, "count"].attempts == 3
 
 
+@pytest.mark.slow
 def test_every_day_of_a_year_is_computed_with_its_true_length(night: Night) -> None:
     year = DateRange(dt.date(2026, 1, 1), dt.date(2026, 12, 31))
     start, end = DayWindow(year.first, ZONE).start, DayWindow(year.last, ZONE).end

@@ -1,9 +1,10 @@
-"""The daemon over whole years of nights in zones that differ, over clocks that are set, and over a home that moves."""
+"""The daemon in zones whose clocks change in different ways, over clocks that are set, and in a home that moves."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
+from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,19 +16,31 @@ from tests.support.nights import THIRTY_DAYS, Make, Nights
 FIRST = THIRTY_DAYS.first
 QUARTER = dt.timedelta(minutes=15)
 
-YEARS = [
-    ("Europe/Berlin", 2026, "02:30"),  # skipped on 29 March, repeated on 25 October
-    ("America/New_York", 2026, "02:30"),  # skipped on 8 March
-    ("Asia/Kolkata", 2026, "03:30"),
-    ("Australia/Lord_Howe", 2026, "02:15"),  # half an hour is skipped on 4 October
-    ("Africa/Cairo", 2026, "00:30"),  # 24 April begins at 01:00
-    ("Pacific/Apia", 2026, "03:30"),
-    ("Pacific/Apia", 2011, "03:30"),  # repeated on 2 April, skipped on 24 September; 30 December never was
+# zone, time of the nightly job, and days on which the clock changes
+CLOCK_CHANGES = [
+    ("Europe/Berlin", "02:30", ["2026-03-29", "2026-10-25"]),  # skipped, repeated
+    ("America/New_York", "02:30", ["2026-03-08", "2026-11-01"]),  # skipped, not repeated
+    ("Asia/Kolkata", "03:30", ["2026-06-15"]),  # never changes
+    ("Australia/Lord_Howe", "02:15", ["2026-04-05", "2026-10-04"]),  # by half an hour, the second skips it
+    ("Africa/Cairo", "00:30", ["2026-04-24", "2026-10-30"]),  # 24 April begins at 01:00
+    ("Pacific/Apia", "03:30", ["2026-06-15"]),  # never changes
+    ("Pacific/Apia", "03:30", ["2011-04-02", "2011-09-24", "2011-12-30"]),  # repeated, skipped; 30 December never was
 ]
 
 
+def nights_around(zone: str, at: str, changes: list[str]) -> Iterator[object]:
+    """The nights around each change of the clock, and as a slow case the whole year."""
+    for change in map(dt.date.fromisoformat, changes):
+        yield pytest.param(
+            zone, DateRange(change - 3 * ONE_DAY, change + 3 * ONE_DAY), at, id=f"{zone} around {change}"
+        )
+    year = dt.date.fromisoformat(changes[0]).year
+    days = DateRange(dt.date(year, 1, 1), dt.date(year, 12, 31))
+    yield pytest.param(zone, days, at, id=f"{zone} in {year}", marks=pytest.mark.slow)
+
+
 def clock_faces(zone: ZoneInfo, days: DateRange) -> dict[dt.date, list[tuple[dt.time, dt.datetime]]]:
-    """What a clock on the wall shows every quarter of an hour and when, by the date it shows: UTC is all it asks."""
+    """Return what a wall clock shows every quarter of an hour, and when, by the date it shows; computed from UTC."""
     seen: dict[dt.date, list[tuple[dt.time, dt.datetime]]] = defaultdict(list)
     instant = dt.datetime.combine(days.first, dt.time(), dt.UTC) - ONE_DAY
     while instant.date() <= days.last + ONE_DAY:
@@ -38,11 +51,12 @@ def clock_faces(zone: ZoneInfo, days: DateRange) -> dict[dt.date, list[tuple[dt.
     return seen
 
 
-@pytest.mark.parametrize(("zone", "year", "at"), YEARS)
-def test_in_a_year_each_local_day_is_computed_once_after_a_night_at_the_right_time(
-    nights: Make, zone: str, year: int, at: str
+@pytest.mark.parametrize(
+    ("zone", "days", "at"), [case for changes in CLOCK_CHANGES for case in nights_around(*changes)]
+)
+def test_each_local_day_is_computed_once_after_a_night_at_the_right_time(
+    nights: Make, zone: str, days: DateRange, at: str
 ) -> None:
-    days = DateRange(dt.date(year, 1, 1), dt.date(year, 12, 31))
     home = nights(days, zone=zone, at=at, retention_days=10)
     home.serve(until=days.last + ONE_DAY)
     assert home.counter.calls == list(days)
@@ -67,7 +81,7 @@ def computed(home: Nights) -> list[dt.date]:
     return [run.date for run in home.store.read(DetectorRunDaily, THIRTY_DAYS)]
 
 
-@pytest.mark.parametrize("hour", [3, 4, 12, 23])  # before the night at 03:30, after it, by day, before midnight
+@pytest.mark.parametrize("hour", [3, 4, 12, 23])  # before and after the job at 03:30, by day, before midnight
 @pytest.mark.parametrize("step_hours", [-72, -24, -5, -1, 1, 5, 24, 72])
 def test_a_clock_that_is_set_back_or_forward_loses_no_day_and_repeats_none(
     nights: Make, step_hours: int, hour: int
@@ -102,7 +116,7 @@ def test_a_home_that_moves_to_another_zone_goes_on_with_the_day_after_the_last(n
     assert home.counter.calls == list(THIRTY_DAYS)[:15]
 
 
-def test_days_that_are_looked_at_again_after_a_move_are_replaced_and_not_doubled(nights: Make) -> None:
+def test_days_checked_again_after_a_move_are_replaced_and_not_doubled(nights: Make) -> None:
     home = nights(recheck_days=2)
     home.serve(until=FIRST + 6 * ONE_DAY)
     home.move("Asia/Kolkata")
