@@ -47,6 +47,7 @@ class SimulatedHomeSettings(Section):
     events_per_day: Annotated[Whole, Field(ge=500, le=200_000)] = 10_000
     first_day: dt.date = dt.date(2025, 1, 1)
     last_day: dt.date | None = None
+    unusual_days: bool = False
 
 
 class HomeAssistantDatabaseSettings(Section):

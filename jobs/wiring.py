@@ -128,6 +128,7 @@ class Home:
             events_per_day=source.events_per_day,
             first_day=source.first_day,
             last_day=source.last_day or max(source.first_day, self.yesterday()),
+            unusual_days=source.unusual_days,
         )
 
     def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:

@@ -1,15 +1,15 @@
-"""The devices of the simulated home, and what the discrete ones report of a home day.
+"""What the discrete entities of the simulated home report of a home day.
 
 Everything follows from where the residents are (``jobs.sources._routine``) and from the clock: somebody enters a room,
-its motion sensor sees it, an automation switches the light on if it is dark, and off some minutes after the last has
-left, unless somebody did so by hand or the light was left on.
+and its motion sensor sees it. If it is dark, an automation switches the light on. Some minutes after the last person
+has left, it switches the light off, unless somebody did so by hand or the light was left on.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple, Self
 from zoneinfo import ZoneInfo
 
@@ -20,13 +20,14 @@ from jobs.activity.entities import Description
 from jobs.activity.events import AUTOMATION, DEVICE, USER
 from jobs.activity.spans import Spans, intersection, union
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, Instants
+from jobs.sources._inventory import FRIDGE_DOOR, WORDS
 from jobs.sources._routine import (
     RESIDENTS,
     ROOMS,
     Place,
     Purpose,
     Stays,
-    across_gap,
+    close_gaps,
     draw,
     forgotten_light,
     is_weekend,
@@ -34,53 +35,14 @@ from jobs.sources._routine import (
 )
 from storage.dates import ONE_DAY
 
-WORDS: Final = (
-    *("on", "off", "open", "closed", "locked", "unlocked", "home", "not_home", "playing", "paused", "heat"),
-    *("docked", "cleaning", "returning"),
-)
-UNITS: Final[Mapping[str, str]] = {"temperature": "°C", "humidity": "%", "illuminance": "lx", "power": "W"}
-MORTAL: Final = "binary_sensor.pantry_door"  # the sensor that dies some weeks after the home's first day
-
 _WORD = {word: code for code, word in enumerate(WORDS)}
 _CLEANING: Final = ("cleaning", "returning", "docked")
-_EYES: Final = {"motion", "occupancy"}
+_PRESENCE_CLASSES: Final = {"motion", "occupancy"}
 _ON_OFF, _OPEN_CLOSED = ("on", "off"), ("open", "closed")
-_DEVICES: Final[tuple[tuple[str | None, str | None, str], ...]] = (
-    # device, area, its entities, each with its device class if it has one
-    *(
-        (f"motion_{room}", room, f"binary_sensor.{room}_motion:motion sensor.{room}_temperature:temperature")
-        for room in ROOMS
-    ),
-    ("motion_living_room", "living_room", "sensor.living_room_illuminance:illuminance"),
-    ("motion_office", "office", "sensor.office_illuminance:illuminance"),
-    ("lamp_hallway", "hallway", "light.hallway"),
-    ("lamp_kitchen", "kitchen", "light.kitchen"),
-    ("lamp_counter", "kitchen", "light.küche_o'neill"),
-    ("lamp_bathroom", "bathroom", "light.bathroom"),
-    ("lamp_bedroom", "bedroom", "light.bedroom"),
-    ("lamp_office", "office", "light.office"),
-    ("lamp_ceiling", "living_room", "light.living_room_ceiling"),
-    ("lamp_floor", "living_room", "light.living_room_floor_lamp"),
-    (None, "living_room", "light.living_room_all"),
-    ("front_door", "hallway", "binary_sensor.front_door:door lock.front_door"),
-    ("fridge", "kitchen", "binary_sensor.fridge_door:door sensor.fridge_power:power"),
-    ("cupboard", "kitchen", "binary_sensor.kitchen_cupboard:opening"),
-    ("pantry", "kitchen", "binary_sensor.pantry_door:opening"),
-    ("coffee_machine", "kitchen", "switch.coffee_machine sensor.coffee_machine_power:power"),
-    ("television", "living_room", "media_player.living_room_tv sensor.tv_power:power"),
-    ("radiator_living_room", "living_room", "climate.living_room"),
-    ("radiator_bathroom", "bathroom", "climate.bathroom sensor.bathroom_humidity:humidity"),
-    ("cover_living_room", "living_room", "cover.living_room"),
-    ("cover_bedroom", "bedroom", "cover.bedroom"),
-    ("bed", "bedroom", "binary_sensor.bed_occupancy:occupancy"),
-    ("vacuum", "living_room", "vacuum.robot"),
-    ("meter", None, "sensor.house_power:power"),
-    (None, None, " ".join(RESIDENTS)),
-)
 
 
 class _Lamp(NamedTuple):
-    """A light that burns while somebody is at one of some places."""
+    """A light that is on while somebody is at one of its places."""
 
     entity_id: str
     places: tuple[Place, ...]
@@ -100,14 +62,16 @@ _LAMPS: Final = (
     _Lamp("light.living_room_floor_lamp", (Place.TV,), 4.0, automatic=False),
 )
 _GROUP: Final = ("light.living_room_ceiling", "light.living_room_floor_lamp")
-_BY_HAND, _LEFT_ON = 0.3, 0.04  # how often a light is put out by whoever leaves, and how often it is left on for hours
+_BY_HAND, _LEFT_ON = 0.3, 0.04  # how often a light is switched off by the person who leaves, or left on for hours
 _CONTACTS: Final = (
-    # entity, where somebody must be, seconds that it stands open, seconds in between
-    ("binary_sensor.fridge_door", ROOMS["kitchen"], 12.0, 330.0),
+    # entity, where somebody must be, seconds that it is open, seconds in between
+    (FRIDGE_DOOR, ROOMS["kitchen"], 12.0, 330.0),
     ("binary_sensor.kitchen_cupboard", (Place.COOKING, Place.BREAKFAST), 15.0, 300.0),
     ("binary_sensor.pantry_door", (Place.COOKING, Place.BREAKFAST), 20.0, 700.0),
 )
-_LIVELY: Final = {"kitchen": 1.6, "living_room": 0.7}  # how much people move about in a room, where it is not 1
+_AJAR_HOURS: Final = (8.0, 23.0)
+_AJAR_PAUSE_MINUTES, _AJAR_OPEN_SECONDS = (7.0, 11.0), (20.0, 90.0)
+_MOVEMENT: Final = {"kitchen": 1.6, "living_room": 0.7}  # how much people move in a room; elsewhere 1
 _MIDSUMMER, _WARM = 172, (135, 258)  # days of the year
 
 _Integers = NDArray[np.signedinteger[Any]]
@@ -123,7 +87,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def of(cls, at: Instants, entity: _Integers | int, state: _Integers | int, cause: _Integers | int) -> Self:
-        """Columns of one length; what is a single number holds for all rows."""
+        """Return columns of one length; a single number is repeated for all rows."""
         return cls(
             at,
             np.broadcast_to(np.asarray(entity, np.int32), at.shape),
@@ -133,7 +97,7 @@ class Columns(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence[Columns]) -> Self:
-        """All rows of some columns, in order of time."""
+        """Return all rows of several columns, in order of time."""
         together = cls(
             np.concatenate([part.at for part in parts]),
             np.concatenate([part.entity for part in parts]),
@@ -144,38 +108,12 @@ class Columns(NamedTuple):
 
     @classmethod
     def empty(cls) -> Self:
-        """No rows."""
+        """Return columns without rows."""
         return cls.of(np.empty(0, np.int64), 0, 0, 0)
 
     def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
-        """Some of the rows."""
+        """Return some of the rows."""
         return type(self)(self.at[chosen], self.entity[chosen], self.state[chosen], self.cause[chosen])
-
-
-def inventory(zones: int) -> tuple[Description, ...]:
-    """The home's entities, in a fixed order.
-
-    Args:
-        zones: How many presence sensors with a light meter there are beside what every simulated home has.
-    """
-    extra = []
-    for zone in range(zones):
-        number, room = divmod(zone, len(ROOMS))
-        area = tuple(ROOMS)[room]
-        name = f"{area}_zone_{number + 1}"
-        extra.append((name, area, f"binary_sensor.{name}:occupancy sensor.{name}_illuminance:illuminance"))
-    return tuple(
-        Description(
-            entity_id,
-            device_class=device_class or None,
-            unit=UNITS.get(device_class),
-            state_class="measurement" if device_class in UNITS else None,
-            device_id=device_id,
-            area_id=area_id,
-        )
-        for device_id, area_id, entities in (*_DEVICES, *extra)
-        for entity_id, _, device_class in (entity.partition(":") for entity in entities.split())
-    )
 
 
 class HomeDay:
@@ -187,20 +125,29 @@ class HomeDay:
         seed: Which home it is.
         presence: Who is where.
         entities: The inventory.
+        door_ajar: Whether the fridge door does not stay closed on this day.
     """
 
     def __init__(
-        self, day: dt.date, zone: ZoneInfo, seed: int, presence: Stays, entities: Sequence[Description]
+        self,
+        day: dt.date,
+        zone: ZoneInfo,
+        seed: int,
+        presence: Stays,
+        entities: Sequence[Description],
+        *,
+        door_ajar: bool = False,
     ) -> None:
-        self._day, self._zone, self._presence = day, zone, presence
+        self._day, self._zone, self._seed, self._presence = day, zone, seed, presence
+        self._door_ajar = door_ajar
         self._forgotten_last_night, self._forgotten_tonight = (
             forgotten_light(evening, seed) for evening in (day - ONE_DAY, day)
         )
         self._codes = {entity.entity_id: code for code, entity in enumerate(entities)}
-        self._eyes = [
+        self._presence_sensors = [
             entity
             for entity in entities
-            if entity.area_id and entity.device_class in _EYES and entity.device_id != "bed"
+            if entity.area_id and entity.device_class in _PRESENCE_CLASSES and entity.device_id != "bed"
         ]
         self._rng = draw(seed, day, Purpose.DEVICES)
         self._parts: list[Columns] = []
@@ -208,10 +155,10 @@ class HomeDay:
         self._sunrise, self._sunset = self._clock(6.5 - 1.75 * season), self._clock(18.9 + 2.6 * season)
 
     def changes(self, cycle_seconds: float, detail: float) -> Columns:
-        """Every entity's state at the beginning of the home day, and all changes of state during it.
+        """Return every entity's state at the begin of the home day, and all changes of state during it.
 
         Args:
-            cycle_seconds: How long it takes, while somebody is in a room, from one motion seen to the next.
+            cycle_seconds: The time from one motion to the next while somebody is in a room.
             detail: From 0 to 1, how busy people are in the kitchen; as for ``stays``.
         """
         self._motion(cycle_seconds)
@@ -223,7 +170,7 @@ class HomeDay:
         return Columns.joined(self._parts)
 
     def _clock(self, hours: float, spread_minutes: float = 0.0) -> int:
-        """The instant of a local time of the day, give or take some minutes."""
+        """Return the instant of a local time of the day, give or take some minutes."""
         return wall(self._day, hours, self._zone) + int(self._rng.uniform(-1, 1) * spread_minutes * MINUTE)
 
     def _seconds(self, low: float, high: float, count: int = 1) -> Instants:
@@ -232,7 +179,7 @@ class HomeDay:
     def _note(
         self, entity_id: str, before: str, at: Instants, words: Sequence[str], causes: Sequence[int] | _Integers
     ) -> None:
-        """Takes down changes of an entity, and the state before them, which it reports soon after the day begins."""
+        """Add changes of an entity, and the state before them, which it reports soon after the day begins."""
         code = self._codes[entity_id]
         states = np.array([_WORD[word] for word in words], np.int32)
         inside = (at > self._presence.start) & (at < self._presence.end)
@@ -247,13 +194,13 @@ class HomeDay:
         words: tuple[str, str] = _ON_OFF,
         causes: tuple[int, int | _Integers] = (DEVICE, DEVICE),
     ) -> None:
-        """Takes down an entity that is in one state during some spans, which may exceed the day, else in another."""
+        """Add an entity that is in one state during some spans, which may exceed the day, and else in another."""
         already = len(spans) > 0 and spans[0, 0] <= self._presence.start
         both = np.column_stack([np.broadcast_to(cause, len(spans)) for cause in causes])
         self._note(entity_id, words[0] if already else words[1], spans.ravel(), words * len(spans), both.ravel())
 
     def _alternating(self, stays: Spans, on_seconds: float, off_seconds: float, lag_seconds: float) -> Spans:
-        """While somebody is there, something goes on and off at random; it begins a moment after they came."""
+        """Return when something is on that switches at random while somebody is there, soon after they came."""
         many = ((stays[:, 1] - stays[:, 0]) / ((on_seconds + off_seconds) * SECOND) * 1.3).astype(np.int64) + 2
         stay = np.repeat(np.arange(len(stays)), many)
         on = self._seconds(0.5 * on_seconds, 1.5 * on_seconds, len(stay))
@@ -265,24 +212,24 @@ class HomeDay:
         return union(np.column_stack((begin, end))[begin < stays[stay, 1] - SECOND])
 
     def _motion(self, cycle_seconds: float) -> None:
-        """Motion sensors see people at once, presence sensors of a part of the room a little later."""
-        for eye in self._eyes:
-            cycle = cycle_seconds / _LIVELY.get(eye.area_id or "", 1.0)
-            lag = 1.3 if eye.device_class == "motion" else 20.0
-            stays = self._presence.at(*ROOMS[eye.area_id or ""], gap=20 * SECOND)
-            self._toggle(eye.entity_id, self._alternating(stays, 0.4 * cycle, 0.6 * cycle, lag))
+        """Add motion sensors, which see people at once, and presence sensors of parts of a room, a little later."""
+        for sensor in self._presence_sensors:
+            cycle = cycle_seconds / _MOVEMENT.get(sensor.area_id or "", 1.0)
+            lag = 1.3 if sensor.device_class == "motion" else 20.0
+            stays = self._presence.at(*ROOMS[sensor.area_id or ""], gap=20 * SECOND)
+            self._toggle(sensor.entity_id, self._alternating(stays, 0.4 * cycle, 0.6 * cycle, lag))
 
     def _lights(self) -> None:
         lit = {}
         for lamp in _LAMPS:
-            spans, put_out_by = self._lit(lamp)
+            spans, switched_off_by = self._lit(lamp)
             lit[lamp.entity_id] = spans
-            self._toggle(lamp.entity_id, spans, causes=(AUTOMATION if lamp.automatic else USER, put_out_by))
+            self._toggle(lamp.entity_id, spans, causes=(AUTOMATION if lamp.automatic else USER, switched_off_by))
         together = union(np.concatenate([lit[member] for member in _GROUP]))
         self._toggle("light.living_room_all", together + SECOND // 8, causes=(AUTOMATION, AUTOMATION))
 
     def _lit(self, lamp: _Lamp) -> tuple[Spans, _Integers]:
-        """When a lamp burns, and what puts it out each time."""
+        """Return when a lamp is on, and what switches it off each time."""
         start, end = self._presence.start, self._presence.end
         timeout = int(lamp.timeout_minutes * MINUTE)
         used = self._presence.at(*lamp.places, gap=timeout)
@@ -295,23 +242,23 @@ class HomeDay:
         after = np.where(left_on, self._seconds(40 * 60, 180 * 60, len(used)), after)
         off = used[:, 1] + after
         cause = np.where(by_hand | left_on, USER, AUTOMATION)
-        if self._forgotten_last_night == lamp.entity_id:  # until an automation puts it out in the morning
+        if self._forgotten_last_night == lamp.entity_id:  # until an automation switches it off in the morning
             on, off = np.append(on, start - DAY), np.append(off, start + 3 * HOUR + self._seconds(0, 10))
             cause = np.append(cause, AUTOMATION)
         if self._forgotten_tonight == lamp.entity_id:
             on, off = np.append(on, self._bedtime() - 4 * MINUTE), np.append(off, end + DAY)
             cause = np.append(cause, USER)
         spans = union(np.column_stack((on, off)))
-        order = np.argsort(off, kind="stable")  # of stretches that overlap, the one that ends last says what ended them
+        order = np.argsort(off, kind="stable")  # of overlapping spans, the one that ends last decides what ended them
         return spans, cause[order][np.searchsorted(off[order], spans[:, 1])]
 
     def _bedtime(self) -> int:
-        """When the first of the residents goes to bed in the evening."""
+        """Return when the first of the residents goes to bed in the evening."""
         to_bed = self._presence.spans[self._presence.place == Place.BED, 0]
         return int(to_bed[to_bed > self._presence.start + 12 * HOUR].min())
 
     def _entrance(self) -> None:
-        """People come and go: the door, its lock, and who is home."""
+        """Add what reports that people come and go: the door, its lock, and who is home."""
         passing = []
         for resident, person in enumerate(RESIDENTS):
             away = self._presence.of(resident, Place.AWAY)
@@ -320,7 +267,7 @@ class HomeDay:
             noticed = np.column_stack((self._seconds(60, 150, len(away)), self._seconds(-40, -5, len(away))))
             self._toggle(person, union(away + np.where(inside, noticed, 0)), ("not_home", "home"))
         at = np.sort(np.concatenate(passing))
-        door = across_gap(np.column_stack((at - 6 * SECOND, at + self._seconds(2, 9, len(at)))), 4 * SECOND)
+        door = close_gaps(np.column_stack((at - 6 * SECOND, at + self._seconds(2, 9, len(at)))), 4 * SECOND)
         self._toggle("binary_sensor.front_door", door)
         lock = np.column_stack((door[:, 0] - 4 * SECOND, door[:, 1] + self._seconds(20, 90, len(door))))
         self._toggle("lock.front_door", union(lock), ("unlocked", "locked"), (USER, AUTOMATION))
@@ -329,15 +276,27 @@ class HomeDay:
     def _kitchen(self, detail: float) -> None:
         for entity_id, places, open_seconds, pause_seconds in _CONTACTS:
             stays = self._presence.at(*places, gap=20 * SECOND)
-            self._toggle(entity_id, self._alternating(stays, open_seconds, pause_seconds / detail, 60))
+            opened = self._alternating(stays, open_seconds, pause_seconds / detail, 60)
+            if entity_id == FRIDGE_DOOR and self._door_ajar:
+                opened = union(np.concatenate((opened, self._springing_open())))
+            self._toggle(entity_id, opened)
         breakfast = self._presence.at(Place.BREAKFAST, gap=HOUR)[:, 0]
         brewing = np.column_stack(
             (breakfast + 30 * SECOND, breakfast + self._seconds(25 * 60, 40 * 60, len(breakfast)))
         )
         self._toggle("switch.coffee_machine", union(brewing), causes=(USER, AUTOMATION))
 
+    def _springing_open(self) -> Spans:
+        """Return when a door that does not stay closed is open: from morning to night, every few minutes."""
+        rng = draw(self._seed, self._day, Purpose.UNUSUAL)
+        start, end = (wall(self._day, hour, self._zone) for hour in _AJAR_HOURS)
+        pauses = rng.uniform(*_AJAR_PAUSE_MINUTES, (end - start) // MINUTE) * MINUTE
+        opened = start + np.cumsum(pauses).astype(np.int64)
+        closed = opened + (rng.uniform(*_AJAR_OPEN_SECONDS, len(opened)) * SECOND).astype(np.int64)
+        return np.column_stack((opened, closed))[closed < end]
+
     def _television(self) -> None:
-        """It plays, with pauses, and is switched off when nobody watches any longer."""
+        """Add the television: it plays, with pauses, and is switched off when nobody watches any longer."""
         watched = self._presence.at(Place.TV, gap=10 * MINUTE)
         playing = self._alternating(watched, 32 * 60, 150, 60)
         off = watched[:, 1] + self._seconds(12, 40, len(watched))
@@ -346,7 +305,7 @@ class HomeDay:
         self._note("media_player.living_room_tv", "off", at, words, (USER,) * len(at))
 
     def _schedules(self) -> None:
-        """What happens by the clock and the sun: heating, covers, the vacuum cleaner."""
+        """Add what happens by the clock and the sun: heating, covers, the vacuum cleaner."""
         weekend = is_weekend(self._day)
         morning = 7.5 if weekend else 6.0
         heat = [(morning, 12.0 if weekend else 8.5), (16.5, 22.3)], [(morning, morning + 2.5), (20.0, 22.5)]

@@ -1,9 +1,9 @@
 """Where the two residents of the simulated home are, from one 04:00 to the next.
 
-At 04:00 everybody is asleep or away for the night, so a *home day* from 04:00 to 04:00 local time needs to know nothing
-of its neighbours but who was away and which light was forgotten; each is drawn for a night by itself. A home day is a
-chain of steps, planned on the wall clock and then turned into instants, so that a day of 23 or 25 hours just has a
-shorter or a longer night.
+At 04:00 everybody is asleep or away for the night. So a *home day* from 04:00 to 04:00 local time needs to know only
+two things about its neighbours: who was away, and which light was forgotten. Each is drawn for a night by itself. A
+home day is a sequence of steps, planned on the wall clock and then turned into instants, so that a day of 23 or 25
+hours just has a shorter or a longer night.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BEGIN: Final = 4.0  # the local hour at which a home day begins
 RESIDENTS: Final = ("person.anna", "person.ben")
 FORGETTABLE: Final = ("light.kitchen", "light.office", "light.living_room_floor_lamp")
 
-_LAST_TO_BED = 27.2  # local hours since midnight: nobody is up at 04:00
+_LATEST_BEDTIME = 27.2  # local hours since midnight: nobody is up at 04:00
 _LATER = 0.4  # hours by which the second resident does everything later
 _QUIET = 15 * MINUTE  # at both ends of a stay, without a short visit to another room
 _FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
@@ -37,13 +37,13 @@ _BATHROOM_VISITS = 0.5  # of the short visits to another room
 
 
 class Purpose(IntEnum):
-    """What random numbers are drawn for; each has its own stream, so that one does not disturb another."""
+    """What random numbers are drawn for. Each purpose has its own stream, so that one does not change another."""
 
-    COMPANY, WALK, NIGHT, DEVICES, READINGS, REPEATS, OUTAGE, RESTART, FAULT, HOME = range(10)
+    COMPANY, WALK, NIGHT, DEVICES, READINGS, REPEATS, OUTAGE, RESTART, FAULT, HOME, UNUSUAL = range(11)
 
 
 class Place(IntEnum):
-    """Where a resident is, and doing what."""
+    """Where a resident is, and what they do there."""
 
     AWAY, BED, BATHROOM, BEDROOM, BREAKFAST, COOKING, KITCHEN, HALLWAY, LIVING, TV, OFFICE = range(11)
 
@@ -74,9 +74,9 @@ class Step(NamedTuple):
     """One step of a routine; it lasts until the next one begins.
 
     Attributes:
-        place: Where.
-        minutes: How long it takes at least, give or take a quarter.
-        at: The local hour before which it does not begin, if any.
+        place: Where it takes place.
+        minutes: The minimum duration, give or take a quarter.
+        at: The earliest local hour at which it begins, if any.
         spread: The standard deviation of ``at`` from day to day, in minutes.
     """
 
@@ -133,28 +133,28 @@ _COME_BACK = (Step(Place.AWAY, 0), Step(Place.HALLWAY, 5, 16.5, 50), Step(Place.
 
 
 def draw(seed: int, day: dt.date, purpose: Purpose) -> np.random.Generator:
-    """The random numbers of one home day for one purpose: the same whatever was drawn before."""
+    """Return the random numbers of one home day for one purpose: the same whatever was drawn before."""
     return np.random.default_rng([seed, day.toordinal(), purpose])
 
 
 def wall(day: dt.date, hours: float, zone: ZoneInfo) -> int:
-    """The instant at which clocks show so many hours after a day's midnight; a skipped hour counts as the next."""
+    """Return the instant at which clocks show so many hours after midnight; a skipped hour counts as the next."""
     local = dt.datetime.combine(day, dt.time()) + dt.timedelta(hours=hours)
     return to_instant(local.replace(tzinfo=zone))
 
 
 def is_weekend(day: dt.date) -> bool:
-    """Whether it is a Saturday or a Sunday."""
+    """Return whether a day is a Saturday or a Sunday."""
     return day.weekday() in {_SATURDAY, _SUNDAY}
 
 
 def away_overnight(day: dt.date, seed: int) -> bool:
-    """Whether the residents do not come home in the night that follows a day."""
+    """Return whether the residents are away in the night that follows a day."""
     return day.weekday() == _SATURDAY and draw(seed, day, Purpose.NIGHT).random() < _TRIPS
 
 
 def forgotten_light(day: dt.date, seed: int) -> str | None:
-    """The light that burns all through the night that follows a day, if any."""
+    """Return the light that is on all through the night that follows a day, if any."""
     if away_overnight(day, seed):
         return None
     rng = draw(seed, day, Purpose.NIGHT)
@@ -180,28 +180,28 @@ class Stays:
     resident: NDArray[np.int64]
 
     def at(self, *places: Place, gap: int = 0) -> Spans:
-        """When somebody is at one of some places; absences up to a gap in microseconds are across_gap."""
-        return across_gap(self.spans[np.isin(self.place, places)], gap)
+        """Return when somebody is at one of some places; shorter absences than ``gap`` microseconds do not count."""
+        return close_gaps(self.spans[np.isin(self.place, places)], gap)
 
     def of(self, resident: int, place: Place) -> Spans:
-        """When one resident is at a place."""
+        """Return when one resident is at a place."""
         return union(self.spans[(self.place == place) & (self.resident == resident)])
 
 
-def across_gap(spans: Spans, gap: int) -> Spans:
-    """The union of spans, with the gaps between them closed where they are no longer than ``gap``."""
+def close_gaps(spans: Spans, gap: int) -> Spans:
+    """Return the union of spans, with gaps of up to ``gap`` microseconds closed."""
     widened = np.array([0, gap], np.int64)
     return union(spans + widened) - widened
 
 
 def stays(day: dt.date, zone: ZoneInfo, seed: int, detail: float) -> Stays:
-    """Where the residents are during a home day.
+    """Return where the residents are during a home day.
 
     Args:
         day: The local date on which it begins.
         zone: The home's zone.
         seed: Which home it is.
-        detail: From 0 to 1, how much of the coming and going within the home is played out.
+        detail: From 0 to 1, how much of the coming and going within the home is simulated.
     """
     start, end = wall(day, BEGIN, zone), wall(day + ONE_DAY, BEGIN, zone)
     rng = draw(seed, day, Purpose.WALK)
@@ -219,7 +219,7 @@ def stays(day: dt.date, zone: ZoneInfo, seed: int, detail: float) -> Stays:
 
 
 def _routines(day: dt.date, seed: int) -> Iterator[tuple[Step, ...]]:
-    """What each resident does on a day; what they do together is drawn once for both."""
+    """Yield what each resident does on a day; what they do together is drawn once for both."""
     rng = draw(seed, day, Purpose.COMPANY)
     out, shopping, cook = rng.random(), rng.random(), rng.integers(len(RESIDENTS))
     goes_out = out < (_EVENINGS_OUT if day.weekday() in {_FRIDAY, _SATURDAY} else _WEEKDAYS_OUT)
@@ -240,21 +240,21 @@ _Chain = list[tuple[int, Place]]  # since when a resident is where
 
 
 def _timed(steps: tuple[Step, ...], day: dt.date, zone: ZoneInfo, later: float, rng: np.random.Generator) -> _Chain:
-    """The instants at which the steps of a routine begin."""
+    """Return the instants at which the steps of a routine begin."""
     stretches = rng.uniform(0.75, 1.25, len(steps))
     shifts = np.clip(rng.normal(size=len(steps)), -2.5, 2.5)
     clock, since, chain = BEGIN, 0, []
     for step, stretch, shift in zip(steps, stretches.tolist(), shifts.tolist(), strict=True):
         if step.at is not None:
             clock = max(clock, step.at + later + shift * step.spread / 60)
-        since = max(since, wall(day, min(clock, _LAST_TO_BED), zone))  # clocks set back must not turn time round
+        since = max(since, wall(day, min(clock, _LATEST_BEDTIME), zone))  # steps stay in order when clocks are set back
         chain.append((since, step.place))
         clock += step.minutes * stretch / 60
     return chain
 
 
 def _with_visits(chain: _Chain, end: int, detail: float, rng: np.random.Generator) -> _Chain:
-    """Adds the short visits to kitchen and bathroom that interrupt a long stay."""
+    """Add the short visits to kitchen and bathroom that interrupt a long stay."""
     lively: _Chain = []
     for (since, place), (until, _) in pairwise([*chain, (end, Place.AWAY)]):
         lively.append((since, place))
@@ -272,7 +272,7 @@ def _with_visits(chain: _Chain, end: int, detail: float, rng: np.random.Generato
 
 
 def _through_hallway(chain: _Chain, detail: float, rng: np.random.Generator) -> _Chain:
-    """Adds the few seconds in the hallway between two rooms."""
+    """Add the few seconds in the hallway between two rooms."""
     walked = chain[:1]
     for (_, before), (at, after) in pairwise(chain):
         rooms = {_ROOM_OF[before], _ROOM_OF[after]}

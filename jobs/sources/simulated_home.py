@@ -1,11 +1,13 @@
-"""A home that does not exist, with two residents: for demonstrations, and for tests that need raw events in any amount.
+"""A simulated home with two residents: for demonstrations, and for tests that need any amount of raw events.
 
-``jobs.sources._routine`` says where the residents are, ``jobs.sources._devices`` what the home's devices report of it.
-Here the day is filled up to the number of samples asked for, with numeric readings and with attribute-only repeats, and
-then suffers what recordings suffer: devices fall silent, one for good, and the recorder stops and starts.
+``jobs.sources._inventory`` lists the home's entities, ``jobs.sources._routine`` decides where the residents are, and
+``jobs.sources._devices`` what the entities report of it. This module fills each day up to the requested number of
+samples, with numeric readings and with updates of attributes only. It then adds what happens to real recordings:
+devices are unavailable for a while, one sensor dies for good after three to seven weeks, and the recorder restarts or
+is down for hours. With ``unusual_days``, one day in four weeks is unusual: the fridge door does not stay closed.
 
-Everything is made of *home days*, from 04:00 to 04:00 local time. Each is a function of the home's parameters and its
-date alone, so days can be read in any order.
+Everything is computed by *home days*, from 04:00 to 04:00 local time. Each is a function of the home's parameters and
+its date alone, so days can be read in any order.
 """
 
 from __future__ import annotations
@@ -25,25 +27,36 @@ from jobs.activity.entities import EntityRules, Kind
 from jobs.activity.events import DEVICE, GAP, DayLog, Samples
 from jobs.activity.spans import Spans
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, DayWindow, Instants, midnight
-from jobs.sources._devices import MORTAL, WORDS, Columns, HomeDay, inventory
-from jobs.sources._routine import BEGIN, ROOMS, Purpose, draw, stays, wall
+from jobs.sources._devices import Columns, HomeDay
+from jobs.sources._inventory import DYING_SENSOR, WORDS, inventory
+from jobs.sources._routine import BEGIN, ROOMS, Purpose, away_overnight, draw, stays, wall
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError
 
-VERSION: Final = 1  # raised when a home reports anything else than before: stored days are then known to be stale
-LOOKBACK: Final = 3  # days that are traced before the one that is read; nothing active lasts longer than a weekend
+VERSION: Final = 1  # raise it when a home reports anything else than before, so that stored days count as outdated
+LOOKBACK: Final = 3  # days read before the wanted one, to know its opening states: nothing lasts longer than a weekend
 
 _LAST_DAY = dt.date.max - 7 * ONE_DAY  # of a home without end
-_FULL_DETAIL = 4000  # samples a day from which all coming and going is played out
-_DISCRETE_SHARE, _FEWEST_REPEATS, _MOST_REPEATS = 0.5, 0.02, 0.3  # of a day's samples
-_EVENT_SHARE, _ROUTINE_EVENTS = 0.4, 350  # changes of state, and how many of them do not come from motion
-_STAYS = 17 * HOUR // SECOND  # seconds a typical day that rooms are stayed in, all rooms together
+_FULL_DETAIL_EVENTS = 4000  # a day: from here on, all coming and going within the home is simulated
+_DISCRETE_SHARE, _MIN_REPEATS, _MAX_REPEATS = 0.5, 0.02, 0.3  # of a day's samples
+_EVENT_SHARE, _ROUTINE_EVENTS = 0.4, 350  # changes of state a day, and those that do not come from motion sensors
+_OCCUPIED_SECONDS = 17 * HOUR // SECOND  # of a typical day, all rooms together
 _RESTARTS, _OUTAGES, _FAULTS = 1 / 7, 0.03, 0.25  # chances a day
 _UNAVAILABLE_FIRST = 0.15  # share of the entities that a restart does not find at once
+_UNUSUAL_EVERY_DAYS, _UNUSUAL_FROM_DAY = 28, 18  # one day in so many, and not before so many have passed
 
 
 class _Curve(NamedTuple):
-    """How readings of a device class go through the day: mean, swing, local hour of the maximum, noise; how chatty."""
+    """How the readings of a device class vary over a day.
+
+    Attributes:
+        mean: Their mean.
+        swing: Half the distance between the lowest and the highest hour.
+        peak: The local hour of the highest.
+        noise: The standard deviation around the curve.
+        weight: How often such sensors report, relative to each other.
+        decimal: Whether they report a decimal.
+    """
 
     mean: float
     swing: float
@@ -59,7 +72,7 @@ _CURVES: Final = {
     "illuminance": _Curve(20.0, 420.0, 13.0, 30.0, 3.0, decimal=False),
     "power": _Curve(130.0, 90.0, 20.0, 45.0, 6.0, decimal=False),
 }
-_PLUGS: Final = (  # whose power depends on what else, in which state, and how many watts it takes then
+_PLUGS: Final = (  # power sensor, the device it measures, the state in which that is busy, and its watts then
     ("sensor.tv_power", "media_player.living_room_tv", "playing", 140),
     ("sensor.coffee_machine_power", "switch.coffee_machine", "on", 900),
 )
@@ -68,18 +81,20 @@ _STATES: Final = (*WORDS, *(f"{tenths / 10:.1f}" for tenths in range(_TENTHS)), 
 
 
 class SimulatedHome:
-    """An ``EventSource`` that makes up its events.
+    """An ``EventSource`` that simulates its events.
 
     Args:
         zone: The home's zone; its residents live by local time.
-        rules: How entities are classed.
+        rules: How entities are classified.
         seed: Which home it is, 0 or more.
-        events_per_day: About how many raw samples a day has, readings included; 500 to 200,000.
+        events_per_day: The approximate number of raw samples a day, readings included; 500 to 200,000.
         first_day: The day at whose midnight the recorder starts for the first time.
         last_day: The last day that is recorded; None for a home without end.
+        unusual_days: Whether on one day in every four weeks, from the nineteenth day of them on, the fridge door does
+            not stay closed but opens every few minutes.
 
     Raises:
-        SettingsError: The last day lies before the first.
+        SettingsError: The last day is before the first.
     """
 
     def __init__(
@@ -91,6 +106,7 @@ class SimulatedHome:
         events_per_day: int = 10_000,
         first_day: dt.date = dt.date(2025, 1, 1),
         last_day: dt.date | None = None,
+        unusual_days: bool = False,
     ) -> None:
         last_day = _LAST_DAY if last_day is None else last_day
         if last_day < first_day:
@@ -105,11 +121,12 @@ class SimulatedHome:
         self._followed = np.array(
             [rules.classify(about, ()).kind is Kind.ACTIVITY for about in self._entities], np.bool_
         )
-        self._detail = min(1.0, events_per_day / _FULL_DETAIL)
+        self._detail = min(1.0, events_per_day / _FULL_DETAIL_EVENTS)
         self._cycle_seconds = _cycle_seconds(events_per_day, zones)
         rng = np.random.default_rng([seed, Purpose.HOME])
         self._offsets = rng.normal(1, 0.05, len(self._entities))  # no two sensors are alike
         self._death = first_day + int(rng.integers(21, 50)) * ONE_DAY
+        self._unusual_days = unusual_days
         self._home_day = lru_cache(maxsize=LOOKBACK + 3)(self._simulate)
 
     def close(self) -> None:
@@ -122,32 +139,42 @@ class SimulatedHome:
         return Recording.of(samples, self._rules).day(window)
 
     def samples(self, first: dt.date, last: dt.date) -> Samples:
-        """The raw samples of a range of local days, both included, in order of time.
+        """Return the raw samples of a range of local days, both included, in order of time.
 
-        What was before ``first`` is not among them, unless the recording itself begins there: choose the home's first
-        day where every state has to be known.
+        States from before ``first`` are not among them. Where every state has to be known, start with the home's first
+        day, on which all entities report.
         """
         return self._gather(first, last, readings_from=0)
 
     def fingerprint(self, window: DayWindow) -> str:
-        """See ``EventSource.fingerprint``. A home that is simulated for longer keeps the days that it has."""
-        told = (
-            VERSION,
-            str(self._zone),
-            self._seed,
-            self._events_per_day,
-            self._span.first,
-            window.day,
-            window.day in self._span,
-        )
-        return hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest()
+        """See ``EventSource.fingerprint``. It does not depend on the home's last day."""
+        in_span = window.day in self._span
+        basis = (VERSION, str(self._zone), self._seed, self._events_per_day, self._span.first, window.day, in_span)
+        unusual = any(self.is_unusual(window.day - ago * ONE_DAY) for ago in range(LOOKBACK + 1))
+        text = repr((*basis, "unusual") if unusual else basis)
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     def span(self) -> DateRange:
         """See ``EventSource.span``."""
         return self._span
 
+    def is_unusual(self, day: dt.date) -> bool:
+        """Return whether the fridge door does not stay closed on a day."""
+        passed = (day - self._span.first).days
+        if not self._unusual_days or passed < 0 or passed % _UNUSUAL_EVERY_DAYS < _UNUSUAL_FROM_DAY:
+            return False
+        first = day - (passed % _UNUSUAL_EVERY_DAYS - _UNUSUAL_FROM_DAY) * ONE_DAY
+        candidates = [first + offset * ONE_DAY for offset in range(_UNUSUAL_EVERY_DAYS - _UNUSUAL_FROM_DAY)]
+        order = draw(self._seed, first, Purpose.UNUSUAL).permutation(len(candidates)).tolist()
+        return next((candidates[place] for place in order if self._is_ordinary(candidates[place])), None) == day
+
+    def _is_ordinary(self, day: dt.date) -> bool:
+        """Return whether the recorder runs without a break and nobody is away for the night."""
+        away = away_overnight(day, self._seed) or away_overnight(day - ONE_DAY, self._seed)
+        return not away and not len(self._outages(day))
+
     def _gather(self, first: dt.date, last: dt.date, readings_from: int) -> Samples:
-        """The samples of some local days; readings, which no event depends on, only from an instant on."""
+        """Return the samples of some local days; readings, which cause no events, only from an instant on."""
         days = range(max(first, self._span.first).toordinal(), min(last, self._span.last).toordinal() + 1)
         low, high = (
             midnight(dt.date.fromordinal(edge), self._zone) for edge in (days.start, max(days.start, days.stop))
@@ -175,17 +202,18 @@ class SimulatedHome:
         )
 
     def _simulate(self, day: dt.date) -> Columns:
-        """All samples of a home day."""
+        """Return all samples of a home day."""
         presence = stays(day, self._zone, self._seed, self._detail)
         start, end = presence.start, presence.end
         if start >= end:
             return Columns.empty()  # a date that the zone left out
-        home_day = HomeDay(day, self._zone, self._seed, presence, self._entities)
+        door_ajar = self.is_unusual(day)
+        home_day = HomeDay(day, self._zone, self._seed, presence, self._entities, door_ajar=door_ajar)
         changes = home_day.changes(self._cycle_seconds, self._detail)
         rng = draw(self._seed, day, Purpose.REPEATS)
         wanted = self._events_per_day * rng.uniform(0.96, 1.04)
         missing = _DISCRETE_SHARE * wanted - len(changes.at)
-        count = int(np.clip(missing, _FEWEST_REPEATS * wanted, _MOST_REPEATS * wanted))
+        count = int(np.clip(missing, _MIN_REPEATS * wanted, _MAX_REPEATS * wanted))
         repeats = _repeats(changes, start, end, count, rng)
         outages = self._outages(day)
         reports = len(self._entities) * (len(outages) + (day == self._span.first))
@@ -196,7 +224,7 @@ class SimulatedHome:
         return columns.where(slice(*np.searchsorted(columns.at, (start, end))))
 
     def _readings(self, changes: Columns, start: int, end: int, count: int, day: dt.date) -> Columns:
-        """Numeric readings, evenly spread over the day, each sensor as often as its kind is chatty."""
+        """Return numeric readings, evenly spread over the day, as often as each kind of sensor reports."""
         rng = draw(self._seed, day, Purpose.READINGS)
         sensors = np.array([code for code, about in enumerate(self._entities) if about.device_class in _CURVES])
         curves = [_CURVES[self._entities[code].device_class or ""] for code in sensors]
@@ -206,7 +234,7 @@ class SimulatedHome:
         first = np.cumsum(each) - each
         place = np.arange(len(which)) - first[which] + rng.random(len(which))
         at = start + (place / each[which] * (end - start)).astype(np.int64)
-        at[first] = start + (sensors + 1) * SECOND  # together with the others, see HomeDay
+        at[first] = start + (sensors + 1) * SECOND  # when the other entities report too, see HomeDay
         turns = ((at - start) / HOUR + BEGIN - peak[which]) / 24
         level = mean * self._offsets[sensors]
         value = level[which] + swing[which] * np.cos(math.tau * turns) + noise[which] * rng.normal(size=len(which))
@@ -217,7 +245,7 @@ class SimulatedHome:
         return Columns.of(at, sensors[which], _reading_state(value, decimal[which]), DEVICE)
 
     def _with_faults(self, columns: Columns, start: int, end: int, day: dt.date) -> Columns:
-        """Now and then a device is unavailable for a while, and one sensor is for good."""
+        """Make a device unavailable for a while on some days, and one sensor for good."""
         rng = draw(self._seed, day, Purpose.FAULT)
         happens, hours, length, dies_at = rng.random(), rng.uniform(2, 16), rng.random(), rng.uniform(4, 16)
         if happens < _FAULTS:
@@ -228,11 +256,11 @@ class SimulatedHome:
             columns = _unavailable(columns, start, codes, begin, begin + int(MINUTE * 180**length))  # to three hours
         if day >= self._death:
             since = start + (int(dies_at * HOUR) if day == self._death else 0)
-            columns = _unavailable(columns, start, np.array([self._codes[MORTAL]]), since, end)
+            columns = _unavailable(columns, start, np.array([self._codes[DYING_SENSOR]]), since, end)
         return columns
 
     def _outages(self, day: dt.date) -> Spans:
-        """When the recorder does not run in a home day; before the first day it never does."""
+        """Return when the recorder does not run within a home day; it does not run before the first day."""
         if day < self._span.first:
             return np.array([[wall(day, BEGIN, self._zone), midnight(self._span.first, self._zone)]], np.int64)
         rng = draw(self._seed, day, Purpose.OUTAGE)
@@ -245,7 +273,7 @@ class SimulatedHome:
         return np.empty((0, 2), np.int64)
 
     def _with_outage(self, columns: Columns, start: int, outage: list[int], day: dt.date) -> Columns:
-        """Nothing is recorded for a while; then all entities report again, some first that they are unavailable."""
+        """Record nothing for a while; then all entities report again, some of them first that they are unavailable."""
         begin, end = outage
         rng = draw(self._seed, day, Purpose.RESTART)
         entity = np.arange(len(self._entities))
@@ -258,20 +286,20 @@ class SimulatedHome:
 
 
 def _cycle_seconds(events_per_day: int, zones: int) -> float:
-    """How often motion has to be seen while somebody is in a room, for a day to have its share of events."""
+    """Return the seconds between motions, while somebody is in a room, that give a day its share of events."""
     cycles = max(1.0, (_EVENT_SHARE * events_per_day - _ROUTINE_EVENTS) / 2)
-    return min(max(_STAYS * (1 + zones / len(ROOMS)) / cycles, 5.0), 1800.0)
+    return min(max(_OCCUPIED_SECONDS * (1 + zones / len(ROOMS)) / cycles, 5.0), 1800.0)
 
 
 def _repeats(changes: Columns, start: int, end: int, count: int, rng: np.random.Generator) -> Columns:
-    """Updates of attributes only: discrete entities report the state that they have."""
+    """Return updates of attributes only: discrete entities report the state they already have."""
     at = np.sort(rng.integers(start + 5 * MINUTE, end, count))
     entity = rng.choice(np.unique(changes.entity), count)
     return Columns.of(at, entity, _state_at(changes, entity, at, start), DEVICE)
 
 
 def _unavailable(columns: Columns, start: int, codes: NDArray[np.int64], begin: int, end: int) -> Columns:
-    """Some entities become unavailable, report nothing for a while, and then the state they have by now."""
+    """Make some entities unavailable for a while; then they report their current state."""
     silent = np.isin(columns.entity, codes) & (columns.at >= begin) & (columns.at < end)
     lost = Columns.of(np.full(len(codes), begin), codes, GAP, DEVICE)
     at = np.full(len(codes), end)
@@ -280,15 +308,15 @@ def _unavailable(columns: Columns, start: int, codes: NDArray[np.int64], begin: 
 
 
 def _reading_state(value: NDArray[np.float64], decimal: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """The codes of readings, with one decimal or without."""
+    """Return the state codes of readings, with one decimal or without."""
     tenths = np.clip(np.rint(value * 10), 0, _TENTHS - 1)
     wholes = np.clip(np.rint(value), 0, _WHOLES - 1)
     return len(WORDS) + np.where(decimal, tenths, _TENTHS + wholes).astype(np.int64)
 
 
 def _state_at(columns: Columns, entity: NDArray[np.int64] | int, at: Instants, start: int) -> NDArray[np.int64]:
-    """The states that entities have at some instants of a home day; each has reported soon after it began."""
-    by_entity = columns.where(np.argsort(columns.entity, kind="stable"))  # and by time, in which they came
+    """Return the states of entities at some instants of a home day, at the begin of which each has reported."""
+    by_entity = columns.where(np.argsort(columns.entity, kind="stable"))  # still in order of time within an entity
     reach = 2 * DAY
     keys = by_entity.entity.astype(np.int64) * reach + (by_entity.at - start)
     before = np.searchsorted(keys, entity * np.int64(reach) + (at - start), side="right") - 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -484,18 +485,22 @@ def _written_days(home: Home) -> list[str]:
 
 def test_the_demo_runs_the_real_job_and_leaves_a_configuration(tmp_path: Path) -> None:
     folder = tmp_path / "demo home"
-    command = [sys.executable, "-m", "jobs", "demo", "--days", "4", "--dir", str(folder)]
+    command = [sys.executable, "-m", "jobs", "demo", "--days", "30", "--dir", str(folder)]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "What was used when" in shown
     assert "What was on for how long" in shown
-    assert "What goes together" in shown
-    assert "anomaly found nothing on 4 days" in shown
+    assert "What is used together" in shown
+    assert "Where things happened" in shown
+    assert re.search(r"binary_sensor.fridge_door was active \d\d+ times, usually \d+ times a day", shown)
+    assert re.search(r"binary_sensor.pantry_door (was|has been) silent, usually active \d+ times a day", shown)
+    assert "anomaly found nothing on" in shown
+    assert max(len(line) for line in shown.partition("To go on")[0].splitlines()) <= 100
     assert "To go on" in shown
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "Nothing was due" in again
     home = Home.__new__(Home)
     home.folder, home.config = folder, folder / "config.toml"
-    assert len(home.json("status", "--json")) == 4
+    assert len(home.json("status", "--json")) == 30
     home.config.write_text("# mine\n")
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert refused.returncode == 2

@@ -23,7 +23,7 @@ from jobs.detectors.co_occurrence import CoOccurrence
 from jobs.detectors.sequence import Sequence
 from jobs.detectors.time_based import TimeBased
 from jobs.registry import NotJudged
-from jobs.sources._devices import MORTAL
+from jobs.sources._inventory import DYING_SENSOR
 from jobs.sources.simulated_home import SimulatedHome
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
@@ -212,11 +212,11 @@ def simulated(seed: int, judged: int = 35) -> tuple[int | None, Counter[str]]:
     named = []
     for day in list(days)[BASELINE:]:
         for row in Anomaly().judge(day, store).rows:
-            if row.key()[0] == MORTAL:
+            if row.key()[0] == DYING_SENSOR:
                 named.append(day)
             else:
                 others[row.key()[0]] += 1
-    alive = max(row.date for row in store.read(TimeBasedDaily, days, {"entity_id": MORTAL}))
+    alive = max(row.date for row in store.read(TimeBasedDaily, days, {"entity_id": DYING_SENSOR}))
     return ((min(named) - alive).days if named else None), others
 
 

@@ -16,10 +16,13 @@ from jobs.activity.building import Recording
 from jobs.activity.entities import EntityRules, Kind, Override
 from jobs.activity.events import AUTOMATION, GAP, USER, DayLog, Samples
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, DayWindow, from_instant
+from jobs.detectors.anomaly import Anomaly
 from jobs.sources.base import EventSource
-from jobs.sources.simulated_home import SimulatedHome
+from jobs.sources.simulated_home import LOOKBACK, SimulatedHome
+from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
 from storage.errors import SettingsError
+from tests.support.routine_homes import day_rows
 
 BERLIN = ZoneInfo("Europe/Berlin")
 RULES = EntityRules()
@@ -338,6 +341,46 @@ def test_one_sensor_dies_for_good_after_some_weeks() -> None:
     last = raw.at[mine & (raw.state != GAP)].max()
     assert 20 * DAY < last - raw.at[0] < 51 * DAY
     assert raw.state[mine][-1] == GAP
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_unusual_day_comes_once_in_four_weeks_and_only_if_asked_for(seed: int) -> None:
+    days = DateRange.ending(FIRST + dt.timedelta(days=83), 84)
+    source = home(seed=seed, unusual_days=True)
+    unusual = [place for place, day in enumerate(days) if source.is_unusual(day)]
+    assert [place // 28 for place in unusual] == [0, 1, 2]
+    assert min(place % 28 for place in unusual) >= 18
+    assert not any(home(seed=seed).is_unusual(day) for day in days)
+    assert not source.is_unusual(FIRST - dt.timedelta(days=5))
+
+
+def test_an_unusual_day_changes_the_fridge_door_and_no_other_entity() -> None:
+    ordinary, unusual = home(3000), home(3000, unusual_days=True)
+    day = next(day for day in DAYS if unusual.is_unusual(day))
+    before, after = events(ordinary.read(window(day))), events(unusual.read(window(day)))
+    door = "binary_sensor.fridge_door"
+    assert [row for row in before if row[1] != door] == [row for row in after if row[1] != door]
+    opened = [row for row in after if row[1:3] == (door, "on")]
+    assert len(opened) > 80 > 3 * sum(row[1:3] == (door, "on") for row in before) / 2
+    assert [row[2] for row in after if row[1] == door] == ["on", "off"] * len(opened)
+
+
+def test_other_days_are_the_same_whether_or_not_there_are_unusual_ones() -> None:
+    ordinary, unusual = home(unusual_days=False), home(unusual_days=True)
+    for place, day in enumerate(DAYS):
+        same = told(ordinary.read(window(day))) == told(unusual.read(window(day)))
+        near = any(unusual.is_unusual(earlier) for earlier in DAYS[max(place - LOOKBACK, 0) : place + 1])
+        assert same or near
+        assert (ordinary.fingerprint(window(day)) == unusual.fingerprint(window(day))) != near
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_the_default_anomaly_detector_finds_the_unusual_day(seed: int) -> None:
+    days = DateRange.ending(FIRST + dt.timedelta(days=27), 28)
+    source = home(2000, seed=seed, unusual_days=True)
+    day = next(day for day in days if source.is_unusual(day))
+    store = MemoryStore(row for past in days if past <= day for row in day_rows(source.read(window(past))))
+    assert ("binary_sensor.fridge_door", "count_high") in {row.key() for row in Anomaly().judge(day, store).rows}
 
 
 def test_some_names_are_legal_but_hostile(logs: list[DayLog]) -> None:
