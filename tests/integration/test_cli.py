@@ -494,7 +494,7 @@ def test_the_demo_runs_the_real_job_and_leaves_a_configuration(tmp_path: Path) -
     assert re.search(r"binary_sensor.fridge_door was active \d\d+ times, usually \d+ times a day", shown)
     assert re.search(r"binary_sensor.pantry_door (was|has been) silent, usually active \d+ times a day", shown)
     assert "anomaly found nothing on" in shown
-    assert max(len(line) for line in shown.partition("To go on")[0].splitlines()) <= 100
+    assert max(len(line) for line in shown.partition("The aggregates are in")[0].splitlines()) <= 100
     assert "To go on" in shown
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "Nothing was due" in again
