@@ -133,7 +133,8 @@ class Home:
 
     def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:
         server = influx_server(source.with_base(self.base), "source")
-        from jobs.sources.influxdb import LAYOUTS, InfluxSource  # noqa: PLC0415 - needs what the server needs
+        from jobs.sources.influxdb import InfluxSource  # noqa: PLC0415 - needs what the server needs
+        from jobs.sources.influxdb_points import LAYOUTS  # noqa: PLC0415 - needs what the server needs
 
         names = ("measurement", "entity_tag", "domain_tag", "area_tag", "device_tag", "event_tag", "fields")
         given = {name: value for name in names if (value := getattr(source, name)) is not None}

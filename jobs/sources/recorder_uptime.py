@@ -1,9 +1,21 @@
-"""Known time, and restarts, of a recording that keeps no account of its own runs: told from its samples alone.
+"""Known time, and restarts, of a recording that keeps no account of its own runs: found from its samples alone.
 
-* A silence of all entities for longer than a bound is time of which nothing is known; a shorter one is a quiet home.
-* After a restart, Home Assistant sends the present state of every entity anew. So where within 10 seconds at least half
-  of all entities (and five) send something, and at least half of these what they had sent before, a recorder started;
-  what lies between the last sample before and that moment is not known.
+**Known time.** A silence of all entities for longer than a bound is time of which nothing is known; a shorter one is a
+quiet home. A sample with no other within the bound vouches for nothing.
+
+**Restarts.** After a start, Home Assistant sends the present state of its entities anew: within 2 s in a small home,
+within 2 minutes on a small board, some of them later or first with a wrong state. A start shows not by how many
+entities report, but by those that repeat a state without need:
+
+* An entity counts if it *seldom* repeats its state: at most twice, and 8 times a day, in all that was read. A tracker
+  that is polled every 30 s never counts.
+* Only words count: a counter says 0 again at midnight. The caller leaves out more, such as the ``on`` of lights: a
+  scene that dims ten lamps repeats ten of them.
+* There is a start where, within ``BURST`` (120 s) of each other, such repeats come from enough entities: at least 5 and
+  0.15 of those that could, from two domains; or at least 4 and half of them; or, after a silence that is unusual for
+  the home, at least 3 and 0.1 of them, from two domains. Two are enough where a sensor of the system's uptime changes
+  among them. Entities that are seen for the first time count beside 3 others, and where a recording begins.
+* Before a start there is silence, of 2 s at least.
 
 >>> import numpy as np
 >>> minutes = np.array([0, 10, 15, 500, 505]) * 60_000_000
@@ -13,20 +25,32 @@
 
 from __future__ import annotations
 
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from jobs.activity.events import Codes, Spans
-from jobs.activity.window import SECOND, Instants
+from jobs.activity.events import GAP, Codes, Flags, Spans
+from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, Instants
 
-BURST: Final = 10 * SECOND
-FEWEST: Final = 5  # entities in a burst; a smaller home's restart cannot be told from people coming home
+BURST: Final = 120 * SECOND
+MIN_SILENCE: Final = 2 * SECOND
+MIN_ENTITIES: Final = 5
+MIN_SHARE: Final = 0.15
+MIN_ENTITIES_OF_HALF: Final = 4
+MIN_ENTITIES_AFTER_SILENCE: Final = 3
+MIN_SHARE_AFTER_SILENCE: Final = 0.1
+MIN_ENTITIES_WITH_UPTIME: Final = 2
+MAX_REPEATS: Final = 2
+MAX_REPEATS_A_DAY: Final = 8
+_UNUSUAL: Final = 3  # times the silence that only one in a hundred exceeds
+_JOINED: Final = 2 * SECOND  # samples of a burst that come before its first repeat are no further apart
+_MAX_JOINED: Final = 10 * SECOND
 
 
 def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:
-    """The spans in which a recording was alive.
+    """Return the spans in which a recording was alive.
 
     Args:
         instants: When anything at all was recorded, in any order.
@@ -44,41 +68,127 @@ def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:
     return spans[spans[:, 0] < spans[:, 1]]
 
 
-def restarts(at: Instants, entity: Codes, state: Codes) -> Instants:
-    """When recorders started.
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Samples as evidence of restarts, in order of time.
 
-    Args:
-        at: Instants of samples, ascending, shape (n,).
+    Attributes:
+        at: Instants, shape (n,).
         entity: The entity of each, shape (n,).
-        state: What each was in, shape (n,).
-
-    Returns:
-        Ascending instants, each of the first sample of a burst.
+        state: The state of each, or ``GAP``, shape (n,).
+        domain: The domain of each entity, as a number, shape (number of entities,).
+        is_evidence: Which samples count if they repeat the state before, shape (n,).
+        is_uptime: Which samples are of a sensor that says since when the system runs, shape (n,).
     """
-    needed = max(FEWEST, -(-len(np.unique(entity)) // 2))
-    ends = np.searchsorted(at, at + BURST, side="right")
-    dense = np.flatnonzero(ends - np.arange(len(at)) >= needed)
-    if not len(dense):
+
+    at: Instants
+    entity: Codes
+    state: Codes
+    domain: NDArray[np.int64]
+    is_evidence: Flags
+    is_uptime: Flags
+
+
+def restarts(reports: Reports) -> Instants:
+    """Return the ascending instants at which recorders started, each of the first sample of a burst."""
+    at = reports.at
+    if not len(at):
         return np.empty(0, np.int64)
-    repeats = _repeats(entity, state)
+    repeated, first = _repeats(reports.entity, reports.state)
+    seldom = _seldom_repeats(reports, repeated & reports.is_evidence)
+    counts = (repeated | first) & reports.is_evidence & seldom[reports.entity]
+    possible = len(np.unique(reports.entity[reports.is_evidence & seldom[reports.entity]]))
+    evidence = np.flatnonzero(counts)
+    if not len(evidence):
+        return np.empty(0, np.int64)
+    changed_uptime = at[reports.is_uptime & ~repeated & ~first]
+    gaps = np.diff(np.unique(at))
+    unusual = max(MINUTE, round(_UNUSUAL * float(np.quantile(gaps, 0.99)))) if len(gaps) else MINUTE
+    ends = np.searchsorted(at[evidence], at[evidence] + BURST, side="right")
+    places = np.flatnonzero(ends - np.arange(len(evidence)) >= MIN_ENTITIES_WITH_UPTIME)
+    sizes = np.array([len(np.unique(reports.entity[evidence[begin : ends[begin]]])) for begin in places], np.int64)
+    places, sizes = places[sizes >= MIN_ENTITIES_WITH_UPTIME], sizes[sizes >= MIN_ENTITIES_WITH_UPTIME]
     found: list[int] = []
-    groups = np.split(dense, np.flatnonzero(np.diff(at[dense]) > BURST) + 1)
-    for group in groups:
-        sizes = [len(np.unique(entity[start : ends[start]])) for start in group]
-        most = max(sizes)
-        start = int(group[len(sizes) - 1 - sizes[::-1].index(most)])  # without strays that came shortly before
-        _, firsts = np.unique(entity[start : ends[start]], return_index=True)
-        if most >= needed and 2 * np.count_nonzero(repeats[start + firsts]) >= most:
+    until = -1
+    for burst in np.split(np.arange(len(places)), np.flatnonzero(np.diff(at[evidence[places]]) > BURST) + 1):
+        if not len(burst):
+            continue
+        # The latest begin with the most entities: without strays that came shortly before.
+        begin = int(places[burst[len(burst) - 1 - int(np.argmax(sizes[burst][::-1]))]])
+        window = evidence[begin : ends[begin]]
+        start = _begin_of_burst(at, int(window[0]))
+        silence = _Silence(int(at[start] - at[start - 1]) if start else None, unusual)
+        uptime = bool(np.any((changed_uptime >= at[start]) & (changed_uptime <= at[start] + BURST)))
+        if at[start] > until and _is_start(reports, window, first[window], possible, silence, uptime=uptime):
             found.append(int(at[start]))
+            until = int(at[window[-1]])
     return np.array(found, np.int64)
 
 
-def _repeats(entity: Codes, state: Codes) -> NDArray[np.bool_]:
-    """Whether each sample says what its entity's sample before said, or is its entity's first."""
+class _Silence(NamedTuple):
+    """How long nothing came before a burst; None where the recording begins. And how long is unusual for the home."""
+
+    length: int | None
+    unusual: int
+
+
+def _is_start(
+    reports: Reports, window: NDArray[np.int64], first: Flags, possible: int, silence: _Silence, *, uptime: bool
+) -> bool:
+    """Return whether the evidence of one burst is enough.
+
+    Args:
+        reports: All samples.
+        window: Those of the burst that count.
+        first: Which of these are their entity's first.
+        possible: How many entities could have repeated a state.
+        silence: What was before the burst.
+        uptime: Whether a sensor of the system's uptime changed during it.
+    """
+    seen, places = np.unique(reports.entity[window], return_index=True)
+    repeats = int(np.count_nonzero(~first[places]))
+    if silence.length is not None:
+        if silence.length < MIN_SILENCE:
+            return False
+        if repeats < MIN_ENTITIES_AFTER_SILENCE:
+            return uptime and repeats >= MIN_ENTITIES_WITH_UPTIME
+    if uptime or (len(seen) >= MIN_ENTITIES_OF_HALF and 2 * len(seen) >= possible):
+        return True
+    if len(np.unique(reports.domain[seen])) == 1:
+        return False  # a scene, or one kind of device that reports again
+    if silence.length is not None and silence.length > silence.unusual:
+        return len(seen) >= MIN_SHARE_AFTER_SILENCE * possible
+    return len(seen) >= MIN_ENTITIES and len(seen) >= MIN_SHARE * possible
+
+
+def _begin_of_burst(at: Instants, place: int) -> int:
+    """Return the first sample of the burst that a repeat belongs to: others may have come just before it."""
+    begin = place
+    while begin and at[begin] - at[begin - 1] < _JOINED and at[place] - at[begin - 1] <= _MAX_JOINED:
+        begin -= 1
+    return begin
+
+
+def _seldom_repeats(reports: Reports, repeated: Flags) -> Flags:
+    """Return which entities seldom repeat their state; repeats within the same two minutes are one."""
+    count = len(reports.domain)
+    moments = np.unique(np.column_stack((reports.entity[repeated], reports.at[repeated] // BURST)), axis=0)
+    repeats = np.bincount(moments[:, 0], minlength=count)
+    since = np.full(count, reports.at[-1])
+    np.minimum.at(since, reports.entity, reports.at)
+    days = np.maximum(reports.at[-1] - since, HOUR) / DAY
+    seldom: Flags = repeats <= MAX_REPEATS + MAX_REPEATS_A_DAY * days
+    return seldom
+
+
+def _repeats(entity: Codes, state: Codes) -> tuple[Flags, Flags]:
+    """Return which samples repeat the state before them of their entity, and which are their entity's first."""
     order = np.argsort(entity, kind="stable")
     who, what = entity[order], state[order]
-    same = np.ones(len(order), np.bool_)
-    same[1:] = (who[1:] != who[:-1]) | (what[1:] == what[:-1])
-    repeats = np.empty(len(order), np.bool_)
-    repeats[order] = same
-    return repeats
+    new = np.ones(len(order), np.bool_)
+    new[1:] = who[1:] != who[:-1]
+    same = ~new & (what != GAP)
+    same[1:] &= what[1:] == what[:-1]
+    repeated, first = np.empty_like(same), np.empty_like(new)
+    repeated[order], first[order] = same, new
+    return repeated, first

@@ -12,7 +12,8 @@ import pytest
 from jobs.activity.entities import EntityRules, Kind
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
-from jobs.sources.influxdb import LAYOUTS, InfluxSource, Layout
+from jobs.sources.influxdb import InfluxSource
+from jobs.sources.influxdb_points import LAYOUTS, Layout
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, SourceMismatch, SourceUnavailable
 from tests.support.influxdb import LiveServer, free_port
@@ -249,9 +250,106 @@ def test_a_day_of_a_hundred_thousand_events_is_read_whole(influxdb: LiveServer) 
         (f'light.l{number % 50},domain=light,entity_id=l{number % 50} state="{("off", "on")[number // 50 % 2]}"', at)
         for number, at in enumerate(range(START, START + count * step, step))
     ]
-    log = read(influxdb, lines)
+    log = read(influxdb, [*alive(START - HOUR, START), *lines])
     assert log.samples == count
     assert len(log.events) == count - 50
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "printer,domain=sensor,entity_id=jobs state=3,value=1",
+        "printer,domain=sensor,entity_id=jobs state=3i,value=1",
+        "alarm,domain=binary_sensor,entity_id=alarm state=true",
+        'printer,domain=sensor,entity_id=jobs state="three",value="1"',
+        'temp,domain=sensor,entity_id=jobs state="warm",value=t',
+    ],
+)
+def test_a_field_of_another_type_in_another_measurement_hides_no_state(influxdb: LiveServer, other: str) -> None:
+    lines = [
+        *alive(START - HOUR, WINDOW.end + HOUR),
+        (other, START + 2 * HOUR),
+        light("off", START - HOUR),
+        light("on", START + 7 * HOUR),
+        light("off", START + 8 * HOUR),
+        ('media_player.tv,domain=media_player,entity_id=tv state="idle"', START + HOUR),
+        ('media_player.tv,domain=media_player,entity_id=tv state="playing"', START + 9 * HOUR),
+    ]
+    log = read(influxdb, lines)
+    expected = [
+        ("light.hall", "on", 7 * HOUR),
+        ("light.hall", "off", 8 * HOUR),
+        ("media_player.tv", "playing", 9 * HOUR),
+    ]
+    assert events(log) == expected
+    assert log.known_seconds == 86_400
+    assert log.samples == 24 + 5
+
+
+def test_a_number_or_a_truth_value_is_a_state_where_there_is_no_text(influxdb: LiveServer) -> None:
+    layout = Layout(measurement="raw", entity_tag="id", fields=("state",))
+    for off, on in (("0", "1"), ("0i", "1i"), ("false", "true"), ('"OFF"', '"ON"')):
+        lines = [(f"raw,id=switch.pump state={off}", START), (f"raw,id=switch.pump state={on}", START + HOUR)]
+        assert events(read(influxdb, lines, layout=layout)) == [("switch.pump", "on", HOUR)]
+
+
+@pytest.mark.parametrize("days", [8, 60])
+def test_a_change_after_weeks_of_silence_is_an_event(influxdb: LiveServer, days: int) -> None:
+    lines = [
+        *alive(START - days * DAY_BEFORE - HOUR, WINDOW.end + HOUR),
+        light("off", START - days * DAY_BEFORE),
+        light("on", START + 9 * HOUR),
+        light("off", START + 10 * HOUR),
+        ('light.new,domain=light,entity_id=new state="on"', START + 11 * HOUR),
+    ]
+    log = read(influxdb, lines)
+    assert events(log) == [("light.hall", "on", 9 * HOUR), ("light.hall", "off", 10 * HOUR)]
+    assert ("on", 9 * HOUR, 10 * HOUR, True, True) in intervals(log, "light.hall")
+
+
+def test_a_field_that_newer_versions_write_beside_the_state_changes_nothing(influxdb: LiveServer) -> None:
+    lines = [
+        *alive(START - HOUR, WINDOW.end + HOUR),
+        (f'{LIGHT} state="off",value=0,time_="07:00"', START),
+        (f'{LIGHT} state="on",value=1,time_="07:00",time__str="x"', START + HOUR),
+    ]
+    assert events(read(influxdb, lines)) == [("light.hall", "on", HOUR)]
+
+
+@pytest.mark.parametrize("strays", [["1970-01-01"], ["2019-06-01"], ["1970-01-01", "2025-12-10", "2025-12-20"]])
+def test_points_of_a_wrong_clock_make_no_days(influxdb: LiveServer, strays: list[str]) -> None:
+    wrong = [
+        light("on", round(dt.datetime.fromisoformat(f"{day}T00:00:05+00:00").timestamp()) * SECOND) for day in strays
+    ]
+    boot = [light("off", number * SECOND) for number in range(40)]  # of 1970: a board whose clock was not set yet
+    source = source_of(influxdb, fill(influxdb, [*wrong, *boot, *alive(START + 5 * MINUTE, WINDOW.end + 30 * HOUR)]))
+    assert source.span() == DateRange(DAY, DAY + ONE_DAY)
+    source.close()
+
+
+def test_a_restart_over_two_minutes_with_wrong_states_first_leaves_what_it_did_not_end(influxdb: LiveServer) -> None:
+    names = [f"plug_{number}" for number in range(12)]
+
+    def plug(name: str, state: str, at: int) -> tuple[str, int]:
+        return f'switch.{name},domain=switch,entity_id={name} state="{state}"', at
+
+    noon = START + 12 * HOUR
+    bed = "binary_sensor.bed,domain=binary_sensor,entity_id=bed"
+    lines = [
+        *alive(START - HOUR, noon, 2 * MINUTE),
+        *alive(noon + 8 * MINUTE, WINDOW.end + HOUR, 2 * MINUTE),
+        *(plug(name, "off", START + 20 * MINUTE * place) for place, name in enumerate(names)),
+        (f'{bed} state="off"', START - HOUR),
+        (f'{bed} state="on"', START + 8 * HOUR),
+        *(plug(name, "off", noon + 6 * MINUTE + 9 * place * SECOND) for place, name in enumerate(names)),
+        (f'{bed} state="off"', noon + 6 * MINUTE + 20 * SECOND),
+        (f'{bed} state="on"', noon + 6 * MINUTE + 110 * SECOND),
+        (f'{bed} state="off"', START + 18 * HOUR),
+    ]
+    log = read(influxdb, lines)
+    assert events(log) == [("binary_sensor.bed", "on", 8 * HOUR), ("binary_sensor.bed", "off", 18 * HOUR)]
+    assert ("on", 8 * HOUR, 18 * HOUR, True, True) in intervals(log, "binary_sensor.bed")
+    assert log.known_seconds == 86_400 - 8 * 60  # the last before the stop came two minutes before it
 
 
 def test_the_fingerprint_changes_with_late_events_and_with_nothing_else(influxdb: LiveServer) -> None:

@@ -16,7 +16,8 @@ from jobs.activity.window import from_instant
 from jobs.sources.base import EventSource
 from jobs.sources.csv_files import CsvFiles
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
-from jobs.sources.influxdb import LAYOUTS, InfluxSource
+from jobs.sources.influxdb import InfluxSource
+from jobs.sources.influxdb_points import LAYOUTS
 from storage.backends.influxdb.line_protocol import tag_value, text_field
 from storage.drivers.influxdb import buckets
 from storage.drivers.influxdb.influxql import Query
@@ -89,7 +90,7 @@ def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> Eve
     connection.close()
     layout = LAYOUTS["home_assistant_events"]
     return InfluxSource(
-        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, max_silence_hours=math.inf
+        server.server(), bucket, MADRID, EntityRules(), layout=layout, lookback_days=14, max_silence_hours=24 * 366
     )
 
 

@@ -1,30 +1,71 @@
-"""Known time and restarts, told from samples alone."""
+"""Known time and restarts, found from samples alone: homes as lists of samples, with the bursts of their restarts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
+import pytest
 
-from jobs.activity.window import HOUR, MINUTE, SECOND
+from jobs.activity.entities import Description
+from jobs.activity.window import DAY, HOUR, MINUTE, SECOND
+from jobs.sources.influxdb_points import Points, evidence_of
 from jobs.sources.recorder_uptime import known_time, restarts
 
 NONE = np.empty(0, np.int64)
+NOON = 12 * HOUR
 
 
-def starts(rows: Sequence[tuple[int, int, int]]) -> list[int]:
-    at, entity, state = (np.array(column) for column in zip(*rows, strict=True))
-    found = restarts(at.astype(np.int64), entity.astype(np.int32), state.astype(np.int32))
-    return [int(instant) for instant in found]
+class Sample(NamedTuple):
+    at: int
+    entity_id: str
+    state: str
 
 
-def burst(at: int, entities: int, state: int = 0) -> list[tuple[int, int, int]]:
-    return [(at + number * 1000, number, state) for number in range(entities)]
+def starts(samples: Sequence[Sample]) -> list[int]:
+    samples = sorted(samples, key=lambda one: one.at)
+    ids = sorted({one.entity_id for one in samples})
+    states = sorted({one.state for one in samples})
+    points = Points(
+        at=np.array([one.at for one in samples], np.int64),
+        entity=np.array([ids.index(one.entity_id) for one in samples], np.int32),
+        state=np.array([states.index(one.state) for one in samples], np.int32),
+        about=[Description(entity_id) for entity_id in ids],
+        states=states,
+        nameless=0,
+    )
+    found = restarts(evidence_of(points, [entity_id.partition(".")[0] for entity_id in ids]))
+    return [int(start) for start in found]
+
+
+def home(switches: int, *, others: int = 0, thermometer: int = 5 * MINUTE) -> list[Sample]:
+    """A day of a home: things that were seen once, spread over the first two hours, and a thermometer."""
+    things = [f"switch.s{number}" for number in range(switches)]
+    things += [f"binary_sensor.b{number}" for number in range(others)]
+    spread = 2 * HOUR // max(len(things), 1)
+    samples = [Sample(7 * SECOND + place * spread, entity_id, "off") for place, entity_id in enumerate(things)]
+    return samples + [Sample(at, "sensor.temperature", f"{20 + at // MINUTE % 7}") for at in range(0, DAY, thermometer)]
+
+
+def without(samples: Sequence[Sample], start: int, end: int) -> list[Sample]:
+    """What is left when nothing was recorded for a while."""
+    return [one for one in samples if not start <= one.at < end]
+
+
+def burst(at: int, entity_ids: Sequence[str], seconds: float, state: str = "off") -> list[Sample]:
+    """Entities that report one after the other."""
+    step = round(seconds * SECOND / max(len(entity_ids), 1))
+    return [Sample(at + place * step, entity_id, state) for place, entity_id in enumerate(entity_ids)]
+
+
+def some(count: int, others: int = 0) -> list[str]:
+    return [f"switch.s{number}" for number in range(count)] + [f"binary_sensor.b{number}" for number in range(others)]
 
 
 def test_nothing_recorded_is_nothing_known() -> None:
     assert known_time(NONE, HOUR, NONE).tolist() == []
-    assert restarts(NONE, np.empty(0, np.int32), np.empty(0, np.int32)).tolist() == []
+    assert starts([]) == []
 
 
 def test_a_silence_up_to_the_bound_is_known_and_a_longer_one_is_not() -> None:
@@ -33,25 +74,137 @@ def test_a_silence_up_to_the_bound_is_known_and_a_longer_one_is_not() -> None:
     assert known_time(instants, HOUR + 1, NONE).tolist() == [[0, 3 * HOUR + 1]]
 
 
+def test_a_sample_that_has_no_other_near_it_vouches_for_nothing() -> None:
+    assert known_time(np.array([0, 80 * DAY, 80 * DAY + MINUTE]), HOUR, NONE).tolist() == [
+        [80 * DAY, 80 * DAY + MINUTE]
+    ]
+
+
 def test_the_time_before_a_start_is_not_known() -> None:
     instants = np.array([0, MINUTE, 2 * MINUTE, 3 * MINUTE])
     assert known_time(instants, HOUR, np.array([2 * MINUTE])).tolist() == [[0, MINUTE], [2 * MINUTE, 3 * MINUTE]]
 
 
-def test_a_burst_of_repeats_by_half_of_the_home_is_a_start() -> None:
-    assert starts([*burst(0, 10), *burst(HOUR, 5)]) == [0, HOUR]
-    assert starts([*burst(0, 10), *burst(HOUR, 4)]) == [0]
-    assert starts([*burst(0, 4), *burst(HOUR, 4)]) == []
+@pytest.mark.parametrize("seconds", [1, 9, 30, 75, 119])
+@pytest.mark.parametrize("downtime", [20 * SECOND, 20 * MINUTE])
+def test_a_burst_of_repeats_is_a_start_however_slow_it_is(seconds: int, downtime: int) -> None:
+    day = without(home(20, others=20), NOON - downtime, NOON)
+    assert starts([*day, *burst(NOON, some(20, 20), seconds)]) == [NOON]
 
 
-def test_a_burst_of_changes_is_none() -> None:
-    assert starts([*burst(0, 10), *burst(HOUR, 10, state=1)]) == [0]
+@pytest.mark.parametrize(
+    ("switches", "others", "found"),
+    [(3, 3, True), (4, 3, True), (3, 2, True), (2, 2, False), (14, 0, False), (19, 0, False), (20, 0, True)],
+)
+def test_some_of_thirty_two_entities_are_enough_if_they_are_of_two_domains_or_half(
+    switches: int, others: int, found: bool
+) -> None:
+    """Without a silence that would be unusual: 0.15 of 40 are 6, of 32 are 5."""
+    size = 16 if switches < 10 else 20
+    day = without(home(size, others=size), NOON - 20 * SECOND, NOON)
+    assert bool(starts([*day, *burst(NOON, some(switches, others), 10)])) is found
 
 
-def test_a_sample_shortly_before_a_burst_does_not_move_it() -> None:
-    assert starts([*burst(0, 8), (HOUR - 9 * SECOND, 3, 1), *burst(HOUR, 8)]) == [0, HOUR]
+@pytest.mark.parametrize(("count", "found"), [(2, True), (1, False)])
+def test_after_an_unusual_silence_a_tenth_is_enough(count: int, found: bool) -> None:
+    day = without(home(10, others=10), NOON - 20 * MINUTE, NOON)
+    assert bool(starts([*day, *burst(NOON, some(count, count), 5)])) is found
+    usual = without(home(10, others=10), NOON - 20 * SECOND, NOON)
+    assert starts([*usual, *burst(NOON, some(count, count), 5)]) == []
+
+
+@pytest.mark.parametrize(("count", "found"), [(4, True), (3, False)])
+def test_in_a_small_home_half_of_it_is_enough_if_it_is_four(count: int, found: bool) -> None:
+    day = without(home(2 * count), NOON - 20 * SECOND, NOON)
+    assert bool(starts([*day, *burst(NOON, some(count), 3)])) is found
+
+
+@pytest.mark.parametrize(("silence", "found"), [(2 * SECOND, True), (2 * SECOND - 1, False)])
+def test_before_a_start_nothing_comes_in_for_two_seconds(silence: int, found: bool) -> None:
+    day = [*home(8, others=8), Sample(NOON - silence, "sensor.power", "7")]
+    chatter = [Sample(NOON - 20 * SECOND + part * SECOND, "sensor.power", f"{part}") for part in range(18)]
+    burst_of_all = burst(NOON, some(8, 8), 2)
+    assert bool(starts([*day, *chatter, *burst_of_all])) is found
+
+
+@pytest.mark.parametrize("every", [30 * SECOND, 5 * MINUTE, HOUR])
+@pytest.mark.parametrize("count", [8, 40])
+def test_trackers_that_are_polled_together_are_no_start(every: int, count: int) -> None:
+    polled = [
+        Sample(at + number * 10_000, f"device_tracker.d{number}", "home")
+        for at in range(11 * SECOND, DAY, every)
+        for number in range(count)
+    ]
+    assert starts([*home(3, others=3), *polled]) == []
+
+
+@pytest.mark.parametrize(("repeats", "found"), [(8, True), (11, False)])
+def test_who_repeats_a_state_more_than_eight_times_a_day_does_not_count(repeats: int, found: bool) -> None:
+    """Once more in the burst: the bound of a whole day is 10, 2 and 8 a day; of the 22 hours here 9."""
+    day = without(home(8, others=8), NOON - 20 * SECOND, NOON)
+    for number in range(repeats):
+        at = 3 * HOUR + number * 35 * MINUTE + 31 * SECOND
+        for place, entity_id in enumerate(some(8, 8)):
+            day.append(Sample(at + place * 2 * MINUTE + place * SECOND, entity_id, "off"))
+    assert bool([start for start in starts([*day, *burst(NOON, some(8, 8), 5)]) if start == NOON]) is found
+
+
+def test_many_that_change_at_once_are_no_start() -> None:
+    assert starts([*home(8, others=8), *burst(NOON + MINUTE, some(8, 8), 2, state="on")]) == []
+
+
+@pytest.mark.parametrize(("state", "found"), [("on", False), ("off", True)])
+def test_a_scene_that_dims_all_lamps_is_no_start_but_lamps_that_say_off_again_are(state: str, found: bool) -> None:
+    lamps = [f"light.l{number}" for number in range(10)]
+    seen = [Sample(20 * SECOND + place * 9 * MINUTE, lamp, state) for place, lamp in enumerate(lamps)]
+    day = without([*home(1), *seen], NOON - 20 * SECOND, NOON)
+    assert bool(starts([*day, *burst(NOON, lamps, 1, state=state)])) is found
+
+
+def test_counters_that_say_zero_again_at_midnight_are_no_start() -> None:
+    counters = [f"sensor.energy_{number}" for number in range(12)]
+    day = [*home(4), *(Sample(HOUR + place * MINUTE, one, "0.0") for place, one in enumerate(counters))]
+    assert starts([*day, *burst(NOON + 2 * MINUTE, counters, 1, state="0.0")]) == []
+
+
+@pytest.mark.parametrize(("repeats", "uptime", "found"), [(2, True, True), (1, True, False), (2, False, False)])
+def test_a_sensor_of_uptime_that_changes_makes_two_repeats_enough(repeats: int, uptime: bool, found: bool) -> None:
+    day = [*without(home(10, others=10), NOON - 20 * SECOND, NOON)]
+    day.append(Sample(MINUTE, "sensor.uptime", "2026-03-01T00:00:12+00:00"))
+    if uptime:
+        day.append(Sample(NOON + 5 * SECOND, "sensor.uptime", "2026-03-02T12:00:00+00:00"))
+    assert bool(starts([*day, *burst(NOON, some(repeats), 4)])) is found
+
+
+def test_a_stray_before_a_burst_does_not_move_it_and_one_of_its_own_does() -> None:
+    day = without(home(8, others=8), NOON - HOUR, NOON + MINUTE)
+    everybody = burst(NOON, some(8, 8), 5)
+    assert starts([*day, Sample(NOON - 9 * SECOND, "switch.s1", "on"), *everybody[2:]]) == [everybody[2].at]
+    assert starts([*day, Sample(NOON - SECOND, "switch.s1", "on"), *everybody[2:]]) == [NOON - SECOND]
+
+
+def test_a_wrong_state_at_first_does_not_hide_a_start() -> None:
+    day = without(home(8, others=8), NOON - MINUTE, NOON)
+    wrong = [Sample(NOON + place * SECOND, entity_id, "on") for place, entity_id in enumerate(some(4))]
+    right = [Sample(NOON + (50 + place) * SECOND, entity_id, "off") for place, entity_id in enumerate(some(4))]
+    assert starts([*day, *wrong, *right, *burst(NOON + 4 * SECOND, [f"binary_sensor.b{n}" for n in range(8)], 8)]) == [
+        NOON
+    ]
+
+
+def test_each_of_several_starts_is_found() -> None:
+    times = [5 * HOUR, NOON, 20 * HOUR]
+    day = home(8, others=8)
+    for at in times:
+        day = [*without(day, at - 30 * SECOND, at), *burst(at, some(8, 8), 10)]
+    assert starts(day) == times
 
 
 def test_one_chatty_entity_is_no_burst() -> None:
-    chatter = [(HOUR + number * 1000, 0, 0) for number in range(500)]
-    assert starts([*burst(0, 8), *chatter]) == [0]
+    chatter = [Sample(NOON + number * 1000, "switch.s0", "off") for number in range(500)]
+    assert starts([*home(8), *chatter]) == []
+
+
+def test_a_recording_that_begins_with_a_burst_begins_with_a_start() -> None:
+    things = some(5, 5)
+    assert starts([*burst(0, things, 5), *(Sample(HOUR, one, "on") for one in things[:2])]) == [0]
