@@ -1,4 +1,4 @@
-"""One day's work on its way to a store: the rows of each detector and the record of its run."""
+"""The rows of one day that a store takes at once: of each detector, with the record of its run."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from storage.models import DailyAggregate, DetectorRunDaily
 
 @dataclass(frozen=True, slots=True)
 class DetectorDay:
-    """What one detector found on one day.
+    """The finding of one detector on one day.
 
     Attributes:
-        run: The record of the run; written after the rows.
-        model: The class of the rows: known also where there are none, so that stale ones can be pruned.
-        rows: The rows, all of ``model`` and of the run's date, no two with the same key.
+        run: The record of the run; a store writes it after the rows.
+        model: The class of the rows; also needed without rows, to delete those of an earlier run.
+        rows: The rows; all of ``model`` and of the run's date, no two with the same key.
     """
 
     run: DetectorRunDaily
@@ -27,19 +27,19 @@ class DetectorDay:
         name = self.run.detector
         for row in self.rows:
             if type(row) is not self.model:
-                raise TypeError(f"{name} gave a {type(row).__name__}, not a {self.model.__name__}")
+                raise TypeError(f"{name} returned a {type(row).__name__}, not a {self.model.__name__}")
             if row.date != self.run.date:
-                raise ValueError(f"{name} gave a row of {row.date} for {self.run.date}: {row.key()}")
-        doubled = [key for key, count in Counter(row.key() for row in self.rows).items() if count > 1]
-        if doubled:
-            raise ValueError(f"{name} gave {len(doubled)} rows twice, the first for {doubled[0]}")
+                raise ValueError(f"{name} returned a row of {row.date} for {self.run.date}: {row.key()}")
+        repeated = [key for key, count in Counter(row.key() for row in self.rows).items() if count > 1]
+        if repeated:
+            raise ValueError(f"{name} returned several rows for {len(repeated)} keys, the first for {repeated[0]}")
         if self.run.rows != len(self.rows):
-            raise ValueError(f"{name} counts {self.run.rows} rows but has {len(self.rows)}")
+            raise ValueError(f"{name} has {len(self.rows)} rows, but the record of its run says {self.run.rows}")
 
 
 @dataclass(frozen=True, slots=True)
 class DayBatch:
-    """Everything a day's run hands to the store at once: exactly what the day holds afterwards, for these detectors."""
+    """Everything that a store holds of a day afterwards, for the detectors it names."""
 
     day: dt.date
     findings: tuple[DetectorDay, ...]
@@ -47,10 +47,10 @@ class DayBatch:
     def __post_init__(self) -> None:
         for finding in self.findings:
             if finding.run.date != self.day:
-                raise ValueError(f"{finding.run.detector} judged {finding.run.date}, not {self.day}")
+                raise ValueError(f"{finding.run.detector} is of {finding.run.date}, not of {self.day}")
         for what, names in (
             ("detector", [finding.run.detector for finding in self.findings]),
             ("measurement", [finding.model.measurement for finding in self.findings]),
         ):
             if len(set(names)) < len(names):
-                raise ValueError(f"a {what} stands twice in the batch of {self.day}: {', '.join(sorted(names))}")
+                raise ValueError(f"a {what} is in the batch of {self.day} twice: {', '.join(sorted(names))}")

@@ -1,7 +1,7 @@
-"""How any ``DailyAggregate`` becomes columns, and back: the one encoding that every store uses.
+"""The encoding that every store uses: columns of a ``DailyAggregate``, rows to scalars, and records to typed rows.
 
-A store asks ``columns(model)`` what to create, ``encode(row)`` what to write and ``decode(model, records)`` for typed
-rows. Nothing is written per measurement, so a third party's model needs no change in a store.
+``columns(model)`` describes what to create, ``encode(row)`` what to write, and ``decode(model, records)`` returns typed
+rows. Nothing is specific to a measurement, so a model from another package needs no change in a store.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Scalar = str | int | float | None
 
 
 class Kind(StrEnum):
-    """What a column holds. A store maps these, and only these, to its own types."""
+    """The kind of value in a column. A store maps these, and only these, to its own types."""
 
     DATE = "date"
     TAG = "tag"
@@ -47,7 +47,7 @@ class Column(NamedTuple):
 
 @cache
 def columns(model: type[DailyAggregate]) -> tuple[Column, ...]:
-    """The columns of a model in the order of its fields; ``date`` first."""
+    """Return the columns of a model in the order of its fields; ``date`` is first."""
     tags = set(model.tags())
     return tuple(
         Column(name, Kind.TAG, False) if name in tags else Column(name, *_kind(model, name, field.annotation))
@@ -89,7 +89,7 @@ def _kind(model: type[DailyAggregate], name: str, annotation: Any) -> tuple[Kind
 
 
 def _choices(plain: Any, annotation: Any) -> Iterable[Any]:  # noqa: ANN401 - type forms
-    """The values that a Literal or an enumeration admits, as they are kept; none for any other type."""
+    """Return the values that a Literal or an enumeration allows, as they are stored; none for any other type."""
     if plain is typing.Literal:
         return typing.get_args(annotation)
     if isinstance(plain, type) and issubclass(plain, Enum):
@@ -98,15 +98,15 @@ def _choices(plain: Any, annotation: Any) -> Iterable[Any]:  # noqa: ANN401 - ty
 
 
 def to_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """A JSON field as it is kept: compact, unicode as it is, keys in the order given."""
+    """Return a JSON field as it is stored: compact, without escapes for Unicode, keys in the given order."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-from_json = pydantic_core.from_json  # four times as fast as json.loads, which a range of 90 days makes felt
+from_json = pydantic_core.from_json  # four times as fast as json.loads, which is noticeable when 90 days are read
 
 
 def encode(row: DailyAggregate) -> dict[str, Scalar]:
-    """A row as plain scalars by column name; every type as the model declares it, absent values as None."""
+    """Return a row as plain scalars by column name, of the types that the model declares; absent values are None."""
     values = row.model_dump(mode="json")
     for name in _json_fields(type(row)):
         if values[name] is not None:
@@ -135,7 +135,7 @@ def with_present_names(model: type[DailyAggregate], record: Mapping[str, Any]) -
 
 @cache
 def _decoder(model: type[A]) -> TypeAdapter[list[A]]:
-    item: Any = model  # a type made at run time
+    item: Any = model  # a type that is only known at run time
     return TypeAdapter(list[item])
 
 
@@ -153,7 +153,7 @@ def decode(model: type[A], records: Iterable[Mapping[str, Any]]) -> list[A]:
                 try:
                     fields[name] = from_json(text)
                 except ValueError as error:
-                    raise StoreCorrupt(f"{_where(model, fields)}: {name} is no JSON: {text[:80]!r}") from error
+                    raise StoreCorrupt(f"{_where(model, fields)}: {name} is not valid JSON: {text[:80]!r}") from error
         raw.append(fields)
     try:
         return _decoder(model).validate_python(raw)
@@ -173,16 +173,16 @@ def _where(model: type[DailyAggregate], fields: Mapping[str, Any]) -> str:
 
 
 def closest(word: str, known: Iterable[str]) -> str:
-    """A "did you mean" for a word that is not among the known ones; empty where nothing is near."""
+    """Return "did you mean ...?" with the nearest known word; empty if none is near."""
     near = get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {near[0]!r}?" if near else ""
 
 
 def check_names(model: type[DailyAggregate], names: Iterable[str], known: Iterable[str], what: str) -> None:
-    """Refuse a name that is not among the known ones of a model.
+    """Refuse a name that a model does not have.
 
     Raises:
-        UsageError: With the nearest known name.
+        UsageError: A name is not known; the hint is the nearest known one.
     """
     known = tuple(known)
     for name in names:

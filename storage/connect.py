@@ -1,4 +1,4 @@
-"""From settings to an open store. The only module that knows every backend; each is loaded when it is opened."""
+"""Open the store that the settings name. Only this module knows every backend; each is imported when it is opened."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage
 
 
 def open_store(settings: StoreSettings, *, read_only: bool = False) -> AggregateStore:
-    """The store that the settings name.
+    """Open the store that the settings name.
 
     Args:
-        settings: With paths made absolute.
-        read_only: For readers: a store that is not there is an error, never an empty one.
+        settings: The settings of the store, with absolute paths.
+        read_only: Never create or change anything; a store that does not exist is an error, not an empty store.
 
     Raises:
-        SettingsError: The settings cannot work, or what the store needs is not installed.
-        StoreMissing: ``read_only``, and there is no such store. A server is asked when it is first read from.
+        SettingsError: The settings are not valid, or a library that the store needs is not installed.
+        StoreMissing: ``read_only``, and there is no such file. Whether a server has the store shows on first use.
         StoreUnavailable: It cannot be reached now.
     """
     backend: Callable[..., AggregateStore] = _load(_BACKENDS[settings.kind], settings.kind)

@@ -1,4 +1,4 @@
-"""Ranges of local calendar days, and the words people use for them."""
+"""Local calendar days and ranges of them, as people write them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from storage.errors import UsageError
 
-Day = dt.date  # for code that handles days but must not reach for a clock
+Day = dt.date  # for code that may not import datetime, so that it cannot read the clock
 ONE_DAY = dt.timedelta(days=1)
 
 _ABSOLUTE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
@@ -107,10 +107,10 @@ class DateRange:
                 )
             return cls(first.first, first.last)
         begin = parse_day(first, today=today)
-        if last is None:
-            counts_back = today is not None and isinstance(first, str) and _DAYS_AGO.fullmatch(first)
-            return cls(begin, max(begin, today - ONE_DAY)) if counts_back and today is not None else cls(begin, begin)
-        return cls(begin, parse_day(last, today=today))
+        if last is not None:
+            return cls(begin, parse_day(last, today=today))
+        is_stretch = isinstance(first, str) and first.startswith("-")
+        return cls(begin, max(begin, today - ONE_DAY) if is_stretch and today is not None else begin)
 
     @classmethod
     def ending(cls, last: dt.date, days: int) -> Self:

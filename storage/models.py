@@ -1,12 +1,13 @@
 """The schema: six daily aggregates and the record of each detector's run.
 
 Every row belongs to one local calendar day (``date``). Fields annotated as ``Tag`` identify a row beside its date and
-measurement; every other field is a measured value. Lists and dicts are kept as JSON of at most 1 KB. A store derives
+measurement; every other field is a measured value. Lists and dicts are stored as JSON of at most 1 KB. A store derives
 its columns, its encoding and its decoding from these classes alone (``storage.columns``), so a model from another
-package is stored like one of these: subclass ``DailyAggregate``, name a ``measurement``, annotate at least one
-``Tag``.
+package is stored like one of these: subclass ``DailyAggregate``, set a ``measurement``, annotate at least one ``Tag``.
+A mean that is stored with its number of observations is annotated as ``WeightedBy`` that field, and a field that was
+renamed as ``FormerlyNamed``.
 
-The fields up to each "since" comment carry the names and types agreed on with readers; those after it may be absent.
+In each model, the fields below the comment "optional" may be absent in rows of other writers.
 """
 
 from __future__ import annotations
@@ -92,17 +93,17 @@ class FormerlyNamed:
     values: Mapping[str, str]
 
 
-@lru_cache(maxsize=4096)  # the same few hundred entities come with every day
+@lru_cache(maxsize=4096)  # every day has the same few hundred entities
 def tag_fault(text: str) -> str | None:
-    """What keeps a text from being a tag value, in words; None if nothing does."""
+    """Return why a text is not a valid tag value, to follow "which ..."; None if it is valid."""
     if not text:
         return "is empty"
     if len(text) > TAG_LENGTH:
-        return f"has {len(text)} characters, at most {TAG_LENGTH} are kept"
+        return f"has {len(text)} characters, at most {TAG_LENGTH} are allowed"
     if _LINE_BREAK.search(text):
         return "contains a line break or a NUL"
     if text.endswith("\\"):
-        return "ends in a backslash"
+        return "ends with a backslash"
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         return "contains half of a character (a lone surrogate)"
     return None
@@ -111,20 +112,20 @@ def tag_fault(text: str) -> str | None:
 def _valid_tag(text: str) -> str:
     fault = tag_fault(text)
     if fault:
-        raise ValueError(f"a tag value that {fault}")
+        raise ValueError(f"not a valid tag value: it {fault}")
     return text
 
 
 def _small_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value passes through unchanged
     size = len(to_json(value))
     if size > JSON_BYTES:
-        raise ValueError(f"takes {size} bytes as JSON, at most {JSON_BYTES} are kept")
+        raise ValueError(f"takes {size} bytes as JSON, at most {JSON_BYTES} are allowed")
     return value
 
 
 def _utc(at: dt.datetime) -> dt.datetime:
     if at.tzinfo is None:
-        raise ValueError("an instant needs an offset from UTC")
+        raise ValueError("not a valid instant: it has no offset from UTC")
     return at.astimezone(dt.UTC)
 
 
@@ -157,7 +158,7 @@ class DailyAggregate(BaseModel):
     """One row of one local calendar day.
 
     Attributes:
-        measurement: The name under which every store keeps rows of this class.
+        measurement: The name of the table or measurement that holds rows of this class, in every store.
         date: The local calendar day the row describes; no store knows a time zone.
     """
 
@@ -168,24 +169,26 @@ class DailyAggregate(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_kwargs: object) -> None:
-        """Refuse a model that no store could keep, at the moment it is defined."""
+        """Refuse a model that no store could hold, when it is defined."""
         name = cls.__dict__.get("measurement")
         if not isinstance(name, str) or not _MEASUREMENT.fullmatch(name):
             raise TypeError(f"{cls.__qualname__}.measurement must be lower-case letters, digits and underscores")
         if taken := _RESERVED & set(cls.model_fields):
-            raise TypeError(f"{cls.__qualname__}.{min(taken)}: the name is taken by the questions that readers ask")
+            raise TypeError(f"{cls.__qualname__}.{min(taken)}: the name is a parameter of the queries in storage.query")
         if not cls.tags():
-            raise TypeError(f"{cls.__qualname__} has no field annotated as Tag: its rows could not be told apart")
+            raise TypeError(f"{cls.__qualname__} has no field annotated as Tag, so nothing identifies its rows")
         if len(cls.model_fields) == len(cls.tags()) + 1:
-            raise TypeError(f"{cls.__qualname__} has no field beside date and tags: there is nothing to keep")
+            raise TypeError(f"{cls.__qualname__} has no field besides date and tags, so there is nothing to store")
         for name, weight in cls.weights().items():
             if weight == name or weight not in cls.model_fields or not _is_number(cls.model_fields[weight].annotation):
-                raise TypeError(f"{cls.__qualname__}.{name} is weighted by {weight!r}, which is not a number beside it")
+                raise TypeError(
+                    f"{cls.__qualname__}.{name} is weighted by {weight!r}, which is not a number of the same row"
+                )
 
     @classmethod
-    @cache  # it is asked for every row
+    @cache  # called for every row
     def tags(cls) -> tuple[str, ...]:
-        """The names of the fields that identify a row beside its date, in the order they are declared."""
+        """Return the names of the fields that identify a row beside its date, in the order of their declaration."""
         return tuple(
             name
             for name, field in cls.model_fields.items()
@@ -215,11 +218,11 @@ class DailyAggregate(BaseModel):
         }
 
     def key(self) -> tuple[str, ...]:
-        """The values of ``tags()``: no two rows of one date and measurement share them."""
+        """Return the values of ``tags()``; no two rows of one date and measurement have the same."""
         return tuple(getattr(self, tag) for tag in type(self).tags())
 
     def entities(self) -> frozenset[str]:
-        """The ids of the entities that the row is about: its ``entity_id``, where the model has one."""
+        """Return the ids of the entities that the row is about: its ``entity_id``, if the model has one."""
         entity_id = getattr(self, "entity_id", None)
         return frozenset() if entity_id is None else frozenset({entity_id})
 
@@ -228,12 +231,12 @@ class TimeBasedDaily(DailyAggregate):
     """When one entity was active during the day.
 
     Attributes:
-        hourly_distribution: Activity events by local wall-clock hour, 24 counts; their sum is ``occurrences``.
-        peak_hours: Hours that hold more activity than chance explains, ascending, often empty.
+        hourly_distribution: Activity events by local hour of the clock, 24 counts; their sum is ``occurrences``.
+        peak_hours: Hours with more activity than chance explains, ascending; often empty.
         frequency: Hours with activity as a share of the hours this day had.
         confidence: Wilson 95 % lower bound of the share of events in ``peak_hours``; 0 without a peak.
         occurrences: Activity events of the day.
-        bouts: Runs of activity events at most 300 s apart, each counted once.
+        bouts: Bouts of the day: runs of activity events with gaps of at most 300 s, each counted once.
     """
 
     measurement: ClassVar[str] = "time_based_daily"
@@ -244,7 +247,7 @@ class TimeBasedDaily(DailyAggregate):
     frequency: Share
     confidence: Share
     occurrences: Count
-    # since the first version:
+    # optional:
     bouts: Count | None = None
 
 
@@ -253,15 +256,15 @@ class CoOccurrenceDaily(DailyAggregate):
 
     Attributes:
         device_pair: Both entity ids in ascending order, joined by ``|``.
-        co_occurrence_count: Bout starts of the two matched one to one within the window.
+        co_occurrence_count: Bout starts of the two entities that were matched one to one within the window.
         time_window_seconds: The window, inclusive.
         confidence: Wilson 95 % lower bound of the matched share of the rarer entity's bouts.
         typical_hours: Local hours in which the matches concentrate.
-        expected_count: Matches that chance alone would give.
-        median_gap_seconds: The median time between the two of a match.
-        first_share: How often the first of the pair leads.
-        linked_by: What in the home itself links the two, where something does: an ``automation`` switches one, both
-            belong to the ``same_device``, or their changes are ``simultaneous``, like those of a group and its member.
+        expected_count: Matches that chance alone would produce.
+        median_gap_seconds: Median time between the two bout starts of a match.
+        first_share: Share of the matches in which the first of the pair starts first.
+        linked_by: What in the home links the two, if anything: an ``automation`` switches one of them, both belong to
+            the ``same_device``, or their changes are ``simultaneous``, like those of a group and its member.
     """
 
     measurement: ClassVar[str] = "co_occurrence_daily"
@@ -270,14 +273,14 @@ class CoOccurrenceDaily(DailyAggregate):
     time_window_seconds: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
     confidence: Share
     typical_hours: Hours
-    # since the first version:
+    # optional:
     expected_count: Seconds | None = None
     median_gap_seconds: Seconds | None = None
     first_share: Annotated[Share | None, WeightedBy("co_occurrence_count")] = None
     linked_by: Annotated[LinkedBy | None, _LINKED_BY_OF_0_1] = None
 
     def entities(self) -> frozenset[str]:
-        """Both sides of the pair."""
+        """Return both entities of the pair."""
         return frozenset(self.device_pair.split("|"))
 
 
@@ -290,7 +293,7 @@ class SequenceDaily(DailyAggregate):
         frequency: Occurrences that do not overlap.
         avg_duration_seconds: Mean time from the first step to the last.
         confidence: Wilson 95 % lower bound of how often the last step follows the ones before it.
-        linked_by: What in the home itself ties two steps, where something does; as in ``CoOccurrenceDaily``.
+        linked_by: What in the home links two of the steps, if anything; as in ``CoOccurrenceDaily``.
     """
 
     measurement: ClassVar[str] = "sequence_daily"
@@ -299,11 +302,11 @@ class SequenceDaily(DailyAggregate):
     frequency: Count
     avg_duration_seconds: Annotated[Seconds, WeightedBy("frequency")]
     confidence: Share
-    # since the first version:
+    # optional:
     linked_by: Annotated[LinkedBy | None, _LINKED_BY_OF_0_1] = None
 
     def entities(self) -> frozenset[str]:
-        """The entity of every step."""
+        """Return the entity of every step."""
         return frozenset(step.partition(":")[0] for step in self.sequence)
 
 
@@ -314,7 +317,7 @@ class RoomBasedDaily(DailyAggregate):
         activity_level: The area's share of the home's activity events that have an area.
         device_usage: Activity events by entity id.
         transition_patterns: Where people went next: ``to``, ``count``, ``probability``, ``median_seconds``.
-        peak_activity_hours: Hours that hold more of the area's activity than chance explains, ascending.
+        peak_activity_hours: Hours with more activity in the area than chance explains, ascending.
     """
 
     measurement: ClassVar[str] = "room_based_daily"
@@ -325,21 +328,21 @@ class RoomBasedDaily(DailyAggregate):
     peak_activity_hours: Hours
 
     def entities(self) -> frozenset[str]:
-        """The entities that were used in the area."""
+        """Return the entities that were used in the area."""
         return frozenset(self.device_usage)
 
 
 class DurationDaily(DailyAggregate):
-    """How long one entity stayed in an active state (on, open, home, playing ...), over the episodes that ended today.
+    """How long one entity stayed in an active state (on, open, home ...), over the episodes that ended that day.
 
     Attributes:
-        avg_duration_seconds: Mean length.
+        avg_duration_seconds: Mean length of an episode.
         min_duration_seconds: Shortest.
         max_duration_seconds: Longest.
         duration_variance: Population variance in seconds squared, 0 for one episode.
-        efficiency_score: Share of the entity's active time in this day during which somebody was around in its area;
-            absent where no sensor of the area could tell.
-        episodes: How many finished.
+        efficiency_score: Share of the entity's active time on this day during which somebody was present in its area;
+            absent if the area has no sensor for that.
+        episodes: Number of finished episodes.
     """
 
     measurement: ClassVar[str] = "duration_daily"
@@ -349,12 +352,12 @@ class DurationDaily(DailyAggregate):
     max_duration_seconds: Seconds
     duration_variance: Annotated[float, Field(ge=0), WeightedBy("episodes")]
     efficiency_score: Share | None = None
-    # since the first version:
+    # optional:
     episodes: Count | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        slack = _RELATIVE_TOLERANCE * self.max_duration_seconds  # a mean of equal floats may be an ulp beside them
+        slack = _RELATIVE_TOLERANCE * self.max_duration_seconds  # a mean of equal floats may differ by rounding
         if not self.min_duration_seconds - slack <= self.avg_duration_seconds <= self.max_duration_seconds + slack:
             raise ValueError(
                 "durations must be ordered min ≤ avg ≤ max, not "
@@ -384,19 +387,19 @@ class AnomalyDaily(DailyAggregate):
 
 
 class DetectorRunDaily(DailyAggregate):
-    """That a detector has judged a day, and how: written after the rows it stands for.
+    """The record that a detector has computed a day; written after the rows it describes.
 
     A reader tells "nothing happened" (this row with ``rows`` = 0 and a ``reason``) from "not computed" (no such row).
 
     Attributes:
         detector: The registered name.
         version: The detector's version.
-        rows: How many rows it found.
-        events: Activity events it was given.
-        known_seconds: How much of the day the source knows about.
-        day_seconds: How long the local day was (82,800, 86,400 or 90,000 on most).
-        reason: What was tested, cut and not judged, in words.
-        computed_at: When, as an instant with offset.
+        rows: Number of rows it found.
+        events: Number of activity events it was given.
+        known_seconds: Known time: how much of the day the source can vouch for.
+        day_seconds: Length of the local day; on most days 86,400, at clock changes often 82,800 or 90,000.
+        reason: A sentence about what was tested, cut and not judged.
+        computed_at: When it was computed, as an instant in UTC.
     """
 
     measurement: ClassVar[str] = "detector_run_daily"

@@ -1,4 +1,4 @@
-"""Stored aggregates with rows laid over them that wait in the ledger: what a history detector reads."""
+"""Stored aggregates together with the rows that are staged in the ledger: what a history detector reads."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ A = TypeVar("A", bound=DailyAggregate)
 
 
 class OverlaidReader:
-    """An ``AggregateReader`` to which staged days look as if they had been written.
+    """An ``AggregateReader`` that returns staged days as if they had been written.
 
     Args:
-        below: What is written.
-        staged: What is not written yet; it hides what is written of the same day and measurement.
+        written: The store.
+        staged: Findings that are not written yet; they replace what is written of the same day and measurement.
     """
 
-    def __init__(self, below: AggregateReader, staged: Iterable[DetectorDay]) -> None:
-        self._below = below
+    def __init__(self, written: AggregateReader, staged: Iterable[DetectorDay]) -> None:
+        self._written = written
         staged = tuple(staged)
-        self._above = MemoryStore(row for finding in staged for row in (finding.run, *finding.rows))
+        self._staged = MemoryStore(row for finding in staged for row in (finding.run, *finding.rows))
         self._hidden = {(finding.model.measurement, finding.run.date) for finding in staged}
         self._hidden_runs = {(finding.run.detector, finding.run.date) for finding in staged}
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
-        rows = [row for row in self._below.read(model, days, where) if not self._is_hidden(row)]
-        rows += self._above.read(model, days, where)
+        rows = [row for row in self._written.read(model, days, where) if not self._is_hidden(row)]
+        rows += self._staged.read(model, days, where)
         return sorted(rows, key=lambda row: (row.date, row.key()))
 
     def _is_hidden(self, row: DailyAggregate) -> bool:
@@ -48,5 +48,5 @@ class OverlaidReader:
         by: Sequence[str] = (),
         where: Where = NO_FILTER,
     ) -> list[Summary]:
-        """See ``AggregateReader.summarize``; computed here, as the rows lie in two places."""
+        """See ``AggregateReader.summarize``; computed here, because the rows are in two places."""
         return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)

@@ -1,4 +1,4 @@
-"""A store in this process's memory: for tests, and for answering questions over rows that are already here."""
+"""A store in the memory of this process: for tests, and for queries of rows that are already in memory."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ A = TypeVar("A", bound=DailyAggregate)
 
 
 class MemoryStore:
-    """An ``AggregateStore`` that is gone when it is let go.
+    """An ``AggregateStore`` that keeps nothing after the process ends.
 
     Args:
-        rows: What it holds at first.
+        rows: The rows it starts with.
     """
 
     def __init__(self, rows: Iterable[DailyAggregate] = ()) -> None:

@@ -268,7 +268,7 @@ def test_json_that_is_none_is_left_as_text_and_its_row_kept(
     good, bad = client.query_time_based_daily(DAY, DAY)
     assert (good["peak_hours"], bad["peak_hours"]) == ([0, 1, 2], "[1,")
     assert "light.z" in caplog.text
-    assert "peak_hours is no JSON" in caplog.text
+    assert "peak_hours is not valid JSON" in caplog.text
 
 
 def test_the_bucket_is_made_when_it_is_not_there(influxdb: LiveServer) -> None:

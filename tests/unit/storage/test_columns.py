@@ -156,7 +156,7 @@ def test_every_model_of_the_schema_has_columns(model: type[DailyAggregate]) -> N
 
 
 @pytest.mark.parametrize("odd", [bool, bytes, complex, set[int], int | str, object, bool | None, dt.timedelta, Any])
-def test_a_type_that_no_store_can_keep_is_refused_with_its_field(odd: Any) -> None:
+def test_a_type_that_no_store_can_hold_is_refused_with_its_field(odd: Any) -> None:
     with pytest.raises(TypeError, match=r"OddDaily\.odd: no store can keep"):
         columns(model_with(odd))
 
@@ -263,7 +263,7 @@ def test_rows_come_back_in_the_order_of_their_records() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "told"),
     [
-        ("hourly_distribution", "[1,2", "hourly_distribution is no JSON"),
+        ("hourly_distribution", "[1,2", "hourly_distribution is not valid JSON"),
         ("hourly_distribution", "[1,2]", "hourly_distribution"),
         ("occurrences", -1, "occurrences"),
         ("occurrences", "many", "occurrences"),

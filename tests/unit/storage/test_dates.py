@@ -1,4 +1,4 @@
-"""Days and ranges of days as people write them."""
+"""Days and ranges of days, as people write them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.dates import DateRange, parse_day
+from storage.dates import DateRange, is_relative, parse_day
 from storage.errors import UsageError
 
 TODAY = dt.date(2026, 3, 2)
@@ -51,7 +51,7 @@ def test_words_mean_nothing_where_today_is_not_known(text: str) -> None:
         "2026-W10-1",
     ],
 )
-def test_what_is_no_day_is_refused_with_the_form_to_use(text: str) -> None:
+def test_what_is_not_a_day_is_refused_with_the_form_to_use(text: str) -> None:
     with pytest.raises(UsageError) as refused:
         parse_day(text, today=TODAY)
     assert repr(text) in str(refused.value)
@@ -63,7 +63,7 @@ def test_a_number_of_days_is_counted_back_as_far_as_the_calendar_goes(text: str)
     assert parse_day(text, today=TODAY) == TODAY - dt.timedelta(int(text[1:-1]))
 
 
-def test_a_number_of_days_before_the_calendar_is_refused_as_no_day() -> None:
+def test_a_number_of_days_before_the_calendar_is_refused() -> None:
     with pytest.raises(UsageError):
         parse_day("-99999d", today=dt.date(200, 1, 1))
 
@@ -110,6 +110,40 @@ def test_a_range_that_ends_before_it_begins_is_refused_with_a_hint() -> None:
 
 def test_a_range_takes_words_from_the_same_today() -> None:
     assert DateRange.parse("-7d", "yesterday", today=TODAY) == DateRange.ending(dt.date(2026, 3, 1), 7)
+
+
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [
+        ("-7d", DateRange(dt.date(2026, 2, 23), dt.date(2026, 3, 1))),
+        ("-2d", DateRange(dt.date(2026, 2, 28), dt.date(2026, 3, 1))),
+        ("-1d", DateRange(dt.date(2026, 3, 1), dt.date(2026, 3, 1))),
+        ("-0d", DateRange(TODAY, TODAY)),
+        ("yesterday", DateRange(dt.date(2026, 3, 1), dt.date(2026, 3, 1))),
+        ("today", DateRange(TODAY, TODAY)),
+        ("2026-02-20", DateRange(dt.date(2026, 2, 20), dt.date(2026, 2, 20))),
+        (dt.date(2026, 2, 20), DateRange(dt.date(2026, 2, 20), dt.date(2026, 2, 20))),
+        (DateRange(dt.date(2026, 2, 20), TODAY), DateRange(dt.date(2026, 2, 20), TODAY)),
+    ],
+)
+def test_a_range_without_a_last_day_is_one_day_or_the_days_counted_back(
+    first: str | dt.date | DateRange, expected: DateRange
+) -> None:
+    assert DateRange.parse(first, today=TODAY) == expected
+
+
+def test_a_range_with_a_last_day_beside_it_is_refused() -> None:
+    with pytest.raises(UsageError, match="is a range already") as refused:
+        DateRange.parse(DateRange(TODAY, TODAY), "2026-03-02")
+    assert "Leave out" in refused.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "relative"),
+    [("-7d", True), ("yesterday", True), ("today", True), ("2026-03-02", False), ("tomorrow", False), (None, False)],
+)
+def test_a_day_counted_from_today_is_known_as_such(text: str | None, relative: bool) -> None:
+    assert is_relative(text) is relative
 
 
 @pytest.mark.parametrize("days", [0, -3])
