@@ -21,6 +21,8 @@ from jobs.sources.simulated_home import SimulatedHome
 from tests.support.home import ROOT
 from tests.support.recorder import Registered, from_samples, write_registries
 
+pytestmark = pytest.mark.slow
+
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MOVED = ("/etc/", "/opt/", "/var/lib/", "/usr/local/bin/", "/config/")
@@ -181,4 +183,11 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Machine:
 @pytest.mark.parametrize("page", OTHERS, ids=lambda page: page.name)
 def test_each_other_page_works_beside_the_demo(page: Path, demo: Machine) -> None:
     done = demo.paste(f"export PATTERN_AGGREGATES_CONFIG=demo-home/config.toml\n{blocks(page, 'sh')}")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs/query.md"], ids=lambda page: page.name)
+def test_the_python_of_a_page_reads_the_demo(page: Path, demo: Machine) -> None:
+    demo.write("example.py", blocks(page, "python"))
+    done = demo.paste("PATTERN_AGGREGATES_CONFIG=demo-home/config.toml python3 example.py")
     assert done.returncode == 0, done.stdout + done.stderr
