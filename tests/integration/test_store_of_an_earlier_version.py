@@ -16,38 +16,13 @@ from storage.backends.sql import SqlStore
 from storage.dates import DateRange
 from storage.errors import StoreError
 from storage.models import CoOccurrenceDaily, DailyAggregate, SequenceDaily, Tag
+from tests.support.earlier_version import CHAINS, DIALECTS, FORMER, PAIRS, PRESENT, TABLES
 from tests.support.postgresql import Cluster, new_database, postgresql
 from tests.support.rows import DAY, batch, finding, time_based, time_based_batch
 
 __all__ = ["postgresql"]
 
 TODAY: Final = DateRange(DAY, DAY)
-FORMER: Final = ["automation", "device", "in_step", None]
-PRESENT: Final = ["automation", "same_device", "simultaneous", None]
-
-TABLES: Final = (
-    """CREATE TABLE co_occurrence_daily (
-        date VARCHAR(10) NOT NULL, device_pair VARCHAR(255) {collation} NOT NULL, co_occurrence_count BIGINT NOT NULL,
-        time_window_seconds BIGINT NOT NULL, confidence {double} NOT NULL, typical_hours TEXT NOT NULL,
-        expected_count {double}, median_gap_seconds {double}, first_share {double}, wired TEXT,
-        PRIMARY KEY (date, device_pair)) {ending}""",
-    """CREATE TABLE sequence_daily (
-        date VARCHAR(10) NOT NULL, sequence_id VARCHAR(255) {collation} NOT NULL, sequence TEXT NOT NULL,
-        frequency BIGINT NOT NULL, avg_duration_seconds {double} NOT NULL, confidence {double} NOT NULL, wired TEXT,
-        PRIMARY KEY (date, sequence_id)) {ending}""",
-    "CREATE TABLE aggregate_measurement (measurement VARCHAR(100) NOT NULL, PRIMARY KEY (measurement))",
-    "INSERT INTO aggregate_measurement VALUES ('co_occurrence_daily'), ('sequence_daily')",
-)
-PAIRS: Final = sa.text(
-    "INSERT INTO co_occurrence_daily VALUES (:date, :key, 3, 300, 0.5, '[7]', 0.25, 2.5, 1.0, :wired)"
-)
-CHAINS: Final = sa.text(
-    """INSERT INTO sequence_daily VALUES (:date, :key, '["a.b:on","c.d:on"]', 3, 2.5, 0.5, :wired)"""
-)
-DIALECTS: Final = {
-    "sqlite": {"collation": "", "double": "DOUBLE", "ending": "WITHOUT ROWID"},
-    "postgresql": {"collation": 'COLLATE "C"', "double": "DOUBLE PRECISION", "ending": ""},
-}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

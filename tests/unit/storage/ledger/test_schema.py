@@ -14,12 +14,10 @@ from storage.ledger import schema
 from storage.ledger.entry import Status
 from storage.ledger.ledger import Ledger
 from storage.models import CoOccurrenceDaily, DailyAggregate, SequenceDaily
-from tests.support.earlier_ledger import SCHEMA_1, chain, pair, staged, write_ledger
+from tests.support.earlier_version import FORMER, LEDGER_SCHEMA_1, PRESENT, chain, pair, staged, write_ledger
 from tests.support.rows import COMPUTED_AT, DAY
 
 MODELS: dict[str, type[DailyAggregate]] = {model.measurement: model for model in (CoOccurrenceDaily, SequenceDaily)}
-FORMER = ["automation", "device", "in_step", None]
-PRESENT = ["automation", "same_device", "simultaneous", None]
 
 
 def opened(file: Path, *, read_only: bool = False) -> Ledger:
@@ -158,5 +156,5 @@ def test_version_1_is_what_the_migrations_start_from(tmp_path: Path) -> None:
     write_ledger(file, [])
     columns = [column[1] for column in described(file)["columns"]["entry"]]
     assert "kept" in columns
-    assert "kept TEXT NOT NULL" in SCHEMA_1
+    assert "kept TEXT NOT NULL" in LEDGER_SCHEMA_1
     assert not {"kept_version", "kept_fingerprint"} & set(columns)

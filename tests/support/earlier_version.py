@@ -1,4 +1,4 @@
-"""A ledger as version 0.1.0 made it: schema version 1, written with that version's own statements."""
+"""A ledger and a SQL store as version 0.1.0 made them, written with that version's own statements."""
 
 from __future__ import annotations
 
@@ -9,9 +9,38 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
+import sqlalchemy as sa
+
+FORMER: Final = ["automation", "device", "in_step", None]
+PRESENT: Final = ["automation", "same_device", "simultaneous", None]
+
+TABLES: Final = (
+    """CREATE TABLE co_occurrence_daily (
+        date VARCHAR(10) NOT NULL, device_pair VARCHAR(255) {collation} NOT NULL, co_occurrence_count BIGINT NOT NULL,
+        time_window_seconds BIGINT NOT NULL, confidence {double} NOT NULL, typical_hours TEXT NOT NULL,
+        expected_count {double}, median_gap_seconds {double}, first_share {double}, wired TEXT,
+        PRIMARY KEY (date, device_pair)) {ending}""",
+    """CREATE TABLE sequence_daily (
+        date VARCHAR(10) NOT NULL, sequence_id VARCHAR(255) {collation} NOT NULL, sequence TEXT NOT NULL,
+        frequency BIGINT NOT NULL, avg_duration_seconds {double} NOT NULL, confidence {double} NOT NULL, wired TEXT,
+        PRIMARY KEY (date, sequence_id)) {ending}""",
+    "CREATE TABLE aggregate_measurement (measurement VARCHAR(100) NOT NULL, PRIMARY KEY (measurement))",
+    "INSERT INTO aggregate_measurement VALUES ('co_occurrence_daily'), ('sequence_daily')",
+)
+PAIRS: Final = sa.text(
+    "INSERT INTO co_occurrence_daily VALUES (:date, :key, 3, 300, 0.5, '[7]', 0.25, 2.5, 1.0, :wired)"
+)
+CHAINS: Final = sa.text(
+    """INSERT INTO sequence_daily VALUES (:date, :key, '["a.b:on","c.d:on"]', 3, 2.5, 0.5, :wired)"""
+)
+DIALECTS: Final = {
+    "sqlite": {"collation": "", "double": "DOUBLE", "ending": "WITHOUT ROWID"},
+    "postgresql": {"collation": 'COLLATE "C"', "double": "DOUBLE PRECISION", "ending": ""},
+}
+
 APPLICATION_ID: Final = 0x70616C31
 
-SCHEMA_1: Final = """
+LEDGER_SCHEMA_1: Final = """
     CREATE TABLE entry (
         day VARCHAR(10) NOT NULL,
         detector VARCHAR(255) NOT NULL,
@@ -37,7 +66,7 @@ SCHEMA_1: Final = """
     CREATE INDEX ix_entry_status ON entry (status);
 """
 
-DEFAULTS: Final[Mapping[str, Any]] = {
+ENTRY_DEFAULTS: Final[Mapping[str, Any]] = {
     "status": "written",
     "version": 1,
     "fingerprint": "abc",
@@ -59,14 +88,14 @@ DEFAULTS: Final[Mapping[str, Any]] = {
 
 
 def write_ledger(file: Path, entries: Iterable[Mapping[str, Any]]) -> None:
-    """Make a ledger of schema version 1 with some entries: day, detector, and what differs from ``DEFAULTS``."""
+    """Make a ledger of schema version 1 with some entries: day, detector, and what differs from ``ENTRY_DEFAULTS``."""
     with closing(sqlite3.connect(file, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.executescript(SCHEMA_1)
+        connection.executescript(LEDGER_SCHEMA_1)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("PRAGMA user_version = 1")
         for entry in entries:
-            values = {**DEFAULTS, **entry}
+            values = {**ENTRY_DEFAULTS, **entry}
             names, marks = ", ".join(values), ", ".join("?" for _ in values)
             connection.execute(f"INSERT INTO entry ({names}) VALUES ({marks})", list(values.values()))  # noqa: S608 - names above
 
