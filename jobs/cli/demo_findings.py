@@ -161,13 +161,15 @@ def anomaly_sentence(rows: Sequence[AnomalyDaily], usual: float, newest: Day) ->
     first, last = rows[0], rows[-1]
     lasts = len(rows) > 1 and last.date == newest
     times = f"{counted(round(usual), 'time')} a day"
+    if lasts and not last.occurrences:
+        return f"silent since {first.date}: {last.entity_id}, usually active {times} ({last.severity})."
     match last.anomaly_type:
         case "unusual_hour":
             what = "was active at unusual hours"
         case "long_duration":
             what = "was on for unusually long"
         case _ if not last.occurrences:
-            what = f"{'has been' if lasts else 'was'} silent, usually active {times}"
+            what = f"was silent, usually active {times}"
         case _:
             only = "only " if last.anomaly_type == "count_low" else ""
             what = f"was active {only}{counted(last.occurrences, 'time')}, usually {times}"

@@ -33,8 +33,12 @@ def anomaly(kind: str, occurrences: int, day: int = 0) -> AnomalyDaily:
             "2026-03-02 to 2026-03-03: light.a was silent, usually active 8 times a day (high).",
         ),
         (
+            [anomaly("count_high", 20), anomaly("count_high", 30, 9)],
+            "since 2026-03-02: light.a was active 30 times, usually 8 times a day (high).",
+        ),
+        (
             [anomaly("count_low", 0), anomaly("count_low", 0, 9)],
-            "since 2026-03-02: light.a has been silent, usually active 8 times a day (high).",
+            "silent since 2026-03-02: light.a, usually active 8 times a day (high).",
         ),
     ],
 )
