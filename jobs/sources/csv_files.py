@@ -1,58 +1,59 @@
 """Raw events from CSV files, plain or gzipped: ``time,entity_id,state[,area][,device_class]``, a heading first.
 
-A time has an offset, or is local to the home; a local time that a clock change makes ambiguous is read so that the file
-stays in order where that is possible. From the first row to the last everything is known, silences included. A row that
-cannot be used is counted and reported with its line, on the day its neighbours belong to; it never costs the day.
+``csv_rows`` says which dialects are read: Home Assistant's own history export, other separators, day-first dates. Local
+times that a clock change makes ambiguous are read so that the file stays in order where that is possible. Files do not
+say when their recorder ran: a silence of everything for longer than a bound is not known time (``recorder_uptime``).
+
+A row that cannot be used is counted and told with its line, on the day of its neighbours; it never costs the day. A
+file without any row that can be used is told on each day, and if there is no other, it is an error.
 """
 
 from __future__ import annotations
 
-import csv
 import datetime as dt
 import glob
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.building import Recording, SampleBuilder
-from jobs.activity.entities import Description, EntityRules
+from jobs.activity.entities import EntityRules
 from jobs.activity.events import DayLog
-from jobs.activity.window import DayWindow, from_instant, to_instant
+from jobs.activity.window import HOUR, DayWindow, from_instant, to_instant
+from jobs.sources.csv_rows import Fault, RowReader
+from jobs.sources.recorder_uptime import known_time
 from storage.dates import DateRange
 from storage.errors import SourceCorrupt, SourceMismatch, SourceUnavailable
-from storage.models import TAG_LENGTH, tag_fault
+from storage.plurals import counted
 
-REQUIRED: Final = ("time", "entity_id", "state")
-OLDEST: Final = to_instant(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
 NEWEST: Final = to_instant(dt.datetime(9000, 1, 1, tzinfo=dt.UTC))
+MAX_SILENCE_HOURS: Final = 48.0  # a home with few sensors may be silent for a night and a day
 Clock = Callable[[], dt.datetime]
-SHOWN: Final = 3  # faults of a day that are told in full
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    """A row that could not be used."""
-
-    at: int  # its instant, else that of the row before it, else 0
-    text: str
+MAX_SHOWN: Final = 3  # faults of a day that are told in full
+_NO_STARTS: Final = np.empty(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Contents:
-    """All files, read once."""
+    """All files, read once.
+
+    Attributes:
+        recording: What they hold.
+        faults: The rows that could not be used.
+        identity: A number for each sample that changes with its entity or state.
+    """
 
     recording: Recording
-    faults: tuple[_Fault, ...]
-    identity: NDArray[np.uint64]  # a number for each sample that changes with its entity or state
+    faults: tuple[Fault, ...]
+    identity: NDArray[np.uint64]
 
 
 class CsvFiles:
@@ -63,13 +64,23 @@ class CsvFiles:
         zone: The home's zone, for times without an offset.
         rules: How entities are classed.
         clock: Gives the present instant: rows from the future are bad rows. Without one there is no future.
+        max_silence_hours: For how long nothing at all may be recorded while the time still counts as known.
     """
 
-    def __init__(self, path: str, zone: ZoneInfo, rules: EntityRules, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        path: str,
+        zone: ZoneInfo,
+        rules: EntityRules,
+        clock: Clock | None = None,
+        *,
+        max_silence_hours: float = MAX_SILENCE_HOURS,
+    ) -> None:
         self._path = path
         self._clock = clock
         self._zone = zone
         self._rules = rules
+        self._max_silence = round(max_silence_hours * HOUR)
         self._cached: tuple[object, _Contents] | None = None
 
     def close(self) -> None:
@@ -79,10 +90,10 @@ class CsvFiles:
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
         contents = self._contents()
-        first = contents.recording.samples.known[:1, 0].tolist() or [0]
-        faults = [fault.text for fault in contents.faults if window.start <= (fault.at or first[0]) < window.end]
-        more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
-        notices = [f"{len(faults)} bad rows: {'; '.join([*faults[:SHOWN], *more])}"] if faults else []
+        faults = [fault.text for fault in contents.faults if fault.at is None or window.start <= fault.at < window.end]
+        more = [f"and {len(faults) - MAX_SHOWN} more"] if len(faults) > MAX_SHOWN else []
+        told = "; ".join([*faults[:MAX_SHOWN], *more])
+        notices = [f"{counted(len(faults), 'bad row')}: {told}"] if faults else []
         return contents.recording.day(window, notices)
 
     def fingerprint(self, window: DayWindow) -> str:
@@ -96,11 +107,11 @@ class CsvFiles:
         return digest.hexdigest()
 
     def span(self) -> DateRange | None:
-        """See ``EventSource.span``: every day from the first row's to the last row's."""
+        """See ``EventSource.span``: every day from the first known time to the last."""
         known = self._contents().recording.samples.known
         if not len(known):
             return None
-        first, last = (from_instant(int(at)).astimezone(self._zone).date() for at in known[0])
+        first, last = (from_instant(int(at)).astimezone(self._zone).date() for at in (known[0, 0], known[-1, 1]))
         return DateRange(first, last)
 
     def _contents(self) -> _Contents:
@@ -121,18 +132,23 @@ class CsvFiles:
 
     def _read_all(self, files: list[Path]) -> _Contents:
         builder = SampleBuilder()
-        faults: list[_Fault] = []
-        reader = _Rows(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
+        faults: list[Fault] = []
+        instants: list[int] = []
+        reader = RowReader(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
         for file in files:
-            for row in reader.rows(file):
-                if isinstance(row, _Fault):
+            for row in reader.read(file):
+                if isinstance(row, Fault):
                     faults.append(row)
                 else:
-                    at, about, state = row
-                    builder.describe(about)
-                    builder.add(at, about.entity_id, state)
-        instants = [reader.first, reader.last]
-        known = [(instants[0], instants[1])] if instants[0] is not None and instants[1] is not None else []
+                    builder.describe(row.about)
+                    builder.add(row.at, row.about.entity_id, row.state)
+                    instants.append(row.at)
+        if faults and not reader.rows:
+            raise SourceMismatch(
+                f"source.path: none of {counted(len(faults), 'row')} can be read: {faults[0].text}",
+                hint="A time is 2026-11-26T07:00:00, with an offset if it is not local, or 26.11.2026 07:00.",
+            )
+        known = known_time(np.array(instants, np.int64), self._max_silence, _NO_STARTS)
         recording = Recording.of(builder.build(known), self._rules)
         samples = recording.samples
         entities = np.array([_number(about.entity_id) for about in samples.entities], np.uint64)
@@ -143,95 +159,3 @@ class CsvFiles:
 
 def _number(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(errors="surrogatepass"), digest_size=8).digest())
-
-
-def _open_text(file: Path) -> TextIO:
-    """A file as text; bytes that are no UTF-8 become lone surrogates, which no row may hold."""
-    if file.suffix == ".gz":
-        return gzip.open(file, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="")
-    return file.open(encoding="utf-8-sig", errors="surrogateescape", newline="")
-
-
-def _cells(line: str) -> list[str]:
-    """The cells of one line, each line by itself: a quote that is never closed costs its line, not the file."""
-    return next(csv.reader((line.rstrip("\r\n"),), strict=True), [])
-
-
-class _Rows:
-    """Reads files row by row and keeps in mind which instants they span."""
-
-    def __init__(self, zone: ZoneInfo, now: int) -> None:
-        self._zone = zone
-        self._now = now
-        self._descriptions: dict[str, Description] = {}
-        self.first: int | None = None
-        self.last: int | None = None
-        self._previous = 0
-
-    def rows(self, file: Path) -> Iterator[tuple[int, Description, str] | _Fault]:
-        """Each row of a file, in its order."""
-        with _open_text(file) as opened:
-            lines = enumerate(opened, 1)
-            heading = [name.strip().lower() for _, text in islice(lines, 1) for name in _cells(text)]
-            missing = [name for name in REQUIRED if name not in heading]
-            if missing:
-                raise SourceMismatch(
-                    f"source.path: {file} has no column {missing[0]}",
-                    hint=f"Its first line must name {', '.join(REQUIRED)}, and may name area and device_class.",
-                )
-            place: dict[str, int] = {
-                name: heading.index(name) for name in (*REQUIRED, "area", "device_class") if name in heading
-            }
-            for number, text in lines:
-                try:
-                    cells = _cells(text)
-                except csv.Error as error:
-                    yield self._fault(file, number, str(error))
-                    continue
-                if cells:
-                    yield self._row(file, number, place, cells)
-
-    def _row(
-        self, file: Path, line: int, place: dict[str, int], cells: list[str]
-    ) -> tuple[int, Description, str] | _Fault:
-        found = {name: cells[index] for name, index in place.items() if index < len(cells)}
-        absent = [name for name in REQUIRED if name not in found]
-        if absent:
-            return self._fault(file, line, f"no {absent[0]}")
-        entity_id, state = found["entity_id"].strip(), found["state"].strip()
-        try:
-            at = self._instant(found["time"].strip())
-        except (ValueError, OverflowError):
-            return self._fault(file, line, f"{found['time'][:40]!r} is no time")
-        if not OLDEST <= at <= self._now:
-            return self._fault(file, line, f"{found['time'][:40]!r} lies in {'the future' if at > 0 else 'no past'}")
-        if fault := tag_fault(entity_id):
-            return self._fault(file, line, f"the entity_id {fault}", at)
-        if len(state) > TAG_LENGTH or any("\ud800" <= character <= "\udfff" for character in state):
-            return self._fault(file, line, f"the state is no text of at most {TAG_LENGTH} characters", at)
-        self._previous = at
-        self.first = at if self.first is None else min(self.first, at)
-        self.last = at if self.last is None else max(self.last, at)
-        return at, self._describe(entity_id, found), state
-
-    def _describe(self, entity_id: str, found: dict[str, str]) -> Description:
-        """The newest word on an entity; a blank cell takes nothing back."""
-        before = self._descriptions.get(entity_id) or Description(entity_id)
-        area = found.get("area", "").strip() or before.area_id
-        device_class = found.get("device_class", "").strip() or before.device_class
-        if area != before.area_id or device_class != before.device_class or entity_id not in self._descriptions:
-            self._descriptions[entity_id] = Description(entity_id, device_class=device_class, area_id=area)
-        return self._descriptions[entity_id]
-
-    def _instant(self, text: str) -> int:
-        at = dt.datetime.fromisoformat(text)
-        if at.tzinfo is not None:
-            return to_instant(at)
-        instant = to_instant(at.replace(tzinfo=self._zone))
-        if instant < self._previous:  # perhaps the second pass of a repeated hour
-            later = to_instant(at.replace(tzinfo=self._zone, fold=1))
-            return later if later >= self._previous else instant
-        return instant
-
-    def _fault(self, file: Path, line: int, why: str, at: int | None = None) -> _Fault:
-        return _Fault(self._previous if at is None else at, f"{file.name} line {line}: {why}")

@@ -67,12 +67,12 @@ def csv_text(scenario: Scenario, *, offset: bool = True) -> str:
 
 def csv_files(scenario: Scenario, folder: Path) -> EventSource:
     (folder / "events.csv").write_text(csv_text(scenario), encoding="utf-8")
-    return CsvFiles(str(folder / "events.csv"), MADRID, EntityRules())
+    return CsvFiles(str(folder / "events.csv"), MADRID, EntityRules(), max_silence_hours=24 * 366)
 
 
 def csv_files_gz(scenario: Scenario, folder: Path) -> EventSource:
     (folder / "events.csv.gz").write_bytes(gzip.compress(csv_text(scenario, offset=False).encode()))
-    return CsvFiles(str(folder / "*.csv.gz"), MADRID, EntityRules())
+    return CsvFiles(str(folder / "*.csv.gz"), MADRID, EntityRules(), max_silence_hours=24 * 366)
 
 
 def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> EventSource:

@@ -101,6 +101,65 @@ def test_a_byte_order_mark_and_line_ends_of_windows_are_no_trouble(read: Read) -
     assert (len(log.events), log.notices) == (2, ())
 
 
+HISTORY: Final = """\
+entity_id,state,last_changed
+light.bath,off,2025-10-20T11:00:00.000Z
+light.bath,on,2025-10-21T07:00:00.123Z
+light.bath,unavailable,2025-10-21T07:10:00.123Z
+light.bath,on,2025-10-21T07:11:00.123Z
+light.bath,off,2025-10-21T07:30:00.456Z
+light.hall,off,2025-10-20T11:00:00.000Z
+light.hall,on,2025-10-21T18:00:00.123Z
+light.hall,off,2025-10-21T18:30:00.456Z
+light.hall,on,2025-10-22T12:00:00.000Z
+"""
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("heading", ["", "sep={}\n", "\ufeff"])
+@pytest.mark.parametrize("time", ["last_changed", "last_updated", "time", "Timestamp", "DATETIME"])
+def test_a_history_export_of_home_assistant_is_read_whatever_a_spreadsheet_made_of_it(
+    read: Read, separator: str, heading: str, time: str
+) -> None:
+    text = heading.format(separator) + HISTORY.replace("last_changed", time).replace(",", separator)
+    log = read(text)
+    assert [
+        (log.entities[code].entity_id, at[11:16])
+        for code, at in zip(log.events.entity.tolist(), times(log), strict=True)
+    ] == [
+        ("light.bath", "09:00"),
+        ("light.bath", "09:30"),
+        ("light.hall", "20:00"),
+        ("light.hall", "20:30"),
+    ]
+    assert log.notices == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_file_with_a_byte_order_mark_is_read_in_its_encoding(read: Read, encoding: str) -> None:
+    mark = "\ufeff" if encoding == "utf-16-le" else ""
+    assert len(read((mark + HISTORY).encode(encoding)).events) == 4
+
+
+def test_of_several_columns_with_times_the_plainest_name_counts(read: Read) -> None:
+    log = read("last_changed,time,entity_id,state\nx,2025-10-21 08:00,light.a,off\nx,2025-10-21 09:00,light.a,on\n")
+    assert times(log) == ["2025-10-21T09:00:00+02:00"]
+
+
+@pytest.mark.parametrize(("hours", "known"), [(48, 86_400.0), (48.1, 0.0)])
+def test_a_silence_of_everything_for_more_than_two_days_is_not_known_time(
+    read: Read, hours: float, known: float
+) -> None:
+    first = dt.datetime(2025, 10, 20, 8, tzinfo=MADRID)
+    later = (first.astimezone(dt.UTC) + dt.timedelta(hours=hours)).isoformat()
+    assert read(f"{HEADING}{first.isoformat()},light.a,off\n{later},light.a,on\n").known_seconds == known
+
+
+def test_one_row_of_a_clock_that_was_not_set_makes_no_days(file: Path) -> None:
+    file.write_text(GOOD.replace(HEADING, HEADING + "1970-01-01T00:00:09Z,light.lamp,off\n"), encoding="utf-8")
+    assert source(file).span() == DateRange(dt.date(2025, 10, 20), dt.date(2025, 10, 22))
+
+
 def test_blank_lines_and_a_missing_last_line_end_are_no_trouble(read: Read) -> None:
     log = read(GOOD.replace("\n", "\n\n").rstrip())
     assert (len(log.events), log.notices) == (2, ())
@@ -181,10 +240,10 @@ def test_a_file_that_grows_is_read_again(file: Path) -> None:
     before = growing.fingerprint(window)
     assert len(growing.read(window).events) == 2
     with file.open("a", encoding="utf-8") as opened:
-        opened.write("2025-10-21T12:00:00+02:00,light.lamp,on\n2025-10-25T12:00:00+02:00,light.lamp,off\n")
+        opened.write("2025-10-21T12:00:00+02:00,light.lamp,on\n2025-10-24T07:00:00+02:00,light.lamp,off\n")
     assert growing.fingerprint(window) != before
     assert len(growing.read(window).events) == 3
-    assert growing.span() == DateRange(dt.date(2025, 10, 20), dt.date(2025, 10, 25))
+    assert growing.span() == DateRange(dt.date(2025, 10, 20), dt.date(2025, 10, 24))
 
 
 def test_a_file_that_is_not_touched_is_read_once(file: Path) -> None:
@@ -217,7 +276,7 @@ def test_a_bad_row_costs_nothing_but_itself_and_is_said_with_its_line(read: Read
     assert times(log) == ["2025-10-21T08:00:00+02:00", "2025-10-21T09:00:00+02:00"]
     (notice,) = log.notices
     lines_lost = bad.count("\n") + 1  # each line is read by itself
-    assert notice.startswith(f"{lines_lost} bad rows: events.csv line 4: ")
+    assert notice.startswith(f"{lines_lost} bad row{'s' if lines_lost > 1 else ''}: events.csv line 4: ")
 
 
 @pytest.mark.parametrize("place", [1, 2], ids=["entity", "state"])
@@ -245,7 +304,7 @@ def test_many_bad_rows_are_counted_and_the_first_few_shown(read: Read) -> None:
     lines = GOOD.splitlines()
     log = read("\n".join([*lines[:3], *["nonsense"] * 1000, *lines[3:]]))
     (notice,) = log.notices
-    assert notice.startswith("1000 bad rows: ")
+    assert notice.startswith("1,000 bad rows: ")
     assert notice.endswith("and 997 more")
     assert len(notice) < 300
     assert len(log.events) == 2
@@ -261,20 +320,31 @@ def test_bad_rows_are_told_on_the_day_of_their_neighbours_only(read: Read, file:
 def test_a_bad_row_before_all_good_ones_is_told_on_the_first_day(read: Read) -> None:
     lines = GOOD.splitlines()
     log = read("\n".join([lines[0], "nonsense", *lines[1:]]), dt.date(2025, 10, 20))
-    assert log.notices == ("1 bad rows: events.csv line 2: no entity_id",)
+    assert log.notices == ("1 bad row: events.csv line 2: no entity_id",)
 
 
-def test_a_file_of_bad_rows_alone_says_so(file: Path) -> None:
-    file.write_text(HEADING + "nonsense\n" * 5, encoding="utf-8")
-    bad = source(file)
-    assert bad.span() is None
-    assert bad.read(DayWindow(DAY, MADRID)).samples == 0
+def test_a_file_of_bad_rows_alone_is_an_error_that_names_the_first_of_them(file: Path) -> None:
+    file.write_text(HEADING + "soon,light.lamp,on\n" * 5, encoding="utf-8")
+    for use in (source(file).span, lambda: source(file).read(DayWindow(DAY, MADRID))):
+        with pytest.raises(SourceMismatch, match=r"none of 5 rows can be read: events\.csv line 2: 'soon'") as caught:
+            use()
+        assert "2026-11-26T07:00:00" in caught.value.hint
+
+
+def test_a_file_of_bad_rows_beside_good_ones_is_told_on_each_day(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(HEADING + "soon,light.lamp,on\n" * 5, encoding="utf-8")
+    (tmp_path / "b.csv").write_text(GOOD, encoding="utf-8")
+    both = source(tmp_path / "*.csv")
+    for day in (20, 21, 22):
+        (notice,) = both.read(DayWindow(dt.date(2025, 10, day), MADRID)).notices
+        assert notice.startswith("5 bad rows: a.csv line 2: 'soon' is not a valid time")
+    assert len(both.read(DayWindow(DAY, MADRID)).events) == 2
 
 
 def test_a_bad_row_with_a_good_time_is_told_on_its_own_day(read: Read) -> None:
     lines = GOOD.splitlines()
     log = read("\n".join([*lines[:2], "2025-10-21T07:00:00+02:00,,on", *lines[2:]]))
-    assert log.notices == ("1 bad rows: events.csv line 3: the entity_id is empty",)
+    assert log.notices == ("1 bad row: events.csv line 3: the entity_id is empty",)
 
 
 def test_a_last_line_cut_in_the_middle_is_one_bad_row(read: Read) -> None:
@@ -338,6 +408,68 @@ def test_an_entity_without_a_domain_is_classed_by_its_states(read: Read) -> None
 def test_a_time_has_an_offset_or_is_local(read: Read, text: str) -> None:
     log = read(f"{HEADING}2025-10-21 08:00,light.lamp,off\n{text},light.lamp,on\n2025-10-21 10:00,light.lamp,on\n")
     assert times(log) == ["2025-10-21T09:00:00+02:00"]
+
+
+@pytest.mark.parametrize(
+    ("other", "text"),
+    [
+        ("20.10.2025 08:00", "21.10.2025 09:00"),
+        ("20.10.25 08:00", "21.10.25 09:00:00"),
+        ("20/10/2025 08:00", "21/10/2025 09:00"),
+        ("20-10-2025 08:00", "21-10-2025 09:00"),
+        ("20/10/2025, 08:00:00", "21/10/2025, 09:00:00"),
+        ("10/20/2025 8:00 AM", "10/21/2025 9:00 AM"),
+        ("10/20/2025 8:00:00 am", "10/21/2025 9:00:00 a.m."),
+        ("1760940000", "1761030000"),
+        ("1760940000000", "1761030000000"),
+        ("1760940000.5", "1761030000.0"),
+    ],
+)
+def test_dates_of_other_orders_and_seconds_are_times(read: Read, other: str, text: str) -> None:
+    log = read(f'time;entity_id;state\n"{other}";light.lamp;off\n"{text}";light.lamp;on\n')
+    assert times(log) == ["2025-10-21T09:00:00+02:00"]
+    assert log.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "month_and_day"),
+    [
+        (["03/10/2025 08:00", "04/10/2025 08:00", "01/11/2025 08:00"], [(10, 4), (11, 1)]),  # days ascend in a month
+        (["10/03/2025 08:00", "10/04/2025 08:00", "11/01/2025 08:00"], [(10, 4), (11, 1)]),  # the month comes first
+        (["03/10/2025 08:00", "04/10/2025 08:00", "13/10/2025 08:00"], [(10, 4), (10, 13)]),  # there is no 13th month
+        (["03/10/2025 08:00", "03/11/2025 08:00", "03/13/2025 08:00"], [(3, 11), (3, 13)]),
+        (["05/05/2025 08:00", "05/05/2025 09:00", "05/05/2025 10:00"], [(5, 5), (5, 5)]),
+    ],
+)
+def test_the_order_of_day_and_month_is_the_one_in_which_the_file_makes_sense(
+    file: Path, rows: list[str], month_and_day: list[tuple[int, int]]
+) -> None:
+    states = ("off", "on", "off")
+    file.write_text(
+        HEADING + "".join(f"{at},light.lamp,{one}\n" for at, one in zip(rows, states, strict=True)), "utf-8"
+    )
+    wide = CsvFiles(str(file), MADRID, EntityRules(), max_silence_hours=24 * 366)
+    found = []
+    for month, day in dict.fromkeys(month_and_day):
+        log = wide.read(DayWindow(dt.date(2025, month, day), MADRID))
+        found += [(from_instant(at).month, from_instant(at).day) for at in log.events.at.tolist()]
+    assert found == month_and_day
+
+
+@pytest.mark.parametrize("text", ["32.10.2025 08:00", "21.13.2025 08:00", "21.10.2025 25:00", "10/21/2025 13:00 PM"])
+def test_a_date_that_does_not_exist_costs_its_row(read: Read, text: str) -> None:
+    log = read(GOOD + f'"{text}",light.lamp,off\n')
+    assert [
+        notice for notice in read(GOOD + f'"{text}",light.lamp,off\n', dt.date(2025, 10, 22)).notices if text in notice
+    ]
+    assert len(log.events) == 2
+
+
+def test_two_orders_of_dates_in_one_file_are_not_mixed(read: Read) -> None:
+    log = read(
+        HEADING + "20/10/2025 08:00,light.lamp,off\n21/10/2025 08:00,light.lamp,on\n10/22/2025 08:00,light.lamp,off\n"
+    )
+    assert [notice for notice in log.notices if "10/22/2025" in notice]
 
 
 def test_a_repeated_local_hour_is_read_in_order(read: Read) -> None:

@@ -1,0 +1,278 @@
+"""Rows of CSV files as people and programs write them: separators, headings, times.
+
+============  =======================================================================================================
+what          how it is read
+============  =======================================================================================================
+separator     comma, semicolon, tab or bar: the one with which the heading names the columns; ``sep=;`` may precede it
+encoding      UTF-8 with or without a byte order mark, or UTF-16 with one
+columns       ``time`` (or ``last_changed``, ``last_updated``, ``timestamp``, ``datetime``), ``entity_id`` (or
+              ``entity``, ``item``), ``state`` (or ``value``), perhaps ``area`` and ``device_class``; no others
+ISO time      ``2026-11-26T07:00:00.123Z``, ``2026-11-26 07:00``: with an offset, or local to the home
+other dates   ``26.11.2026 07:00`` (the day first), ``26/11/2026``, ``11/26/2026 7:00 PM``: with slashes or dashes in
+              the order that a date of the file shows; else in the one in which rows ascend; else the day first
+seconds       ``1795305600``, and 13 digits for milliseconds: since 1970
+============  =======================================================================================================
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import datetime as dt
+import gzip
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Final, NamedTuple, TextIO
+from zoneinfo import ZoneInfo
+
+from jobs.activity.entities import Description
+from jobs.activity.window import SECOND, to_instant
+from storage.errors import SourceMismatch
+from storage.models import TAG_LENGTH, tag_fault
+
+OLDEST: Final = to_instant(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
+COLUMNS: Final = {
+    "time": ("time", "last_changed", "last_updated", "timestamp", "datetime"),
+    "entity_id": ("entity_id", "entity", "item"),
+    "state": ("state", "value"),
+    "area": ("area",),
+    "device_class": ("device_class",),
+}
+REQUIRED: Final = ("time", "entity_id", "state")
+SEPARATORS: Final = ",;\t|"
+_SHOWN_CHARACTERS: Final = 40
+_PREAMBLE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
+_EPOCH: Final = re.compile(r"(\d{10})(\d{3})?(?:\.(\d{1,9}))?")
+_DATE: Final = re.compile(
+    r"(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})"
+    r"(?:(?:,?\s+|T)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<s>\d{2})(?:[.,](?P<part>\d{1,6})\d*)?)?\s*"
+    r"(?P<half>[aApP]\.?[mM]\.?)?)?"
+)
+
+
+class Fault(NamedTuple):
+    """A row that could not be used.
+
+    Attributes:
+        at: Its instant, else that of a row near it in its file; None in a file without any row that can be read.
+        text: File, line and reason.
+    """
+
+    at: int | None
+    text: str
+
+
+class Row(NamedTuple):
+    """A row that can be used: instant, what is known about the entity, state."""
+
+    at: int
+    about: Description
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one file is written.
+
+    Attributes:
+        separator: What is between its cells.
+        place: Where in a row each column is.
+        heading_lines: How many lines come before the rows.
+        day_first: Whether dates with slashes or dashes begin with the day.
+    """
+
+    separator: str
+    place: dict[str, int]
+    heading_lines: int
+    day_first: bool = True
+
+
+def open_text(file: Path) -> TextIO:
+    """Open a file as text; bytes that are not valid become lone surrogates, which no row may hold."""
+    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
+        mark = opened.read(2)
+    encoding = "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    errors = "replace" if encoding == "utf-16" else "surrogateescape"
+    if file.suffix == ".gz":
+        return gzip.open(file, "rt", encoding=encoding, errors=errors, newline="")
+    return file.open(encoding=encoding, errors=errors, newline="")
+
+
+def dialect_of(file: Path) -> Dialect:
+    """Find out how a file is written.
+
+    Raises:
+        SourceMismatch: Its first line does not name the columns that are needed.
+    """
+    with open_text(file) as opened:
+        lines = [opened.readline(), opened.readline()]
+        preamble = _PREAMBLE.fullmatch(lines[0].rstrip("\r\n"))
+        heading = lines[1 if preamble else 0]
+        marks = preamble[1] if preamble else SEPARATORS
+        places = [(mark, _places(heading, mark)) for mark in marks]
+        mark, place = max(places, key=lambda found: sum(name in found[1] for name in REQUIRED))
+        missing = [name for name in REQUIRED if name not in place]
+        if missing:
+            raise SourceMismatch(
+                f"source.path: {file} has no column {missing[0]}",
+                hint=f"Its first line must name the columns time (or last_changed), entity_id and state, separated by "
+                f"commas, semicolons or tabs; it may name area and device_class. It is {heading.strip()[:80]!r}.",
+            )
+        dialect = Dialect(mark, place, 2 if preamble else 1)
+        if not preamble:
+            opened.seek(0)
+            opened.readline()
+        return Dialect(mark, place, dialect.heading_lines, _day_first(opened, dialect))
+
+
+def _places(heading: str, mark: str) -> dict[str, int]:
+    try:
+        names = [name.strip().lower() for name in cells_of(heading, mark)]
+    except csv.Error:
+        return {}
+    found = {}
+    for column, synonyms in COLUMNS.items():
+        known = [name for name in synonyms if name in names]
+        if known:
+            found[column] = names.index(known[0])
+    return found
+
+
+def cells_of(line: str, separator: str) -> list[str]:
+    """Return the cells of one line, read by itself: a quote that is never closed costs its line, not the file."""
+    return next(csv.reader((line.rstrip("\r\n"),), delimiter=separator, strict=True), [])
+
+
+def _day_first(lines: TextIO, dialect: Dialect) -> bool:
+    """Return whether a file's dates with slashes or dashes begin with the day, as far as they tell."""
+    dates: dict[bool, list[tuple[int, ...]]] = {True: [], False: []}
+    place = dialect.place["time"]
+    for line in lines:
+        try:
+            cells = cells_of(line, dialect.separator)
+        except csv.Error:
+            continue
+        found = _DATE.fullmatch(cells[place].strip()) if place < len(cells) else None
+        if found is None:
+            if not dates[True] and place < len(cells) and cells[place][:4].isdigit():
+                return True  # a file of ISO times
+            continue
+        if found["mark"] == ".":
+            return True
+        first, second, year = (int(found[name]) for name in ("first", "second", "year"))
+        if first > 12:  # noqa: PLR2004 - months
+            return True
+        if second > 12:  # noqa: PLR2004 - months
+            return False
+        dates[True].append((year, second, first))
+        dates[False].append((year, first, second))
+    descents = {order: sum(one > other for one, other in pairwise(days)) for order, days in dates.items()}
+    return descents[True] <= descents[False]
+
+
+class RowReader:
+    """Reads files row by row.
+
+    Args:
+        zone: The home's zone, for times without an offset.
+        now: The present instant; later rows are not used.
+
+    Attributes:
+        rows: How many rows could be used.
+    """
+
+    def __init__(self, zone: ZoneInfo, now: int) -> None:
+        self._zone = zone
+        self._now = now
+        self._descriptions: dict[str, Description] = {}
+        self._previous = 0
+        self.rows = 0
+
+    def read(self, file: Path) -> Iterator[Row | Fault]:
+        """Yield each row of a file in its order; faults before the first row that can be read come after it."""
+        dialect = dialect_of(file)
+        self._previous = 0
+        waiting: list[Fault] = []
+        read_before = self.rows
+        with open_text(file) as opened:
+            for number, line in enumerate(opened, 1):
+                if number <= dialect.heading_lines:
+                    continue
+                found = self._row(f"{file.name} line {number}", dialect, line)
+                if isinstance(found, Row):
+                    self.rows += 1
+                    yield found
+                    yield from (fault._replace(at=found.at) for fault in waiting)
+                    waiting.clear()
+                elif found is not None and found.at is None and self.rows == read_before:
+                    waiting.append(found)
+                elif found is not None:
+                    yield found._replace(at=self._previous) if found.at is None else found
+        yield from waiting
+
+    def _row(  # noqa: PLR0911 - a list of faults in order, the first that a row has is told
+        self, name: str, dialect: Dialect, line: str
+    ) -> Row | Fault | None:
+        try:
+            cells = cells_of(line, dialect.separator)
+        except csv.Error as error:
+            return Fault(None, f"{name}: {error}")
+        if not cells:
+            return None
+        found = {column: cells[place] for column, place in dialect.place.items() if place < len(cells)}
+        absent = [column for column in REQUIRED if column not in found]
+        if absent:
+            return Fault(None, f"{name}: no {absent[0]}")
+        entity_id, state, time = (found[column].strip() for column in ("entity_id", "state", "time"))
+        shown = f"{time[:_SHOWN_CHARACTERS]!r}"
+        try:
+            at = self._instant(time, day_first=dialect.day_first)
+        except (ValueError, OverflowError):
+            return Fault(None, f"{name}: {shown} is not a valid time")
+        if not OLDEST <= at <= self._now:
+            return Fault(None, f"{name}: {shown} is {'in the future' if at > 0 else 'too long ago'}")
+        if fault := tag_fault(entity_id):
+            return Fault(at, f"{name}: the entity_id {fault}")
+        if len(state) > TAG_LENGTH or any("\ud800" <= character <= "\udfff" for character in state):
+            return Fault(at, f"{name}: the state is not a text of at most {TAG_LENGTH} characters")
+        self._previous = at
+        return Row(at, self._describe(entity_id, found), state)
+
+    def _describe(self, entity_id: str, found: dict[str, str]) -> Description:
+        """Return the newest description of an entity; a blank cell changes nothing."""
+        before = self._descriptions.get(entity_id) or Description(entity_id)
+        area = found.get("area", "").strip() or before.area_id
+        device_class = found.get("device_class", "").strip() or before.device_class
+        if area != before.area_id or device_class != before.device_class or entity_id not in self._descriptions:
+            self._descriptions[entity_id] = Description(entity_id, device_class=device_class, area_id=area)
+        return self._descriptions[entity_id]
+
+    def _instant(self, text: str, *, day_first: bool) -> int:
+        if epoch := _EPOCH.fullmatch(text):
+            return round(float(f"{epoch[1]}.{epoch[2] or ''}{epoch[3] or ''}0") * SECOND)
+        found = _DATE.fullmatch(text)
+        at = _date_of(found, day_first=day_first) if found else dt.datetime.fromisoformat(text)
+        if at.tzinfo is not None:
+            return to_instant(at)
+        instant = to_instant(at.replace(tzinfo=self._zone))
+        if instant < self._previous:  # perhaps the second pass of a repeated hour
+            later = to_instant(at.replace(tzinfo=self._zone, fold=1))
+            return later if later >= self._previous else instant
+        return instant
+
+
+def _date_of(found: re.Match[str], *, day_first: bool) -> dt.datetime:
+    """Return the local time of a date that does not begin with the year."""
+    numbers = (int(found["first"]), int(found["second"]))
+    day, month = numbers if day_first or found["mark"] == "." else numbers[::-1]
+    year = int(found["year"]) + (2000 if len(found["year"]) == len("26") else 0)
+    hour = int(found["hour"] or 0)
+    if found["half"]:
+        if not 1 <= hour <= 12:  # noqa: PLR2004 - hours by the clock
+            raise ValueError("not a valid hour")
+        hour = hour % 12 + (12 if found["half"][0] in "pP" else 0)
+    part = (found["part"] or "").ljust(6, "0")
+    return dt.datetime(year, month, day, hour, int(found["minute"] or 0), int(found["s"] or 0), int(part or 0))  # noqa: DTZ001 - local
