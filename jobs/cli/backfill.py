@@ -1,4 +1,4 @@
-"""``backfill``: plan and work off a range of days."""
+"""``backfill``: plan a range of days and work on it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs import nightly
-from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
+from jobs.cli.app import First, Json, OptionalLast, command, days_of, home_of, out
 from jobs.cli.report import plan, progress_bar, show
 from jobs.due import Redo
 from jobs.outcome import Outcome
@@ -17,7 +17,7 @@ from jobs.outcome import Outcome
 def backfill(
     context: typer.Context,
     first: First,
-    last: Last,
+    last: OptionalLast = None,
     detector: Annotated[
         list[str] | None, typer.Option("--detector", help="Only this detector; may be repeated.")
     ] = None,
@@ -26,12 +26,13 @@ def backfill(
         typer.Option("--redo", help="Only what is missing, only what failed, or all of it again."),
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace even what was computed from more raw events than there are now.")
+        bool,
+        typer.Option("--force", help="Replace even rows that were computed from more data than the source has now."),
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and touch nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and change nothing.")] = False,
     as_json: Json = False,
 ) -> Outcome:
-    """Compute a range of days; interrupted, the same command without --redo goes on where it stopped."""
+    """Compute a range of days. After an interruption, the same command without --redo continues where it stopped."""
     home = home_of(context)
     days = days_of(home, first, last)
     yesterday = home.yesterday()
@@ -51,7 +52,7 @@ def backfill(
         return show(report, as_json=as_json)
     for planned in plan(report):
         out.print(f"{planned['day']}  {', '.join(planned['detectors']) or 'write what is staged'}", markup=False)
-    out.print(f"{len(report.plan)} days would be worked on; nothing was touched.")
+    out.print(f"{len(report.plan)} days would be worked on; nothing was changed.")
     for notice in report.notices:
         out.print(notice, markup=False)
     return report.outcome

@@ -1,4 +1,4 @@
-"""``init``: create what the store needs."""
+"""``init``: create or upgrade what store and ledger need."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def run(
     day: Annotated[str | None, typer.Option("--day", help="Only what is outstanding of this day.")] = None,
     as_json: Json = False,
 ) -> Outcome:
-    """Compute every due day, holes and late data included, yesterday last."""
+    """Compute every day that is due, also missed days and days with late data, yesterday last."""
     home = home_of(context)
     yesterday = home.yesterday()
     with home.open_pipeline() as pipeline, progress_bar("run") as progress:

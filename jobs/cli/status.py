@@ -1,4 +1,4 @@
-"""``status``: a grid of days and detectors."""
+"""``status``: what is done, by day and detector."""
 
 from __future__ import annotations
 
@@ -40,10 +40,7 @@ def status(
     span, outcome = _span(home)
     with home.open_ledger(read_only=True) as ledger:
         entries = ledger.entries()
-    if first is not None:
-        days = days_of(home, first, last or first)
-    else:
-        days = _recent(home, span, [day for day, _ in entries])
+    days = _recent(home, span, [day for day, _ in entries]) if first is None else days_of(home, first, last)
     enabled = home.enabled_detectors
     names = [*enabled, *sorted({name for _, name in entries if name not in enabled})]
     grid = [
@@ -76,7 +73,7 @@ def _span(home: Home) -> tuple[DateRange | None, Outcome]:
 
 
 def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRange:
-    """The newest days that there is anything to say about."""
+    """Return the newest days that ledger or source know."""
     newest = [*known, *([min(span.last, home.yesterday())] if span else [])]
     if not newest:
         raise UsageError("the ledger is empty and the source holds no whole day: there is nothing to show")
@@ -112,17 +109,17 @@ def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
     table.add_column("day")
     for name in names:
         table.add_column(name)
-    troubles = []
+    errors = []
     for line in grid:
         cells = []
         for name in names:
             cell = line["detectors"][name]
-            told = f"{cell['status']} {cell['rows']}" if cell["status"] == Status.WRITTEN else str(cell["status"])
-            told += " (redo)" if cell.get("redo") else ""
-            cells.append(Text(told, style=STYLE[cell["status"]]))
+            text = f"{cell['status']} {cell['rows']}" if cell["status"] == Status.WRITTEN else str(cell["status"])
+            text += " (redo)" if cell.get("redo") else ""
+            cells.append(Text(text, style=STYLE[cell["status"]]))
             if cell.get("error"):
-                troubles.append(f"{line['day']} {name}: {cell['error']}")
+                errors.append(f"{line['day']} {name}: {cell['error']}")
         table.add_row(line["day"], *cells)
     out.print(table)
-    for trouble in troubles:
-        out.print(Text(trouble, style="red"), soft_wrap=True)
+    for error in errors:
+        out.print(Text(error, style="red"), soft_wrap=True)

@@ -92,23 +92,28 @@ class Trend:
 
 
 class FlakyStore(MemoryStore):
-    """A store that cannot be reached while ``down`` is set, or that dies after taking a batch while ``forgetful``."""
+    """A store that cannot be reached while ``down`` is set, refuses with ``refusal``, or dies after taking a batch."""
 
     def __init__(self) -> None:
         super().__init__()
         self.down = False
+        self.refusal: Exception | None = None
         self.dies_after_write = False
         self.writes: list[dt.date] = []
 
     def read(self, *args: Any, **kwargs: Any) -> Any:
-        if self.down:
-            raise StoreUnavailable("the store is down")
+        self._answer()
         return super().read(*args, **kwargs)
 
     def replace_day(self, batch: DayBatch) -> None:
-        if self.down:
-            raise StoreUnavailable("the store is down")
+        self._answer()
         super().replace_day(batch)
         self.writes.append(batch.day)
         if self.dies_after_write:
             raise StoreUnavailable("the answer got lost")
+
+    def _answer(self) -> None:
+        if self.down:
+            raise StoreUnavailable("the store is down")
+        if self.refusal is not None:
+            raise self.refusal

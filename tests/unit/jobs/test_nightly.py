@@ -17,8 +17,8 @@ from jobs.pipeline import Pipeline
 from jobs.registry import Detector, Finding
 from jobs.run_report import DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange
-from storage.errors import SourceUnavailable, UsageError
-from storage.ledger.entry import Status
+from storage.errors import SettingsError, SourceUnavailable, UsageError
+from storage.ledger.entry import Entry, Status
 from storage.ledger.ledger import Ledger
 from storage.models import DetectorRunDaily, TimeBasedDaily
 from tests.support.detectors import CountDaily, Counter, Fixed, FlakyStore, Trend, TrendDaily
@@ -174,6 +174,72 @@ def test_a_store_that_stays_down_is_not_asked_for_every_day(night: Night) -> Non
     night.run()
     assert len(asked) == nightly.MAX_STORE_ERRORS
     assert set(night.statuses().values()) == {Status.STAGED}
+
+
+def test_a_store_that_refuses_the_account_is_a_matter_of_settings_and_costs_nothing(night: Night) -> None:
+    night.store.refusal = SettingsError("the server refuses this account")
+    report = night.run()
+    assert report.outcome is Outcome.INVALID_SETTINGS
+    assert set(night.statuses().values()) == {Status.STAGED}
+    assert set(night.statuses("trend").values()) == {Status.DEFERRED}
+    night.store.refusal = None
+    assert night.run().outcome is Outcome.DONE
+    assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+def test_the_ledger_is_read_once_a_run_and_the_report_says_what_it_holds_afterwards(night: Night) -> None:
+    reads = []
+
+    class Counting(Ledger):
+        def entries(self, days: DateRange | None = None) -> dict[tuple[dt.date, str], Entry]:
+            reads.append(days)
+            return super().entries(days)
+
+    night.run(only_day=FIRST)
+    night.ledger.close()
+    night.ledger = Counting(night.folder / "ledger.db", clock=lambda: night.now)
+    report = night.run()
+    assert len(reads) == 1
+    assert report.entries == night.ledger.entries()
+    night.backfill(redo="all")
+    assert reads[2:] == [DAYS]
+
+
+def test_a_day_that_another_process_has_done_since_the_plan_was_made_is_not_done_again(night: Night) -> None:
+    def finish(_report: object, number: int, _total: int) -> None:
+        if number == 1:
+            night.run()
+
+    report = night.run(progress=finish, recheck_days=0)
+    assert [day.status for day in report.days] == ["written", *["skipped"] * 4]
+    assert night.counter.calls == list(DAYS)
+    assert night.trend.calls == list(DAYS)
+
+
+def test_a_day_that_another_process_has_failed_on_since_the_plan_was_made_is_tried_again(night: Night) -> None:
+    night.detectors = [night.counter]
+
+    def fail(_report: object, number: int, _total: int) -> None:
+        if number == 1:
+            night.counter.fails_on = {DAYS.last}
+            night.run()
+            night.counter.fails_on = set()
+
+    report = night.run(progress=fail, recheck_days=0)
+    assert [day.status for day in report.days] == ["written", *["skipped"] * 3, "written"]
+
+
+def test_redo_all_repeats_history_detectors_where_the_raw_events_are_gone(night: Night) -> None:
+    night.run()
+    night.trend.calls, night.counter.calls = [], []
+    night.source.held = DateRange(FIRST + ONE_DAY, DAYS.last)
+    planned = night.backfill(redo="all", dry_run=True).plan
+    assert [plan.detectors for plan in planned] == [("trend",), *[("count", "trend")] * 4]
+    report = night.backfill(redo="all")
+    assert night.trend.calls == list(DAYS)
+    assert night.counter.calls == list(DAYS)[1:]
+    assert {day.status for day in report.days} == {DayStatus.WRITTEN}
+    assert not any(entry.redo for entry in night.ledger.entries().values())
 
 
 def test_a_source_that_cannot_be_reached_is_said_and_retried(night: Night) -> None:
@@ -345,7 +411,7 @@ def test_a_source_ahead_of_the_clock_is_pointed_at(night: Night) -> None:
         (DateRange(FIRST - 100 * ONE_DAY, FIRST), "past the retention"),
     ],
 )
-def test_a_range_that_cannot_be_meant_is_refused(night: Night, days: DateRange, told: str) -> None:
+def test_a_range_that_is_not_valid_is_refused(night: Night, days: DateRange, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         night.backfill(days)
     with pytest.raises(UsageError):
@@ -416,7 +482,7 @@ def test_a_detector_that_gives_rows_of_another_day_has_failed(night: Night) -> N
     night.detectors = [wrong, night.counter]
     report = night.run()
     assert report.days[0].status is DayStatus.PARTIAL
-    assert "gave a row of" in report.days[0].detectors["time_based"].error
+    assert "returned a row of" in report.days[0].detectors["time_based"].error
     assert night.counts() == dict.fromkeys(DAYS, 4)
 
 
@@ -427,7 +493,7 @@ def test_rows_found_under_the_same_key_twice_are_a_failure(night: Night) -> None
             return Finding([*rows, *rows], reason)
 
     night.detectors = [Twice()]
-    assert "twice" in night.run().days[0].detectors["time_based"].error
+    assert "returned several rows for 1 keys" in night.run().days[0].detectors["time_based"].error
 
 
 def test_an_entry_knows_how_often_it_was_tried(night: Night) -> None:
