@@ -12,9 +12,9 @@ import pytest
 from pydantic import SecretStr
 from pytest_httpserver import HTTPServer
 
-from storage.backends.influxdb import rows
 from storage.backends.influxdb.line_protocol import midnight_seconds
 from storage.backends.influxdb.store import ERRORS, InfluxStore
+from storage.backends.influxdb.writer import Writer
 from storage.dates import DateRange
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.server import Server
@@ -213,7 +213,26 @@ def test_a_row_that_lacks_a_value_for_good_is_told_as_such() -> None:
         with pytest.raises(StoreCorrupt, match=r"time_based_daily .*light\.kitchen.*confidence"):
             store.read(TimeBasedDaily, DateRange(DAY, DAY))
         store.close()
-    assert len(server.requests) == 2
+    assert len(server.requests) == 3  # at first, and twice with the same result
+
+
+def test_a_summary_of_a_row_that_is_partly_visible_is_taken_when_it_is_complete() -> None:
+    with raw_server(answer(HALF), answer(HALF), answer(WHOLE)) as server:
+        store = InfluxStore(Server(server.url, timeout_seconds=2), "days")
+        (summary,) = store.summarize(TimeBasedDaily, DateRange(DAY, DAY), {"confidence": "mean"})
+        store.close()
+    assert summary["confidence"] == time_based().confidence
+    assert len(server.requests) == 3
+
+
+def test_a_summary_reads_no_field_that_it_does_not_need(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/query").respond_with_data(NOTHING)
+    store = InfluxStore(Server(httpserver.url_for(""), timeout_seconds=2), "days")
+    assert store.summarize(TimeBasedDaily, DateRange(DAY, DAY), {"occurrences": "sum"}, by=["entity_id"]) == []
+    store.close()
+    ((request, _),) = httpserver.log
+    assert '"occurrences"::field' in request.form["q"]
+    assert "confidence" not in request.form["q"]
 
 
 @pytest.mark.parametrize(("org", "bucket"), [("home", "a/b"), ("home", "a/"), ("", "/a"), ("", "a/"), ("", "a/b/c")])
@@ -228,7 +247,7 @@ def test_a_row_that_is_refused_while_it_is_written_anew_is_left_beside_its_midni
     refusal = {"code": "unprocessable entity", "message": "partial write: points beyond retention policy dropped=1"}
     httpserver.expect_ordered_request("/api/v2/write").respond_with_json(refusal, status=422)
     connection = Connection(Server(httpserver.url_for(""), "home", timeout_seconds=2), ERRORS, "test")
-    (told,) = rows.rewrite(connection, "days", [time_based()])
+    (told,) = Writer(connection, "days", TimeBasedDaily).rewrite(DAY, [time_based()])
     connection.close()
     assert "dropped=1" in told
     assert len(httpserver.log) == 3  # no second DELETE

@@ -120,8 +120,8 @@ class Unshowable:
 @pytest.mark.parametrize(
     ("call", "told"),
     [
-        (lambda client: client.query_daily("no_such_daily", DAY), "there is no measurement 'no_such_daily'"),
-        (lambda client: client.query_daily(None, DAY), "there is no measurement None"),
+        (lambda client: client.query_daily("no_such_daily", DAY), "'no_such_daily' is not a valid measurement"),
+        (lambda client: client.query_daily(None, DAY), "None is not a valid measurement"),
         (lambda client: client.query_time_based_daily(None), "None is not a valid day"),
         (lambda client: client.query_time_based_daily(DAY, DAY, entity_id=5), "entity_id=5 is not a valid filter"),
         (lambda client: client.query_time_based_daily(DAY, DAY, entity_id=[None]), "is not a valid filter"),
@@ -136,7 +136,7 @@ class Unshowable:
         (lambda client: client.write_batch(None), "NoneType"),
         (
             lambda client: client.write_batch("duration_daily,date=2026-03-02 episodes=2.5"),
-            "episodes=2.5 is no integer",
+            "episodes=2.5 is not a valid integer",
         ),
     ],
 )
@@ -248,7 +248,7 @@ def test_calls_that_ask_nothing_do_not_make_a_dead_server_look_alive() -> None:
             assert client.write_time_based_daily(**LIGHT) is False
         assert client.write_batch([]) is True
         assert client.write_batch([time_based(day=dt.date(1500, 1, 1))]) is False
-        assert "InfluxDB keeps days from" in str(client.last_error)
+        assert "InfluxDB stores days from" in str(client.last_error)
         assert client.write_time_based_daily(**LIGHT) is False
         assert "tried 3 times" in str(client.last_error)
         assert client.write_time_based_daily(**LIGHT) is False

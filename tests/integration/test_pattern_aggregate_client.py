@@ -15,7 +15,7 @@ import pytest
 from influxdb_client.client.write.point import Point
 
 from storage.backends.influxdb.line_protocol import line
-from storage.backends.influxdb.rows import CHUNK_LINES
+from storage.backends.influxdb.writer import MAX_LINES_PER_REQUEST
 from storage.drivers.influxdb.influxql import Query
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
@@ -169,10 +169,10 @@ def test_a_text_of_lines_may_end_them_as_windows_does_and_break_within_a_field(c
 
 
 def test_a_line_that_cannot_be_read_keeps_no_later_request_from_being_sent(client: PatternAggregateClient) -> None:
-    good = [time_based(f"light.l{place:05}") for place in range(2 * CHUNK_LINES)]
+    good = [time_based(f"light.l{place:05}") for place in range(2 * MAX_LINES_PER_REQUEST)]
     assert client.write_batch(["no line at all", *good]) is False
     assert "unable to parse" in str(client.last_error)
-    assert len(client.query_time_based_daily(start_date=DAY, end_date=DAY)) >= CHUNK_LINES + 1
+    assert len(client.query_time_based_daily(start_date=DAY, end_date=DAY)) >= MAX_LINES_PER_REQUEST + 1
 
 
 def test_a_value_given_as_none_is_gone(client: PatternAggregateClient) -> None:

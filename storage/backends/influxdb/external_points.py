@@ -1,6 +1,6 @@
-"""Points that somebody else made, as lines of line protocol which fit among our rows.
+"""Points that another program made, as lines of line protocol that fit among our rows.
 
-They may be points of influxdb-client or text. Whatever says its date gets the time that rows of this date have, and the
+They may be points of influxdb-client or text. A point with a ``date`` tag gets the time of that date's rows, and the
 numbers of a model's fields get the model's types.
 """
 
@@ -30,28 +30,28 @@ _LINE = re.compile(
     [ \t\r]*
     (?: \#[^\n]*                                                # a comment
       | (?:[^ \n\\]|\\.)+[ ](?:"(?:[^"\\]|\\.)*"|[^"\n])*    # measurement and tags; fields and time
-      | [^\n]+ )                                               # something else, which the server shall refuse
+      | [^\n]+ )                                               # something else, which the server will refuse
     """,
     re.DOTALL | re.VERBOSE,
 )
 
 
 class Point(Protocol):
-    """A point of influxdb-client, or anything else that can say itself as line protocol."""
+    """A point of influxdb-client, or any object that has its line protocol."""
 
     def to_line_protocol(self, precision: Any = None) -> str:  # noqa: ANN401 - influxdb-client's own signature
-        """One line; empty where there is no field."""
+        """Return one line; empty where there is no field."""
 
 
 def lines(point: Point | str, models: Mapping[str, type[DailyAggregate]]) -> Iterator[tuple[str, str]]:
-    """The lines of a point, or of a text of many, and the precision of their times.
+    """Yield the lines of a point, or of a text of many, each with the precision of its time.
 
     Args:
         point: The point; times in a text are seconds.
-        models: The models of measurements that are known.
+        models: The known models by measurement.
 
     Raises:
-        UsageError: There is nothing to keep, or a ``date`` is not a valid day.
+        UsageError: A point has no field, or a ``date`` is not a valid day.
     """
     if isinstance(point, str):
         yield from ((normalize_line(text, models), "s") for text in split(point))
@@ -59,12 +59,12 @@ def lines(point: Point | str, models: Mapping[str, type[DailyAggregate]]) -> Ite
     precision = getattr(point, "write_precision", None) or "s"
     text = point.to_line_protocol(precision)
     if not text:
-        raise UsageError("a point without any field: InfluxDB would not keep it")
+        raise UsageError("a point without any field: InfluxDB does not store it")
     yield normalize_line(text, models), "s" if _date(text) else precision
 
 
 def split(text: str) -> Iterator[str]:
-    """The lines of somebody else's text, without comments; a line break within a quoted field ends none."""
+    """Yield the lines of a text, without comments; a line break within a quoted field does not end a line."""
     for found in _LINE.finditer(text):
         line_ = found[0].strip()
         if line_ and not line_.startswith("#"):
@@ -72,7 +72,7 @@ def split(text: str) -> Iterator[str]:
 
 
 def align_timestamp(text: str) -> str:
-    """A line of somebody else's with the time that its ``date`` tag asks for; unchanged where it has none.
+    """Return a line with the time of its ``date`` tag; unchanged where it has none.
 
     Raises:
         UsageError: The tag is not a valid day.
@@ -84,9 +84,9 @@ def align_timestamp(text: str) -> str:
 
 
 def coerce_field_types(text: str, model: type[DailyAggregate]) -> str:
-    """A line of somebody else's with the numbers of a model's fields as the model has them, integers or floats.
+    """Return a line in which the numbers of a model's fields are integers or floats as in the model.
 
-    A field keeps the type of its first point: a float written once as an integer would have every later row refused.
+    A field keeps the type of its first point: a float written once as an integer makes the server refuse later rows.
 
     Raises:
         UsageError: A value is not of its field's kind.
@@ -101,18 +101,20 @@ def coerce_field_types(text: str, model: type[DailyAggregate]) -> str:
         position = field.end() + 1
         if text[field.end() : position] != ",":
             return f"{head[0]} {','.join(fields)}{text[field.end() :]}"
-    return text  # which the server shall refuse
+    return text  # which the server will refuse
 
 
 def _value(name: str, text: str, kind: Kind | None) -> str:
-    """A field's value as its model wants it."""
+    """Return a field's value in the form of its model."""
     number = _NUMBER.fullmatch(text)
     if kind is Kind.FLOAT and number:
         return number[1]
     if kind is Kind.INTEGER and number and (value := Decimal(number[1])) == (whole := int(value)):
         return f"{whole}i"
     if kind in (Kind.FLOAT, Kind.INTEGER) or (kind in (Kind.TEXT, Kind.JSON) and not text.startswith('"')):
-        raise UsageError(f"{name}={text:.60} is no {kind}", hint="Such a point would have later rows refused.")
+        raise UsageError(
+            f"{name}={text:.60} is not a valid {kind}", hint="Such a point makes the server refuse later rows."
+        )
     return text
 
 
@@ -123,13 +125,13 @@ def _date(text: str) -> str | None:
 
 
 def normalize_line(text: str, models: Mapping[str, type[DailyAggregate]]) -> str:
-    """Return a line that fits among our rows: at the time that its date asks for, with the field types of its model."""
+    """Return a line that fits among our rows: with the time of its date and the field types of its model."""
     model = models.get(re.split(r"(?<!\\)[, ]", text, maxsplit=1)[0])
     if model is not None:
         head = _HEAD.match(text)
-        lacking = [tag for tag in ("date", *model.tags()) if head and not re.search(rf"(?<!\\),{tag}=", head[0])]
-        if lacking or not _date(text):
-            told = ", ".join(lacking) or "date"
-            _log.warning("a point without its tag %s is written, but no query returns it: %.200s", told, text)
+        missing = [tag for tag in ("date", *model.tags()) if head and not re.search(rf"(?<!\\),{tag}=", head[0])]
+        if missing or not _date(text):
+            tags = ", ".join(missing) or "date"
+            _log.warning("a point without its tag %s is written, but no query returns it: %.200s", tags, text)
         text = coerce_field_types(text, model)
     return align_timestamp(text)

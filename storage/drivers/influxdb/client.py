@@ -25,7 +25,6 @@ from influxdb_client.rest import ApiException
 from urllib3.exceptions import (
     ConnectTimeoutError,
     HTTPError,
-    HTTPWarning,
     InsecureRequestWarning,
     NameResolutionError,
     NewConnectionError,
@@ -188,7 +187,7 @@ def sorted_errors() -> Iterator[None]:
         raise UntrustedError(_words(error)) from error
     except (HTTPError, OSError) as error:
         raise TransientError(_words(error)) from error
-    except (InfluxDBError, FluxCsvParserException, HTTPWarning, ValueError, TypeError, AttributeError) as error:
+    except (InfluxDBError, FluxCsvParserException, Warning, ValueError, TypeError, AttributeError) as error:
         # the library reads a body of another shape than it expects with the last three
         raise ClientError(f"{type(error).__name__}: {error}") from error
 

@@ -259,8 +259,11 @@ class Connection:
             if response.status in _TRANSIENT and not is_missing_bucket(response.message()):
                 message = self.server.redact(f"{response.message()} ({response.status})")
                 raise TransientError(message, response.retry_after_seconds()) from error
-            if refused is not None:
-                return refused(response)
+            try:
+                if refused is not None:
+                    return refused(response)
+            except PatternAggregatesError as ours:
+                raise ours from error
             raise self.error_for(response) from error
         except UntrustedError as error:
             raise self.error(

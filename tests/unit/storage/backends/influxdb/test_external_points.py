@@ -78,12 +78,12 @@ def test_numbers_of_a_models_fields_take_its_types(fields: str, expected: str) -
 @pytest.mark.parametrize(
     ("field", "told"),
     [
-        ("occurrences=5.5", "occurrences=5.5 is no integer"),
-        ("occurrences=true", "is no integer"),
-        ('occurrences="5"', "is no integer"),
-        ("frequency=t", "is no float"),
-        ("peak_hours=3", "is no json"),
-        ("occurrences=nan", "is no integer"),
+        ("occurrences=5.5", "occurrences=5.5 is not a valid integer"),
+        ("occurrences=true", "is not a valid integer"),
+        ('occurrences="5"', "is not a valid integer"),
+        ("frequency=t", "is not a valid float"),
+        ("peak_hours=3", "is not a valid json"),
+        ("occurrences=nan", "is not a valid integer"),
     ],
 )
 def test_a_value_that_would_have_later_rows_refused_is_refused_itself(field: str, told: str) -> None:

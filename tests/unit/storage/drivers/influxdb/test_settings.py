@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,32 @@ def test_a_certificate_file_starts_from_the_configurations_folder(tmp_path: Path
 def test_an_address_that_is_none_is_a_matter_of_settings(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"store\.url"):
         open_store(settings_of(tmp_path, kind="influxdb", url="sqlite:///a.db"))
+
+
+WITHOUT_LIBRARY = """
+import sys
+sys.modules["influxdb_client"] = None
+from storage.pattern_aggregate_client import PatternAggregateClient
+from storage.errors import SettingsError
+try:
+    PatternAggregateClient("http://127.0.0.1:1", "token", "home")
+except SettingsError as error:
+    print(error, error.hint)
+"""
+LOADED = """
+import sys, storage.query, storage.pattern_aggregate_client
+print([name for name in ("influxdb_client", "urllib3", "reactivex") if name in sys.modules])
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "printed"),
+    [
+        (WITHOUT_LIBRARY, "InfluxDB needs the package influxdb_client, which is not installed Install it with: pip"),
+        (LOADED, "[]"),
+    ],
+    ids=["a library that is missing is named", "the library is loaded where a connection is opened"],
+)
+def test_importing_the_client_needs_no_library(code: str, printed: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith(printed), done.stdout + done.stderr

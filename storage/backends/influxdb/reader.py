@@ -1,0 +1,213 @@
+"""Reads the rows of one model: one measurement per model, one point per row, ``date`` and the model's tags as tags.
+
+Rows are decoded while they arrive. That suffices for points that this program wrote. Where a point lies elsewhere than
+at its date's 00:00 UTC, is only partly visible, or is not the only one of its row, all points are read again as plain
+records and sorted out.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, Final, Generic, NamedTuple, TypeVar
+
+from storage.backends.influxdb.line_protocol import PRESENCE, midnight_seconds
+from storage.backends.influxdb.queries import STORABLE_DAYS, Key, Queries
+from storage.columns import columns, decode, with_present_names
+from storage.dates import DateRange
+from storage.drivers.influxdb.connection import Connection
+from storage.drivers.influxdb.influxql import Series
+from storage.models import DailyAggregate
+from storage.store import NO_FILTER, Summary, Where
+from storage.summaries import SummaryPlan
+
+MAX_LOOKS: Final = 5  # at rows that are only partly visible
+LOOK_INTERVAL_SECONDS: Final = 0.05
+
+A = TypeVar("A", bound=DailyAggregate)
+
+Record = dict[str, Any]
+
+
+class Found(NamedTuple):
+    """The points of some days: rows at their date's 00:00 UTC, and strays that lie elsewhere."""
+
+    rows: list[Record]
+    strays: list[Record]
+
+
+class _IrregularPoints(Exception):
+    """Some points are not each a complete row of its own, at its date's 00:00 UTC."""
+
+
+class Reader(Generic[A]):
+    """Reads the rows of one model from one bucket.
+
+    Args:
+        connection: To the server.
+        bucket: The bucket; ``database`` or ``database/policy`` on 1.x.
+        model: The model.
+    """
+
+    def __init__(self, connection: Connection, bucket: str, model: type[A]) -> None:
+        self._connection = connection
+        self._model = model
+        self._queries = Queries(bucket, model)
+        self._fields = [column.name for column in columns(model)]
+        self._identity_names = ("date", *model.tags())
+        self._has_former_names = bool(model.former_names())
+        self._mandatory = [column.name for column in columns(model) if not column.optional]
+        self.identity = itemgetter(*self._identity_names)  # of a record: its date and the values of its tags
+
+    def read(self, days: DateRange, where: Where = NO_FILTER) -> list[A]:
+        """Return typed rows, ordered by date and tags; see ``records`` for which points count.
+
+        Raises:
+            StoreCorrupt: A row does not satisfy its model.
+            PatternAggregatesError: As the connection's ``errors`` say.
+        """
+        try:
+            return self._read_regular(days, where)
+        except _IrregularPoints:
+            records = self.records(days, where)
+        for record in records:
+            del record["time"]
+        return decode(self._model, records)
+
+    def summarize(self, plan: SummaryPlan, days: DateRange, where: Where = NO_FILTER) -> list[Summary]:
+        """Return the summaries that a plan asks for; only its fields are read.
+
+        Raises:
+            PatternAggregatesError: As the connection's ``errors`` say.
+        """
+        within = days & STORABLE_DAYS
+        queries = [] if within is None else self._queries.select(plan.columns, within, where)
+        if within is not None and len(queries) == 1:
+            try:
+                return self._connection.execute(queries[0], partial(self._accumulate, plan, within))
+            except _IrregularPoints:
+                pass
+        records = self.records(days, where) if queries else []
+        return plan.accumulate([record[name] for name in plan.columns] for record in records)
+
+    def records(self, days: DateRange, where: Where = NO_FILTER) -> list[Record]:
+        """Return rows as plain records by column name, ordered by date and tags; absent values are None.
+
+        Each record also has its point's ``time``, in seconds since 1970. Of several points with the same date and tags
+        the one at 00:00 UTC counts, else the newest. Points without a date, or without one of the tags, are not rows.
+        """
+        rows, strays = self.find(days, where)
+        found: dict[Key, Record] = {}
+        for record in (*rows, *sorted(strays, key=lambda record: -record["time"])):
+            found.setdefault(self.identity(record), record)
+        return [found[identity] for identity in sorted(found)]
+
+    def find(self, days: DateRange, where: Where = NO_FILTER) -> Found:
+        """Return the same points as ``records``, all of them, the strays apart."""
+        found = Found([], [])
+        within = days & STORABLE_DAYS
+        if within is None:
+            return found
+        midnights = _midnights(within)
+        for record in self._complete_records(within, where):
+            if (midnight := midnights.get(record["date"])) is not None:
+                (found.rows if record["time"] == midnight else found.strays).append(record)
+        return found
+
+    def _read_regular(self, days: DateRange, where: Where) -> list[A]:
+        within = days & STORABLE_DAYS
+        if within is None:
+            return []
+        found: list[tuple[Key, A]] = []
+        for query in self._queries.select(self._fields, within, where):
+            found += self._connection.execute(query, partial(self._decode, within))
+        found.sort(key=itemgetter(0))
+        if any(one == next_ for (one, _), (next_, _) in pairwise(found)):
+            raise _IrregularPoints
+        return [row for _, row in found]
+
+    def _decode(self, days: DateRange, parts: Iterable[Series]) -> list[tuple[Key, A]]:
+        found: list[tuple[Key, A]] = []
+        midnights = _midnights(days)
+        for part in parts:
+            records = list(self._regular_records(part, midnights))
+            found += zip(map(self.identity, records), decode(self._model, records), strict=True)
+        return found
+
+    def _accumulate(self, plan: SummaryPlan, days: DateRange, parts: Iterable[Series]) -> list[Summary]:
+        midnights, seen = _midnights(days), set()
+
+        def rows() -> Iterator[Sequence[Any]]:
+            for part in parts:
+                for record in self._regular_records(part, midnights):
+                    identity = hash(self.identity(record))  # a collision only costs a second look
+                    if identity in seen:
+                        raise _IrregularPoints
+                    seen.add(identity)
+                    if self._has_former_names:
+                        record = with_present_names(self._model, record)  # noqa: PLW2901 - the same row
+                    yield [record[name] for name in plan.columns]
+
+        return plan.accumulate(rows())
+
+    def _regular_records(self, part: Series, midnights: dict[str, int]) -> Iterator[Record]:
+        """Yield the records of a part of a response without their times.
+
+        Raises:
+            _IrregularPoints: One of them is a stray, or only partly visible.
+        """
+        names = part.columns[1:]
+        for at, *values in part.values:
+            record = dict(zip(names, values, strict=True))
+            if None in values:
+                if any(record[name] is None for name in self._identity_names):
+                    continue
+                if any(record.get(name, at) is None for name in self._mandatory):
+                    raise _IrregularPoints
+            midnight = midnights.get(record["date"])
+            if midnight is None:
+                continue
+            if at != midnight:
+                raise _IrregularPoints
+            record.pop(PRESENCE, None)
+            yield record
+
+    def _complete_records(self, days: DateRange, where: Where) -> list[Record]:
+        """Return the points of some days, read again while some of them lack fields.
+
+        InfluxDB shows a point field by field while it is being written. One that does not change lacks them for good.
+        """
+        queries = self._queries.select(self._fields, days, where)
+        previous: set[Key] | None = None
+        for look in range(MAX_LOOKS + 1):
+            if look:
+                time.sleep(LOOK_INTERVAL_SECONDS)
+            records = [record for query in queries for record in self._connection.execute(query, self._all_records)]
+            partly_visible = {
+                self.identity(record)
+                for record in records
+                if None in record.values() and any(record[name] is None for name in self._mandatory)
+            }
+            if not partly_visible or partly_visible == previous:
+                break
+            previous = partly_visible
+        return records
+
+    def _all_records(self, parts: Iterable[Series]) -> list[Record]:
+        """Return points as records; one without a date or without one of the tags is not a row."""
+        found = []
+        for part in parts:
+            for values in part.values:
+                record = dict(zip(part.columns, values, strict=True))
+                if None in values and any(record[name] is None for name in self._identity_names):
+                    continue
+                record.pop(PRESENCE, None)
+                found.append(with_present_names(self._model, record) if self._has_former_names else record)
+        return found
+
+
+def _midnights(days: DateRange) -> dict[str, int]:
+    return {day.isoformat(): midnight_seconds(day) for day in days}
