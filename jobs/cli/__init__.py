@@ -1,33 +1,19 @@
-"""The command line: parse, call, render, exit code. One file a command; ``app`` holds what they share."""
+"""The command line: parse, call, render, exit code. A file a command; ``app`` holds what they share."""
+
+from __future__ import annotations
 
 import errno
 import sys
 
 from jobs import signals
-from jobs.cli import app, backfill, demo, detectors, doctor, explain, health, init, query, run, serve, status
-
-__all__ = [
-    "app",
-    "backfill",
-    "demo",
-    "detectors",
-    "doctor",
-    "explain",
-    "health",
-    "init",
-    "main",
-    "query",
-    "run",
-    "serve",
-    "status",
-]
+from jobs.cli import app
 
 
 def main() -> None:
-    """Entry point of ``pattern-aggregates``."""
+    """Run ``pattern-aggregates``."""
     signals.watch()
     try:
-        app.app(prog_name="pattern-aggregates")
+        app.app(prog_name=app.NAME)
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO):
             raise

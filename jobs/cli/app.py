@@ -12,26 +12,34 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec
 
 import typer
 from rich.console import Console
 from rich.text import Text
+from typer.core import TyperCommand
 
+from jobs.cli.commands import LazyGroup
 from jobs.exit_codes import EXIT_CODES, INTERRUPTED
 from jobs.outcome import Outcome
-from jobs.wiring import Home, open_home
 from storage.dates import DateRange, parse_day
 from storage.errors import PatternAggregatesError, UsageError
 
+if TYPE_CHECKING:
+    from jobs.wiring import Home
+
 P = ParamSpec("P")
 
+NAME: Final = "pattern-aggregates"
+
 app = typer.Typer(
-    name="pattern-aggregates",
-    help="Distil a smart home's raw events into small daily aggregates, every night, before the raw data is gone.",
+    name=NAME,
+    cls=LazyGroup,
+    help="Turn a smart home's raw events into small daily aggregates, every night, before the raw data is deleted.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 MAX_DAYS = 36_600
@@ -51,6 +59,14 @@ OptionalLast = Annotated[
 ]
 
 
+def _print_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415 - takes time that other commands need not spend
+
+        typer.echo(f"{NAME} {version(NAME)}")
+        raise typer.Exit
+
+
 @app.callback()
 def _options(
     context: typer.Context,
@@ -59,6 +75,9 @@ def _options(
         typer.Option("--config", help="Settings file; else PATTERN_AGGREGATES_CONFIG, else config/default.toml."),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more to standard error.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     context.obj = config
     logging.basicConfig(
@@ -69,8 +88,8 @@ def _options(
     )
 
 
-def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, Outcome | None]], Callable[P, None]]:
-    """Register a function as a command: its docstring is the help, its outcome becomes the exit code.
+def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, Outcome | None]], TyperCommand]:
+    """Make a function a command: its docstring is the help, its outcome becomes the exit code.
 
     Args:
         example: A command line to show in the help.
@@ -78,7 +97,7 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
     """
     settings = {"ignore_unknown_options": True} if takes_days else {}
 
-    def register(function: Callable[P, Outcome | None]) -> Callable[P, None]:
+    def make(function: Callable[P, Outcome | None]) -> TyperCommand:
         @functools.wraps(function)
         def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
             try:
@@ -93,14 +112,19 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
                 code = INTERRUPTED
             raise typer.Exit(code)
 
-        app.command(epilog=f"Example: [bold]{example}[/bold]", context_settings=settings)(wrapped)
-        return wrapped
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+        alone.command(epilog=f"Example: [bold]{example}[/bold]", context_settings=settings)(wrapped)
+        made = typer.main.get_command(alone)
+        assert isinstance(made, TyperCommand)  # noqa: S101 - a Typer with one command and no callback gives a command
+        return made
 
-    return register
+    return make
 
 
 def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
     """Return the home that the command is about; see ``open_home``."""
+    from jobs.wiring import open_home  # noqa: PLC0415 - `--help` and `--version` need no home
+
     return open_home(context.obj, check_parameters=check_parameters)
 
 

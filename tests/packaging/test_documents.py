@@ -50,7 +50,7 @@ def test_each_command_and_option_that_a_document_shows_exists(document: Path) ->
     code = "\n".join(CODE.findall(document.read_text(encoding="utf-8")))
     for name, words in CALL.findall(code):
         assert name in COMMANDS
-        known = {option for parameter in COMMANDS[name].params for option in parameter.opts} | {"--help"}
+        known = {option for parameter in COMMANDS[name].load().params for option in parameter.opts} | {"--help"}
         assert set(re.findall(r"--[a-z-]+", words)) <= known, name
 
 
