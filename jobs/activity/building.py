@@ -24,7 +24,7 @@ from jobs.activity.events import (
     Spans,
     StateIntervals,
 )
-from jobs.activity.reading import Said, said_by, with_states
+from jobs.activity.reading import Texts, texts_of, with_states
 from jobs.activity.settling import SETTLING_LIMIT
 from jobs.activity.states import GAPS
 from jobs.activity.tracing import trace
@@ -42,10 +42,10 @@ class Recording:
         states: The text of each state code of events and intervals.
         events: All events of what may be activity.
         intervals: All its intervals.
-        short_gaps: The gaps that these go across.
+        short_gaps: The gaps within these intervals.
         pauses: Which intervals are in a state that counts as a pause.
         episodes: All its episodes.
-        texts: What was said, and when, by each entity that its states class.
+        texts: The raw texts of each entity whose states decide its class, by the entity's code.
     """
 
     samples: Samples
@@ -57,7 +57,7 @@ class Recording:
     short_gaps: ShortGaps
     pauses: Flags
     episodes: Episodes
-    texts: Mapping[int, Said]
+    texts: Mapping[int, Texts]
 
     @classmethod
     def of(cls, samples: Samples, rules: EntityRules) -> Recording:
@@ -78,11 +78,11 @@ class Recording:
             short_gaps,
             group == Group.PAUSE,
             episodes_of(intervals, group),
-            said_by(samples, [code for code, entity in enumerate(entities) if entity.by_states]),
+            texts_of(samples, [code for code, entity in enumerate(entities) if entity.by_states]),
         )
 
     def day(self, window: DayWindow, notices: Iterable[str] = ()) -> DayLog:
-        """Return what is known about one day, from nothing that happened after it."""
+        """Return what is known about one day; nothing that happened after it has a part in that."""
         if self._is_settling_at(window.end):
             return Recording.of(self._samples_until(window.end), self.rules).day(window, notices)
         events = self.events[slice(*np.searchsorted(self.events.at, (window.start, window.end)))]
@@ -104,13 +104,13 @@ class Recording:
         )
 
     def _is_settling_at(self, instant: int) -> bool:
-        """Whether a home settles at an instant, so that what follows decides what the states before it mean."""
+        """Return whether a home is settling at an instant: what follows then changes what the states before it mean."""
         since = np.searchsorted(self.samples.starts, (instant - SETTLING_LIMIT, instant), side="right")
         goes_on = len(self.samples.at) and bool(self.samples.at.max() >= instant)
         return bool(since[0] < since[1]) and (goes_on or bool(np.any(self.samples.known > instant)))
 
     def _samples_until(self, instant: int) -> Samples:
-        """What had been recorded at an instant."""
+        """Return what had been recorded until an instant."""
         samples, known = self.samples, np.minimum(self.samples.known, instant)
         chosen = samples.at < instant
         return replace(
@@ -124,7 +124,7 @@ class Recording:
         )
 
     def _intervals(self, window: DayWindow) -> StateIntervals:
-        """The intervals that touch a day, as they stood when it ended."""
+        """Return the intervals that touch a day, as they were known when it ended."""
         intervals = self.intervals[(self.intervals.start < window.end) & (self.intervals.end >= window.start)]
         later = intervals.end >= window.end
         end = self._as_of(window.end, intervals.entity, intervals.start, intervals.end, later)
@@ -133,7 +133,7 @@ class Recording:
         )
 
     def _episodes(self, window: DayWindow) -> Episodes:
-        """The episodes that touch a day or are known to have ended on it, as they stood when it ended."""
+        """Return the episodes that touch a day or whose end became known on it, as they were known when it ended."""
         episodes = self.episodes[(self.episodes.start < window.end) & (self.episodes.known_at >= window.start)]
         later = episodes.known_at >= window.end
         end = self._as_of(window.end, episodes.entity, episodes.start, episodes.end, later, pauses=True)
@@ -145,7 +145,7 @@ class Recording:
     def _as_of(
         self, instant: int, entity: Codes, start: Instants, end: Instants, later: Flags, *, pauses: bool = False
     ) -> Instants:
-        """Return ends as they stood at an instant: for what was going on then, the last that was known about it."""
+        """Return ends as they were known at an instant: of what was going on then, the last instant that was known."""
         ends = np.where(later, np.maximum(np.minimum(end, self._known_until(instant)), start), end)
         # Whether an entity in a gap will be seen again soon is not known then; nor is how long a pause will be.
         gaps = self.short_gaps
@@ -161,19 +161,19 @@ class Recording:
         return ends
 
     def _known_until(self, instant: int) -> int:
-        """The instant, or the end of the last run before it if no run is going on then."""
+        """Return the instant, or the end of the last known time before it if it is not known itself."""
         known = self.samples.known
         run = int(np.searchsorted(known[:, 0], instant, side="left")) - 1
         return min(instant, int(known[run, 1])) if run >= 0 else instant
 
     def _classed(self, window: DayWindow) -> tuple[Entity, ...]:
-        """How each entity is classed on a day, by the texts in which it opened the day and those that followed."""
+        """Class each entity for a day, by its last text before the day and those of the day."""
         if not self.texts:
             return self.entities
         classed = list(self.entities)
-        for code, said in self.texts.items():
-            first, last = np.searchsorted(said.at, (window.start, window.end))
-            seen = np.unique(said.state[max(int(first) - 1, 0) : last])
+        for code, raw in self.texts.items():
+            first, last = np.searchsorted(raw.at, (window.start, window.end))
+            seen = np.unique(raw.state[max(int(first) - 1, 0) : last])
             texts = [self.samples.states[state] for state in seen.tolist() if state != GAP]
             classed[code] = self.rules.classify(self.samples.entities[code], texts)
         return tuple(classed)
@@ -201,7 +201,7 @@ def _sorted_by_id(samples: Samples) -> Samples:
 
 
 class SampleBuilder:
-    """Collects samples row by row, giving each entity and state its code."""
+    """Collects samples row by row and gives each entity and state its code."""
 
     def __init__(self) -> None:
         self._at: list[int] = []

@@ -94,7 +94,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a source knows of an entity, as far as it knows it.
+    """What a source knows about an entity; None where it does not know.
 
     Attributes:
         entity_id: ``domain.object_id`` in Home Assistant's way; any text elsewhere.
@@ -130,7 +130,7 @@ class Entity:
         kind: Whether its changes are activity.
         active_states: The states in which it is on, open, home, playing ...
         presence: Whether it shows that somebody is around (motion, occupancy, presence, door).
-        reason: Why it is classed so, in words.
+        reason: Why it is classed so.
         by_states: Whether that depends on the states it takes.
     """
 
@@ -147,11 +147,11 @@ class Entity:
 
     @property
     def words(self) -> Words:
-        """What each word of it means; a word that the settings call active is a state, whatever it means elsewhere."""
+        """The words of its domain; a word that the settings call active is a state, whatever it means elsewhere."""
         return _words_with(self.domain, self.active_states, named=self.device_class == "enum")
 
     def is_active(self, state: str) -> bool:
-        """Return whether a state is an active one, in whatever case it is written."""
+        """Return whether a state is active, in upper or lower case."""
         return state in self.active_states or state.lower() in self.active_states
 
 

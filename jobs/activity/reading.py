@@ -1,4 +1,4 @@
-"""From the texts of a recording to states: each entity's words are read as its domain means them."""
+"""From raw texts to states: each text is read as the entity's domain means it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from jobs.activity.window import Instants
 _LEFT_OUT: Final = -2  # in place of a state code: a word that leaves the state as it was
 
 
-class Said(NamedTuple):
+class Texts(NamedTuple):
     """The samples of one entity in order of time: instants and codes of raw texts, each of shape (n,)."""
 
     at: Instants
     state: Codes
 
 
-def said_by(samples: Samples, codes: Sequence[int]) -> dict[int, Said]:
-    """Return what some entities said."""
+def texts_of(samples: Samples, codes: Sequence[int]) -> dict[int, Texts]:
+    """Return the raw texts of some entities, by the entity's code."""
     chosen = np.flatnonzero(np.isin(samples.entity, codes)) if codes else np.empty(0, np.int64)
     chosen = chosen[np.lexsort((samples.at[chosen], samples.entity[chosen]))]
     bounds = np.searchsorted(samples.entity[chosen], [(code, code + 1) for code in codes])
     return {
-        code: Said(samples.at[chosen[slice(*bound)]], samples.state[chosen[slice(*bound)]])
+        code: Texts(samples.at[chosen[slice(*bound)]], samples.state[chosen[slice(*bound)]])
         for code, bound in zip(codes, bounds.tolist(), strict=True)
     }
 
@@ -37,8 +37,8 @@ def said_by(samples: Samples, codes: Sequence[int]) -> dict[int, Said]:
 def with_states(samples: Samples, entities: Sequence[Entity], activity: Flags) -> Samples:
     """Return the samples of activity with states in place of texts; those of transitional words are left out.
 
-    Of an entity that its states class, numbers and times are states that are not known: where they matter, it is a
-    reading, and where it is activity, they are odd values among words.
+    Where the states decide how an entity is classed, numbers and times are read as not known: either they are many, and
+    it is a reading, or they are odd values among words.
 
     Args:
         samples: The raw samples.
@@ -77,12 +77,12 @@ def with_states(samples: Samples, entities: Sequence[Entity], activity: Flags) -
 
 
 def _vocabulary(entity: Entity) -> tuple[str, frozenset[str], bool, bool]:
-    """What decides how the texts of an entity are read."""
+    """Return what decides how the texts of an entity are read."""
     return entity.domain, entity.active_states, entity.device_class == "enum", entity.by_states
 
 
 def _code(text: str, entity: Entity, codes: dict[str, int], states: list[str]) -> int:
-    """Return the code of the state that a text says, making one for a state that no sample spells so."""
+    """Return the code of the state that a text means; a state that is not among the texts gets a new code."""
     word = entity.words.read(text)
     if word is TRANSITIONAL:
         return _LEFT_OUT

@@ -9,7 +9,7 @@ Spans = NDArray[np.int64]
 
 
 def union(spans: Spans) -> Spans:
-    """The instants that lie in any of some spans, which may overlap and come in any order."""
+    """Return the instants in any of some spans, which may overlap and come in any order."""
     spans = spans[spans[:, 0] < spans[:, 1]]
     if not len(spans):
         return spans
@@ -21,7 +21,7 @@ def union(spans: Spans) -> Spans:
 
 
 def intersection(one: Spans, other: Spans) -> Spans:
-    """The instants that lie in both of two unions."""
+    """Return the instants in both of two unions."""
     edges = np.unique(np.concatenate((one.ravel(), other.ravel())))
     if len(edges) < 2:  # noqa: PLR2004 - a span needs two edges
         return np.empty((0, 2), np.int64)
@@ -37,5 +37,5 @@ def _holds(spans: Spans, instants: NDArray[np.int64]) -> NDArray[np.bool_]:
 
 
 def length(spans: Spans) -> int:
-    """How long disjoint spans are together, in microseconds."""
+    """Return the total length of disjoint spans in microseconds."""
     return int((spans[:, 1] - spans[:, 0]).sum())

@@ -1,7 +1,7 @@
 """A local calendar day as a half-open span of instants.
 
-Each day's bounds are computed from its own local midnight, so days tile time whatever the zone does: 23, 24 and 25
-hours are common, Antarctica/Troll has 22 and 26, and Pacific/Apia's 30 December 2011 has none at all. Instants are
+Each day begins at its own local midnight, so days follow each other without gap or overlap whatever the zone does:
+most have 23, 24 or 25 hours, those of Antarctica/Troll 22 and 26, and 30 December 2011 of Pacific/Apia has none. Instants are
 integers, microseconds since 1970-01-01 UTC.
 """
 
@@ -32,18 +32,18 @@ Instants = NDArray[np.int64]
 
 
 def to_instant(at: dt.datetime) -> int:
-    """An aware datetime as microseconds since 1970, exactly."""
+    """Return an aware datetime as microseconds since 1970, exactly."""
     return (at - _EPOCH) // _MICROSECOND
 
 
 def from_instant(instant: int) -> dt.datetime:
-    """Microseconds since 1970 as a datetime in UTC."""
+    """Return microseconds since 1970 as a datetime in UTC."""
     return _EPOCH + instant * _MICROSECOND
 
 
 @lru_cache(maxsize=4096)
 def midnight(day: dt.date, zone: ZoneInfo) -> int:
-    """The first instant at which the local date is ``day`` or, where that date does not exist, a later one.
+    """Return the first instant at which the local date is ``day`` or, where that date does not exist, a later one.
 
     Of two midnights (clocks set back over midnight) it is the first; where clocks skip midnight it is the skip.
     """
@@ -70,8 +70,8 @@ class DayWindow:
         zone: The IANA zone.
         start: Its first instant in microseconds since 1970.
         end: The first instant of the next day.
-        turns: Instants from ``start`` on at which a stretch of one UTC offset begins.
-        offsets: The UTC offset of each stretch in microseconds.
+        turns: Instants from ``start`` on at which a UTC offset begins to hold.
+        offsets: These offsets in microseconds.
     """
 
     day: dt.date
@@ -109,17 +109,17 @@ class DayWindow:
 
     @property
     def seconds(self) -> float:
-        """How long the day is."""
+        """The length of the day."""
         return (self.end - self.start) / SECOND
 
     def hours_of(self, instants: Instants) -> NDArray[np.int64]:
-        """The local wall-clock hour, 0 to 23, of instants within the day (shape kept)."""
+        """Return the local hour, 0 to 23, of instants within the day (shape kept)."""
         stretch = np.searchsorted(self.turns, instants, side="right") - 1
         local = instants + self.offsets[np.maximum(stretch, 0)]
         return (local % DAY) // HOUR
 
     def microseconds_by_hour(self, spans: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
-        """How long each local hour lasted.
+        """Return how long each local hour lasted.
 
         Args:
             spans: Count only what lies in these disjoint spans, shape (n, 2); by default the whole day.
@@ -135,7 +135,7 @@ class DayWindow:
         return lengths
 
     def _hour_edges(self, start: int, end: int) -> Instants:
-        """``start``, every local full hour and every turn in between, and ``end``."""
+        """Return ``start``, each full local hour and each change of offset in between, and ``end``."""
         edges = {start, max(start, end)}
         bounds = [*self.turns.tolist(), self.end]
         for turn, until, offset in zip(bounds, bounds[1:], self.offsets.tolist(), strict=False):
