@@ -1,8 +1,8 @@
 """A local calendar day as a half-open span of instants.
 
-Each day begins at its own local midnight, so days follow each other without gap or overlap whatever the zone does:
-most have 23, 24 or 25 hours, those of Antarctica/Troll 22 and 26, and 30 December 2011 of Pacific/Apia has none. Instants are
-integers, microseconds since 1970-01-01 UTC.
+Each day begins at its own local midnight, so days follow each other without gap or overlap whatever the zone does.
+Most have 23, 24 or 25 hours, those of Antarctica/Troll 22 and 26, and 30 December 2011 of Pacific/Apia has none.
+Instants are integers, microseconds since 1970-01-01 UTC.
 """
 
 from __future__ import annotations
