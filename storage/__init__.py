@@ -1,6 +1,6 @@
-"""Keeping: what a day's aggregates are, where they lie, and how other programs read them.
+"""Daily aggregates: their schema, where they are stored, and how other programs read them.
 
 Reading order: ``models`` (the schema), ``dates``, ``columns`` (how any model becomes columns), ``batch`` (one day's
-rows and the runs that made them), ``store`` (the contracts), ``backends`` (SQL and memory), ``ledger`` (what is
-done), ``query`` (the module other programs import). Nothing here imports ``jobs``.
+rows and the records of their runs), ``store`` (the contracts), ``summaries``, ``backends``, ``ledger`` (what is done),
+``query`` (the module that other programs import). Nothing here imports ``jobs``.
 """

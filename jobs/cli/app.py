@@ -50,12 +50,9 @@ err = Console(stderr=True, highlight=False)
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 First = Annotated[str, typer.Argument(metavar="FIRST", help="First day: YYYY-MM-DD, yesterday or -7d.")]
-Last = Annotated[str, typer.Argument(metavar="LAST", help="Last day, included.")]
-OptionalLast = Annotated[
+Last = Annotated[
     str | None,
-    typer.Argument(
-        metavar="[LAST]", help="Last day, included; without it FIRST alone, or the days from -7d to yesterday."
-    ),
+    typer.Argument(metavar="LAST", help="Last day, included. Without it, only FIRST; -7d alone means up to yesterday."),
 ]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from jobs import nightly
-from jobs.cli.app import First, Json, OptionalLast, command, days_of, home_of, out
+from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
 from jobs.cli.report import plan, progress_bar, show
 from jobs.due import Redo
 from jobs.outcome import Outcome
@@ -17,7 +17,7 @@ from jobs.outcome import Outcome
 def backfill(
     context: typer.Context,
     first: First,
-    last: OptionalLast = None,
+    last: Last = None,
     detector: Annotated[
         list[str] | None, typer.Option("--detector", help="Only this detector; may be repeated.")
     ] = None,

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from jobs.cli.app import First, OptionalLast, command, days_of, home_of, out, print_json, say, shown
+from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say, shown
 from jobs.wiring import Home
 from storage.columns import closest, to_json
 from storage.dates import DateRange
@@ -40,7 +40,7 @@ def query(
     context: typer.Context,
     measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, duration_daily ...")],
     first: First,
-    last: OptionalLast = None,
+    last: Last = None,
     where: Annotated[
         list[str] | None,
         typer.Option("--where", metavar="TAG=VALUE", help="Only rows with this value; repeat for several values."),

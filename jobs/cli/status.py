@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import Json, command, days_of, home_of, out, print_json, say
+from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, say
 from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
@@ -31,8 +31,8 @@ STYLE = {
 @command("pattern-aggregates status -14d yesterday", takes_days=True)
 def status(
     context: typer.Context,
-    first: Annotated[str | None, typer.Argument(metavar="[FIRST", help="First day.")] = None,
-    last: Annotated[str | None, typer.Argument(metavar="LAST]", help="Last day, included.")] = None,
+    first: Annotated[str | None, typer.Argument(metavar="FIRST", help="First day; without it, the last days.")] = None,
+    last: Last = None,
     as_json: Json = False,
 ) -> Outcome:
     """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""

@@ -81,13 +81,18 @@ def test_query_gives_several_functions_of_one_field_under_names_of_their_own(hom
     assert total == {"occurrences_sum": 5, "occurrences_max": 3, "bouts": 2}
 
 
-def test_query_takes_one_day_or_the_days_counted_back_without_a_last_day(home: Home) -> None:
+def test_commands_take_one_day_or_the_days_counted_back_without_a_last_day(home: Home) -> None:
     home.call("backfill", "2026-03-01", "2026-03-03")
     one_day = ("query", "time_based", "--by", "date", "--count", "bouts", "--format", "json", "2026-03-02")
     assert [record["date"] for record in home.json(*one_day)] == ["2026-03-02"]
     result = home.call("query", "time_based", "-7d", "--format", "json")
     assert (result.exit_code, json.loads(result.stdout)) == (0, [])
     assert "7 of 7 days are not computed" in result.stderr
+    assert [day["day"] for day in home.json("status", "2026-03-02", "--json")] == ["2026-03-02"]
+    assert len(home.json("status", "-7d", "--json")) == 7
+    assert [day["day"] for day in home.json("backfill", "2026-03-02", "--redo", "all", "--json")["days"]] == [
+        "2026-03-02"
+    ]
 
 
 def test_query_says_on_the_side_which_days_were_never_computed(home: Home) -> None:
