@@ -1,8 +1,7 @@
-"""Logs as a person or a machine reads them: text on a terminal, else a JSON object a line.
+"""Logs: text on a terminal, otherwise one JSON object a line.
 
-Whoever works on something says so with ``fields``; every record made meanwhile carries run, day and detector. Passwords
-in URLs and the like are blotted out of everything, tracebacks included. What is said again and again is said once an
-hour, with how often it came in between.
+``fields`` adds the run, day and detector at work to each record. Passwords and tokens are replaced by ``***``, in
+tracebacks too. A warning or error that repeats is logged once an hour, with the number of times it was left out.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from types import MappingProxyType
 from typing import Final, TextIO
 
 REPEAT_SECONDS: Final = 3600.0
-_REMEMBERED: Final = 256  # different messages whose repeats are noticed
+MAX_REMEMBERED: Final = 256  # different messages whose repeats are recognised
 _BOUND: ContextVar[Mapping[str, object]] = ContextVar("fields", default=MappingProxyType({}))
 _SECRETS: Final = (
     (re.compile(r"(://[^\s:/@]*:)\S+(@)"), r"\1***\2"),
@@ -31,7 +30,7 @@ _SECRETS: Final = (
 
 @contextmanager
 def fields(**values: object) -> Iterator[None]:
-    """Say of every record made meanwhile what it is about, such as ``day`` or ``detector``."""
+    """Add fields such as ``day`` or ``detector`` to each record that is logged meanwhile."""
     token = _BOUND.set({**_BOUND.get(), **values})
     try:
         yield
@@ -40,16 +39,16 @@ def fields(**values: object) -> Iterator[None]:
 
 
 def configure(stream: TextIO, level: int = logging.INFO) -> None:
-    """Log to a stream, in the form that its reader likes, in place of whatever was set before."""
+    """Log to a stream: as text to a terminal, otherwise as JSON. Replaces every earlier configuration."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
-    handler.addFilter(OnceInAWhile())
+    handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # that it looked for jobs is no news
+    logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it logs each time it wakes
 
 
 def without_secrets(text: str) -> str:
-    """A text in which passwords and tokens are blotted out.
+    """Return a text with passwords and tokens replaced by ``***``.
 
     >>> without_secrets("postgresql://home:hunter2@server/db refused token=abc")
     'postgresql://home:***@server/db refused token=***'
@@ -60,22 +59,22 @@ def without_secrets(text: str) -> str:
 
 
 class TextFormatter(logging.Formatter):
-    """For a terminal."""
+    """Text for a terminal."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """A line, with its traceback."""
+        """Return a line, with its traceback."""
         return without_secrets(super().format(record))
 
 
 class JsonFormatter(logging.Formatter):
-    """For a machine: ``at``, ``level``, ``logger``, ``text``, what it is about, and ``error`` with its traceback."""
+    """JSON for a machine: ``at``, ``level``, ``logger``, ``text``, the added fields; ``error`` is a traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One line."""
-        told = {
+        """Return one line."""
+        document = {
             "at": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
@@ -83,35 +82,35 @@ class JsonFormatter(logging.Formatter):
             **{name: without_secrets(str(value)) for name, value in _BOUND.get().items()},
         }
         if record.exc_info:
-            told["error"] = without_secrets(self.formatException(record.exc_info))
-        return json.dumps(told, ensure_ascii=False)
+            document["error"] = without_secrets(self.formatException(record.exc_info))
+        return json.dumps(document, ensure_ascii=False)
 
 
-class OnceInAWhile(logging.Filter):
-    """Lets the same message pass once an hour, with how often it came in between.
+class RepeatFilter(logging.Filter):
+    """Lets a repeated warning or error pass once an hour, with the number of times it was left out.
 
     Args:
-        clock: Seconds that only go forward.
+        clock: Returns seconds that never go back.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._said: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
+        self._logged: OrderedDict[tuple[str, str, str], tuple[float, int]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether to say it now; errors and warnings only are held back."""
+        """Return whether to log a record now; only warnings and errors are left out."""
         if record.levelno < logging.WARNING:
             return True
         cause = repr(record.exc_info[1]) if record.exc_info else ""
         key, now = (record.name, record.getMessage(), cause), self._clock()
-        at, held_back = self._said.pop(key, (None, 0))
+        at, left_out = self._logged.pop(key, (None, 0))
         if at is not None and now - at < REPEAT_SECONDS:
-            self._said[key] = at, held_back + 1
+            self._logged[key] = at, left_out + 1
             return False
-        self._said[key] = now, 0
-        if len(self._said) > _REMEMBERED:
-            self._said.popitem(last=False)
-        if held_back:
-            record.msg, record.args = f"{key[1]} (and {held_back} times since it was last said)", ()
+        self._logged[key] = now, 0
+        if len(self._logged) > MAX_REMEMBERED:
+            self._logged.popitem(last=False)
+        if left_out:
+            record.msg, record.args = f"{key[1]} (and {left_out} more times since it was last logged)", ()
         return True

@@ -1,8 +1,8 @@
-"""Leaving when told to: SIGTERM as Ctrl-C does, soon even where a driver waits, and on the second signal at once.
+"""How the program stops: SIGTERM works like Ctrl-C, within seconds even inside a driver, and a second signal at once.
 
-Python hears a signal only between two of its own instructions, and a database driver may be gone for minutes. So a
-thread is told of each signal as well, and ends the process if the first is not obeyed in time. Whatever line that
-happens at, the ledger loses nothing.
+Python handles a signal only between two of its own instructions, and a database driver may not return for minutes. So a
+thread is told of each signal too, and ends the process if the program has not stopped in time. The ledger loses nothing
+by that, whatever the program was doing.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import threading
 from typing import Final
 
 EXIT_CODE: Final = 130
-STOP_SECONDS: Final = 9.0  # dying in the middle of a day costs no more than this day's time
+MAX_STOP_SECONDS: Final = 9.0  # ending in the middle of a day costs only the time spent on that day
 
 
 def watch() -> None:
-    """Begin to listen, in the main thread; what a signal does otherwise may be set before or later."""
-    heard, told = os.pipe()
-    os.set_blocking(told, False)
-    signal.set_wakeup_fd(told, warn_on_full_buffer=False)
+    """Start the thread, in the main thread; handlers of signals may be set before or later."""
+    readable, writable = os.pipe()
+    os.set_blocking(writable, False)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_insist, args=(heard,), name="interrupts", daemon=True).start()
+    threading.Thread(target=_end_in_time, args=(readable,), name="signals", daemon=True).start()
 
 
-def _insist(heard: int) -> None:
-    os.read(heard, 1)
-    select.select([heard], [], [], STOP_SECONDS)  # until the second signal
+def _end_in_time(readable: int) -> None:
+    """Wait for a signal, then for the end of the time or another signal, and end the process."""
+    os.read(readable, 1)
+    select.select([readable], [], [], MAX_STOP_SECONDS)
     os._exit(EXIT_CODE)

@@ -1,4 +1,4 @@
-"""``detectors``: what is registered."""
+"""``detectors``: show the registered detectors."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def detectors(context: typer.Context, as_json: Json = False) -> None:
             "name": one.detector.name,
             "version": one.detector.version,
             "enabled": one.enabled,
-            "judges": "history" if isinstance(one.detector, HistoryDetector) else "events",
+            "reads": "history" if isinstance(one.detector, HistoryDetector) else "events",
             "measurement": one.detector.model.measurement,
             "settings": one.parameters,
             "origin": one.origin,
@@ -28,11 +28,11 @@ def detectors(context: typer.Context, as_json: Json = False) -> None:
         print_json(registered)
         return
     table = Table()
-    for heading in ("name", "version", "enabled", "judges", "settings", "origin"):
+    for heading in ("name", "version", "enabled", "reads", "settings", "origin"):
         table.add_column(heading)
     for one in registered:
         settings = one["settings"]
         shown = "\n".join(f"{key} = {value}" for key, value in settings.items()) if isinstance(settings, dict) else ""
         enabled = "yes" if one["enabled"] else "no"
-        table.add_row(str(one["name"]), str(one["version"]), enabled, str(one["judges"]), shown, str(one["origin"]))
+        table.add_row(str(one["name"]), str(one["version"]), enabled, str(one["reads"]), shown, str(one["origin"]))
     out.print(table)

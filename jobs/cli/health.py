@@ -1,4 +1,4 @@
-"""``health``: whether the newest due day is written."""
+"""``health``: show whether the newest due day is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``serve``: the daemon."""
+"""``serve``: run the daemon."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import typer
 
 from jobs import logs
 from jobs.cli.app import command, home_of
+from jobs.daemon.loop import Daemon, stop_on_signals
 
 
 @command("pattern-aggregates serve")
 def serve(context: typer.Context) -> None:
-    """Run the nightly job every night and once now, until SIGTERM or Ctrl-C; what it says goes to standard error."""
-    from jobs.daemon.loop import Daemon, stop_on_signals  # noqa: PLC0415 - loads a scheduler and a server
-
+    """Run the nightly job every night and once now, until SIGTERM or Ctrl-C; logs go to standard error."""
     home = home_of(context)
     logs.configure(sys.stderr)
     daemon = Daemon(home)

@@ -69,7 +69,7 @@ def test_secrets_are_blotted_out_even_of_tracebacks(stream: io.StringIO) -> None
 
 def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
     now = [0.0]
-    limit = logs.OnceInAWhile(lambda: now[0])
+    limit = logs.RepeatFilter(lambda: now[0])
 
     def passes(text: str, level: int = logging.WARNING) -> str:
         record = logging.LogRecord("a", level, "", 0, text, None, None)
@@ -79,14 +79,14 @@ def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
     assert [passes("down"), passes("down"), passes("up")] == ["", "", "up"]
     assert passes("news", logging.INFO) == passes("news", logging.INFO) == "news"
     now[0] = logs.REPEAT_SECONDS
-    assert passes("down") == "down (and 2 times since it was last said)"
+    assert passes("down") == "down (and 2 more times since it was last logged)"
     assert passes("down") == ""
     now[0] *= 2
-    assert passes("down") == "down (and 1 times since it was last said)"
+    assert passes("down") == "down (and 1 more times since it was last logged)"
 
 
 def test_another_error_under_the_same_words_is_said() -> None:
-    limit = logs.OnceInAWhile(lambda: 0.0)
+    limit = logs.RepeatFilter(lambda: 0.0)
 
     def passes(error: Exception) -> bool:
         return limit.filter(logging.LogRecord("a", logging.ERROR, "", 0, "broke off", None, (type(error), error, None)))
@@ -113,7 +113,7 @@ def test_a_secret_is_blotted_out_wherever_it_stands(text: str) -> None:
 def test_ten_thousand_equal_warnings_in_a_night_are_a_few_lines_that_say_how_many_there_were() -> None:
     seconds, stream = [0.0], io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.addFilter(logs.OnceInAWhile(lambda: seconds[0]))
+    handler.addFilter(logs.RepeatFilter(lambda: seconds[0]))
     log.addHandler(handler)
     for number in range(10_000):
         seconds[0] = number * 8 * 3600 / 10_000
