@@ -1,0 +1,58 @@
+"""`doctor` finds problems and rebuilds a lost ledger."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.support.home import CSV_CONFIG, Home
+
+
+def test_doctor_finds_nothing_wrong_in_a_home_that_is_well(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    found = home.json("doctor", "--json")
+    assert {check["verdict"] for check in found["checks"]} <= {"ok", "note"}
+    classes = {one["entity_id"]: one for one in found["entities"]}
+    assert classes["binary_sensor.motion"]["presence"] is True
+    assert classes["light.kitchen"]["active_states"] == ["on"]
+    assert "light.kitchen" in home.call("doctor").stdout
+
+
+def test_doctor_reports_every_problem_with_a_hint(tmp_path: Path) -> None:
+    home = Home(tmp_path, CSV_CONFIG, events="when,what\n1,2\n")
+    (tmp_path / "ledger.db").write_bytes(b"not a database, whatever its name may say" * 100)
+    result = home.call("doctor", "--json")
+    problems = {check["about"]: check for check in json.loads(result.stdout)["checks"] if check["verdict"] == "problem"}
+    assert result.exit_code == 1
+    assert set(problems) == {"ledger", "source"}
+    assert all(check["hint"] for check in problems.values())
+
+
+def test_doctor_reports_days_that_the_ledger_calls_written_and_the_store_has_lost(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    for file in home.folder.glob("aggregates.db*"):
+        file.unlink()
+    found = home.json("doctor", "--json", exit_code=1)["checks"]
+    (problem,) = [check for check in found if check["verdict"] == "problem"]
+    assert problem["found"] == "lacks 18 of 18 detector days that the ledger calls written"
+    assert "backfill 2026-03-01 2026-03-03 --redo all" in problem["hint"]
+    home.call("backfill", "2026-03-01", "2026-03-03", "--redo", "all")
+    assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
+
+
+def test_doctor_rebuilds_a_lost_ledger_so_that_nothing_is_due(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    for file in home.folder.glob("ledger.db*"):
+        file.unlink()
+    assert home.json("doctor", "--rebuild-ledger", "--json") == {
+        "rebuilt": {"restored": 18, "completed": 0, "kept": 0, "first": "2026-03-01", "last": "2026-03-03"}
+    }
+    assert home.json("backfill", "2026-03-01", "2026-03-03", "--json")["plan"] == []
+    again = home.call("doctor", "--rebuild-ledger")
+    assert again.stdout.endswith("0 detector days of 2026-03-01 to 2026-03-03 restored, 18 were known\n")
+    assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
+
+
+def test_a_ledger_cannot_be_rebuilt_from_a_store_that_is_not_there(home: Home) -> None:
+    assert "error" in home.json("doctor", "--rebuild-ledger", "--json", exit_code=1)
+    assert not (home.folder / "ledger.db").exists()
