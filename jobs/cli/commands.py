@@ -11,7 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 HELP: Final[Mapping[str, str]] = {
     "demo": "Simulate a home, run the real job over it, and show what it found.",
     "init": "Create what store and ledger need, or upgrade them.",
-    "run": "Compute every due day.",
+    "run": "Compute every day that is due.",
     "backfill": "Compute a range of days.",
     "serve": "Run the nightly job every night.",
     "status": "Show for each day and detector whether it is written, staged, failed (why), missing or out of reach.",
