@@ -1,8 +1,8 @@
-"""The ledger's table, its schema version, and the migrations that bring a ledger of an earlier version up to date.
+"""The ledger's tables, their schema version, and the migrations that bring a ledger of an earlier version up to date.
 
 A writer creates or migrates what it opens, in one transaction. A reader changes nothing and refuses another version.
-To change the table: change ``ENTRIES``, raise ``SCHEMA_VERSION`` and add a migration. A migration is never changed
-afterwards, so it names its columns and words itself instead of using those of the present program.
+To change or add a table: change it in ``METADATA``, raise ``SCHEMA_VERSION`` and add a migration. A migration is never
+changed afterwards, so it names its columns and words itself instead of using those of the present program.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from storage.errors import LedgerMismatch, LedgerVersionMismatch
 SCHEMA_VERSION: Final = 2
 APPLICATION_ID: Final = 0x70616C31  # "pal1": SQLite files tell by it which program they belong to
 
+METADATA: Final = sa.MetaData()
 ENTRIES: Final = sa.Table(
     "entry",
-    sa.MetaData(),
+    METADATA,
     sa.Column("day", sa.String(10), primary_key=True),
     sa.Column("detector", sa.String(255), primary_key=True),
     sa.Column("status", sa.String(10), nullable=False),
@@ -55,7 +56,7 @@ def upgrade(connection: sa.Connection, name: str) -> str:
     """
     stored = _stored_version(connection, name)
     if stored is None:
-        ENTRIES.create(connection)
+        METADATA.create_all(connection)
         _store_version(connection)
         return f"made {name}"
     if stored > SCHEMA_VERSION:

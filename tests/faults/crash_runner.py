@@ -1,11 +1,11 @@
-"""Runs a night again and again, each time killed at another place, and compares what the next run makes of it.
+"""Run a night again and again, each time killed at another place, and compare how the next run ends.
 
-Started by ``test_crashes.py`` as a process of its own, as it forks. The night: three days whose raw events have changed
-since they were written (an entity is gone, others have more events), seen again as late data, by an event detector
-and a history detector, into SQLite. For every place the child process is killed with SIGKILL, the same night is run
-undisturbed, and then store and ledger must equal those of a night that was never disturbed.
+``test_crashes.py`` starts it as a process of its own, as it forks. The night rechecks three days whose raw events have
+changed since they were written (an entity is gone, others have more events), with an event detector and a history
+detector, into SQLite. For every place, a child process is killed there with SIGKILL and the same night is run
+undisturbed; then store and ledger must equal those of a night that was never disturbed.
 
-Usage: ``python -m tests.faults.crash_runner FOLDER statements|lines [HOW MANY]``; prints a JSON list of what differs.
+Usage: ``python -m tests.faults.crash_runner FOLDER statements|lines MAX_PLACES``; prints a JSON list of what differs.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def night(folder: Path) -> None:
 
 
 def contents(folder: Path) -> dict[str, Any]:
-    """Every row of store and ledger, but for when the ledger was changed."""
+    """Return every row of store and ledger, without when the ledger was changed."""
     found: dict[str, Any] = {}
     for name in ("aggregates", "ledger"):
         connection = sqlite3.connect(folder / f"{name}.db")
@@ -81,14 +81,14 @@ def contents(folder: Path) -> dict[str, Any]:
 
 
 def count_statements(on_step: Callable[[], None]) -> None:
-    """Calls back before each statement and before and after each commit, in every database."""
+    """Call back before each statement and before and after each commit, in every database."""
     sa.event.listen(sa.Engine, "before_cursor_execute", lambda *_: on_step())
     sa.event.listen(sa.Engine, "commit", lambda *_: on_step())
     sa.event.listen(sa.Engine, "checkin", lambda *_: on_step())
 
 
 def count_lines(on_step: Callable[[], None]) -> None:
-    """Calls back at each line of this project's own code."""
+    """Call back at each line of this project's own code."""
 
     def local(_frame: FrameType, event: str, _argument: object) -> Any:
         if event == "line":
@@ -104,7 +104,7 @@ def count_lines(on_step: Callable[[], None]) -> None:
 
 
 def forked(folder: Path, watch: Callable[[Callable[[], None]], None] | None, die_after: int = -1) -> int:
-    """Run the night in a child. Returns how many steps it took, -1 if it was killed, -2 if it failed."""
+    """Run the night in a child. Return how many steps it took, -1 if it was killed, -2 if it failed."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
@@ -138,7 +138,7 @@ def forked(folder: Path, watch: Callable[[Callable[[], None]], None] | None, die
 def main(folder: Path, kind: str, places: int) -> list[str]:
     """Kill a night at no more than so many places, run it again each time, and return what went wrong."""
     watch = {"statements": count_statements, "lines": count_lines}[kind]
-    start, undisturbed, victim = (folder / name for name in ("start", "undisturbed", "victim"))
+    start, undisturbed, disturbed = (folder / name for name in ("start", "undisturbed", "disturbed"))
     start.mkdir()
     write_events(start, BEFORE)
     forked(start, None)
@@ -151,14 +151,14 @@ def main(folder: Path, kind: str, places: int) -> list[str]:
         wrong.append("the night changed nothing, so nothing is tested")
     stride = max(1, -(-steps // places))
     for place in range(1, steps + 1, stride):
-        shutil.copytree(start, victim)
-        killed = forked(victim, watch, place)
-        again = forked(victim, None)
-        found = contents(victim)
+        shutil.copytree(start, disturbed)
+        killed = forked(disturbed, watch, place)
+        again = forked(disturbed, None)
+        found = contents(disturbed)
         if killed != -1 or again < 0:
             wrong.append(f"{place}: not killed ({killed}) or not repeatable ({again})")
         wrong += [f"{place}: {table} differs" for table in expected if found.get(table) != expected[table]]
-        shutil.rmtree(victim)
+        shutil.rmtree(disturbed)
     sys.stderr.write(f"{kind}: {steps} steps, killed at every {stride}.\n")
     return wrong
 

@@ -1,4 +1,4 @@
-"""Homes with thirty days of events, the stores they are kept in, and whether what is kept is what should be."""
+"""Homes with thirty days of events, the kinds of store they use, and the checks of what ledger and store hold."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ last_day = {DAYS.last}
 """
 
 ZONE: Final = ZoneInfo("Europe/Berlin")
-RETRY: Final = 75
-MOST_CALLS: Final = 30
+EXIT_UNAVAILABLE: Final = 75
+MAX_CALLS: Final = 30
 
 Rows = dict[str, list[dict[str, Any]]]
 
@@ -52,9 +52,9 @@ class Result:
     Attributes:
         fault: What was done to the program.
         tries: How often.
-        wrong: What was not as it should be, each.
+        wrong: Every violation.
         seen: What happened, in words.
-        seconds: How long all of it took.
+        seconds: How long it took in all.
     """
 
     fault: str
@@ -63,20 +63,20 @@ class Result:
     seen: str = ""
     seconds: float = 0.0
 
-    def check(self, trouble: str, where: object = "") -> None:
-        """Note what is wrong, if something is."""
-        if trouble:
-            self.wrong.append(f"{where}: {trouble}" if where != "" else trouble)
+    def check(self, problem: str, where: object = "") -> None:
+        """Add a violation, unless the text is empty."""
+        if problem:
+            self.wrong.append(f"{where}: {problem}" if where != "" else problem)
 
 
-class Kind:
+class StoreKind:
     """SQLite: every home has a file of its own.
 
     Args:
-        place: Where it lies, if not in the home's folder.
+        place: The folder of the file; by default the home's.
 
     Attributes:
-        name: For the table.
+        name: The name in the table.
     """
 
     name = "SQLite"
@@ -85,23 +85,23 @@ class Kind:
         self._place = place
 
     def section(self, folder: Path) -> str:
-        """``[store]`` for a new home."""
+        """Return the ``[store]`` section for a new home."""
         return f'[store]\nkind = "sql"\nurl = "{self._url(folder)}"\nretention_days = 0\n'
 
     def open(self, folder: Path) -> AggregateStore:
-        """The store of a home, for reading."""
+        """Open the store of a home for reading."""
         return SqlStore(self._url(folder), read_only=True)
 
     def _url(self, folder: Path) -> str:
         return f"sqlite:///{(self._place or folder) / 'aggregates.db'}"
 
 
-class InfluxKind(Kind):
+class InfluxStoreKind(StoreKind):
     """InfluxDB: every home has a bucket of its own.
 
     Args:
-        server: Where it is.
-        url: What the program is told, if there is something in between.
+        server: The real server.
+        url: The address in the settings, if it is a proxy's.
         timeout_seconds: How long the program waits for an answer.
     """
 
@@ -109,7 +109,7 @@ class InfluxKind(Kind):
         super().__init__()
         self.name = f"InfluxDB {server.major}"
         self.server = server
-        self._told = url or server.url
+        self._url_in_settings = url or server.url
         self._timeout_seconds = timeout_seconds
         self._buckets: dict[Path, str] = {}
 
@@ -117,7 +117,7 @@ class InfluxKind(Kind):
         self._buckets[folder] = self.server.new_bucket()
         values = {
             "kind": "influxdb",
-            "url": self._told,
+            "url": self._url_in_settings,
             "org": self.server.org,
             "token": self.server.token,
             "bucket": self._buckets[folder],
@@ -131,18 +131,18 @@ class InfluxKind(Kind):
 
 
 @dataclass
-class TriedHome:
-    """A home in a folder, and what the program is made to do with it.
+class HomeUnderTest:
+    """A home in a folder, and the commands that are run on it.
 
     Attributes:
-        folder: Everything lies here, unless ``ledger`` says otherwise.
-        kind: Where its aggregates go.
-        source: ``[source]``.
-        ledger: Where the ledger lies.
+        folder: The folder of all files, perhaps except the ledger.
+        kind: The kind of its store.
+        source: The ``[source]`` section.
+        ledger: The file of the ledger.
     """
 
     folder: Path
-    kind: Kind
+    kind: StoreKind
     source: str = SIMULATED
     ledger: Path = field(default_factory=Path)
 
@@ -157,15 +157,15 @@ class TriedHome:
         )
 
     def start(self, *words: str) -> Any:
-        """Begin a command."""
+        """Start a command."""
         return forked.start(self.config, *words, log=self.log)
 
     def call(self, *words: str) -> int:
-        """A command, to its end. Returns its exit code."""
+        """Run a command to its end. Return its exit code."""
         return forked.ended(self.start(*words))
 
     def rows(self) -> Rows:
-        """Every row of the store but for when it was computed."""
+        """Return every row of the store, without when it was computed."""
         with closing(self.kind.open(self.folder)) as store:
             models: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
             return {
@@ -176,95 +176,97 @@ class TriedHome:
             }
 
     def entries(self) -> dict[tuple[dt.date, str], Status]:
-        """What the ledger says of each day and detector."""
+        """Return the status of each day and detector in the ledger."""
         with Ledger(self.ledger, clock=now, read_only=True) as ledger:
             return {key: entry.status for key, entry in ledger.entries().items()}
 
-    def held(self) -> set[tuple[dt.date, str]]:
-        """Which runs of detectors the store knows."""
+    def stored_runs(self) -> set[tuple[dt.date, str]]:
+        """Return the detector runs that the store has a record of."""
         try:
             with closing(self.kind.open(self.folder)) as store:
                 return {(run.date, run.detector) for run in store.read(DetectorRunDaily, DAYS)}
         except PatternAggregatesError:
             return set()
 
-    def boasts(self) -> str:
-        """What the ledger claims though the store does not hold it; empty if it is honest."""
-        more = {key for key, status in self.entries().items() if status is Status.WRITTEN} - self.held()
+    def false_claims(self) -> str:
+        """Return in words what the ledger calls written and the store does not hold; empty if there is nothing."""
+        more = {key for key, status in self.entries().items() if status is Status.WRITTEN} - self.stored_runs()
         return f"the ledger claims {sorted(more)[:3]}, which the store does not hold" if more else ""
 
     def statuses(self) -> set[str]:
-        """All that ``status`` says of days and detectors."""
+        """Return every status that the command ``status`` shows."""
         answer = self.folder / "status.json"
         answer.unlink(missing_ok=True)
         forked.ended(forked.start(self.config, "status", str(DAYS.first), str(DAYS.last), "--json", log=answer))
         return {cell["status"] for day in json.loads(answer.read_text()) for cell in day["detectors"].values()}
 
-    def differs(self, expected: Rows) -> str:
-        """How the finished home differs from what it should be; empty if it does not."""
+    def difference(self, expected: Rows) -> str:
+        """Return in words how the finished home differs from what it should be; empty if it does not."""
         found = self.rows()
         for measurement, rows in expected.items():
             if found[measurement] != rows:
                 return f"{measurement} differs: {len(found[measurement])} rows instead of {len(rows)}"
-        said = self.statuses()
-        return "" if said == {"written"} else f"status says {sorted(said)}"
+        statuses = self.statuses()
+        return "" if statuses == {"written"} else f"status says {sorted(statuses)}"
 
-    def last_words(self) -> str:
-        """The end of what the program printed."""
+    def log_tail(self) -> str:
+        """Return the end of what the program printed."""
         return " ".join(self.log.read_text(encoding="utf-8", errors="replace").split())[-300:]
 
 
 @dataclass
 class Bench:
-    """Where faults are tried.
+    """What the faults share: folders, kinds of store, and the rows of undisturbed runs.
 
     Attributes:
-        folder: For everything.
-        seed: Of all that is random.
-        kills: How many times a process is killed over SQLite; half as often over InfluxDB.
-        kinds: The stores at hand.
+        folder: The folder of all homes.
+        seed: The seed of all random choices.
+        kills: How often a process is killed over SQLite; half as often over InfluxDB.
+        kinds: The kinds of store that can be used here.
     """
 
     folder: Path
     seed: int
     kills: int
-    kinds: list[Kind]
+    kinds: list[StoreKind]
     _number: Iterator[int] = field(default_factory=itertools.count)
     _expected: dict[str, Rows] = field(default_factory=dict)
 
-    def home(self, kind: Kind | None = None, **more: Any) -> TriedHome:
-        """A home of which nothing is computed yet."""
-        return TriedHome(self.new_folder(), kind or self.kinds[0], **more)
+    def home(self, kind: StoreKind | None = None, **more: Any) -> HomeUnderTest:
+        """Return a home of which nothing is computed yet."""
+        return HomeUnderTest(self.new_folder(), kind or self.kinds[0], **more)
 
     def new_folder(self) -> Path:
-        """A folder that nobody has."""
+        """Create an empty folder."""
         folder = self.folder / str(next(self._number))
         folder.mkdir(parents=True)
         return folder
 
-    def influx_kinds(self) -> list[InfluxKind]:
-        """The InfluxDB servers among them."""
-        return [kind for kind in self.kinds if isinstance(kind, InfluxKind)]
+    def influx_stores(self) -> list[InfluxStoreKind]:
+        """Return the kinds that are InfluxDB servers."""
+        return [kind for kind in self.kinds if isinstance(kind, InfluxStoreKind)]
 
-    def until_done(self, home: TriedHome, result: Result, where: object) -> list[int]:
-        """Repeat a backfill until it comes through, as exit code 75 asks for. Returns its exit codes."""
+    def until_done(self, home: HomeUnderTest, result: Result, where: object) -> list[int]:
+        """Repeat a backfill while it ends with exit code 75. Return its exit codes."""
         codes: list[int] = []
-        while not codes or (codes[-1] == RETRY and len(codes) < MOST_CALLS):
+        while not codes or (codes[-1] == EXIT_UNAVAILABLE and len(codes) < MAX_CALLS):
             codes.append(home.call(*BACKFILL))
-            result.check(home.boasts(), where)
+            result.check(home.false_claims(), where)
         if codes[-1]:
-            result.check(f"exit code {codes[-1]}: {home.last_words()}", where)
+            result.check(f"exit code {codes[-1]}: {home.log_tail()}", where)
         return codes
 
-    def expected(self, kind: Kind, source: str = SIMULATED) -> Rows:
-        """What an undisturbed run gives."""
+    def expected(self, kind: StoreKind, source: str = SIMULATED) -> Rows:
+        """Return the rows of an undisturbed run."""
         key = kind.name + source
         if key not in self._expected:
             undisturbed = self.home(kind, source=source)
             code = undisturbed.call(*BACKFILL)
-            assert code == 0, undisturbed.last_words()
+            assert code == 0, undisturbed.log_tail()
             self._expected[key] = undisturbed.rows()
-            assert all(self._expected[key].values()) or source != SIMULATED, "all kinds of rows are to be compared"
+            assert all(self._expected[key].values()) or source != SIMULATED, (
+                "a kind of row is missing, so it would not be compared"
+            )
         return self._expected[key]
 
 

@@ -242,7 +242,7 @@ def test_redo_all_repeats_history_detectors_where_the_raw_events_are_gone(night:
     assert not any(entry.redo for entry in night.ledger.entries().values())
 
 
-def test_a_source_that_cannot_be_reached_is_said_and_retried(night: Night) -> None:
+def test_a_source_that_cannot_be_reached_is_reported_and_retried(night: Night) -> None:
     night.source.error = SourceUnavailable("locked")
     report = night.run()
     assert (report.outcome, report.days) == (Outcome.UNAVAILABLE, [])
@@ -354,7 +354,7 @@ def test_a_history_that_changed_is_judged_again(night: Night) -> None:
     assert night.trend.calls == list(DAYS)
 
 
-def test_staged_days_past_the_retention_are_given_up_once_and_said(night: Night) -> None:
+def test_staged_days_past_the_retention_are_given_up_once_and_reported(night: Night) -> None:
     night.store.down = True
     night.detectors = [night.counter]
     night.run()

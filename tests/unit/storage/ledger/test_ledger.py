@@ -1,4 +1,4 @@
-"""The ledger's book-keeping, its lock, and what it makes of files that are not its own."""
+"""What the ledger keeps, its lock, and which files it refuses."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_what_no_registered_model_can_read_goes_on_waiting(ledger: Ledger) -> No
         assert work.entries["time_based"].status is Status.STAGED
 
 
-def test_a_second_process_waits_for_the_day_and_then_says_who_holds_it(ledger: Ledger) -> None:
+def test_a_second_process_waits_for_the_day_and_then_says_what_holds_it(ledger: Ledger) -> None:
     code = f"""
         import datetime as dt, sys
         from pathlib import Path
@@ -192,18 +192,18 @@ def test_only_the_owner_can_read_the_file(ledger: Ledger) -> None:
     assert ledger.path.stat().st_mode & 0o077 == 0
 
 
-def test_looking_makes_no_file(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "none.db", clock=clock, read_only=True) as looking:
-        assert looking.entries() == {}
+def test_reading_creates_no_file(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "none.db", clock=clock, read_only=True) as reading:
+        assert reading.entries() == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_looking_sees_what_is_there_and_changes_nothing(ledger: Ledger) -> None:
+def test_reading_finds_what_is_there_and_changes_nothing(ledger: Ledger) -> None:
     with ledger.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
-    with Ledger(ledger.path, clock=clock, read_only=True) as looking:
-        assert set(looking.entries()) == {(DAY, "time_based")}
-        with pytest.raises(LedgerUnavailable), looking.day(DAY) as work:
+    with Ledger(ledger.path, clock=clock, read_only=True) as reading:
+        assert set(reading.entries()) == {(DAY, "time_based")}
+        with pytest.raises(LedgerUnavailable), reading.day(DAY) as work:
             work.fail("time_based", 1, "x")
 
 
@@ -228,8 +228,8 @@ def test_a_newer_versions_ledger_is_refused(ledger: Ledger) -> None:
         Ledger(ledger.path, clock=clock)
 
 
-@pytest.mark.parametrize("content", [b"this is no database at all, whatever its name says" * 30])
-def test_a_damaged_ledger_is_said_to_be_damaged(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"this is not a database, whatever its name says" * 30])
+def test_a_damaged_ledger_is_reported_as_damaged(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "ledger.db"
     path.write_bytes(content)
     with pytest.raises(LedgerCorrupt, match="damaged"):
@@ -237,7 +237,7 @@ def test_a_damaged_ledger_is_said_to_be_damaged(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
-def test_a_truncated_ledger_is_said_to_be_damaged(tmp_path: Path) -> None:
+def test_a_truncated_ledger_is_reported_as_damaged(tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     with Ledger(path, clock=clock) as whole:
         for offset in range(40):
@@ -250,7 +250,7 @@ def test_a_truncated_ledger_is_said_to_be_damaged(tmp_path: Path) -> None:
         broken.staged(MODELS)
 
 
-def test_a_staged_row_that_no_longer_fits_its_model_is_said_so(ledger: Ledger) -> None:
+def test_a_staged_row_that_no_longer_fits_its_model_is_reported(ledger: Ledger) -> None:
     with ledger.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
     with sqlite3.connect(ledger.path) as other:
