@@ -1,4 +1,4 @@
-"""Prints how good the detectors are, as tables: ``python -m tests.quality`` (about five minutes, one core)."""
+"""Print how good the detectors are, as tables: ``python -m tests.quality`` (about five minutes on one core)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZES = (10, 50, 200)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the tables that were asked for."""
+    """Print the requested tables."""
     parts: dict[str, Callable[[int, int], None]] = {
         "noise": _noise,
         "shuffled": _shuffled,
@@ -35,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "real": _real,
     }
     parser = argparse.ArgumentParser(prog="python -m tests.quality", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which tables; all by default")
-    parser.add_argument("--seed", type=int, default=1000, help="seeds below 100 were used to tune")
+    parser.add_argument("parts", nargs="*", choices=[*parts, []], help="which tables to print; all by default")
+    parser.add_argument("--seed", type=int, default=1000, help="seeds below 100 were used for tuning")
     parser.add_argument("--days", type=int, default=20, help="days of each home")
     chosen = parser.parse_args(arguments)
     for part in chosen.parts or parts:
@@ -61,7 +61,7 @@ def _noise(seed: int, days: int) -> None:
                 yield kind, entities, f"{score.pairs / days:.2f}", f"{score.chains / days:.2f}", peaks, anomalies
 
     head = "noise", "entities", "pairs a day", "chains a day", "entities with a peak", f"anomalies in {days} days"
-    _table("Nothing hangs together", head, rows())
+    _table("Noise: all entities act independently", head, rows())
 
 
 def _shuffled(seed: int, days: int) -> None:
@@ -82,7 +82,7 @@ def _planted(seed: int, days: int) -> None:
             found: Found = getattr(score, which)
             precision = score.pair_precision if which == "pairs" else score.chain_precision
             rows.append((background, *(f"{found.recall(kind):.2f}" for kind in classes), f"{precision:.2f}"))
-        _table(f"Planted {title}: recall by repeats a day and longest gap", ("background", *classes, "precision"), rows)
+        _table(f"Planted {title}: recall by repeats a day and maximum gap", ("background", *classes, "precision"), rows)
 
 
 def _anomaly(seed: int, days: int) -> None:
@@ -97,16 +97,16 @@ def _anomaly(seed: int, days: int) -> None:
                     len(types),
                     *(_of_provable(score, size) for size in ("under 4", "4 to 8", "8 and more")),
                     *(f"{score.dead.recall(size):.2f}" for size in ("under 4", "4 and more")),
-                    f"{score.odd_hours.recall():.2f}",
+                    f"{score.unusual_hours.recall():.2f}",
                     f"{score.left_on.recall():.2f}",
                     f"{score.false_a_week:.2f}",
                 )
 
     head = (
-        "entities", "types", "jump (provable, affordable), usually under 4", "4 to 8", "8 and more",
-        "dead, usually under 4", "4 and more", "odd hours", "left on", "false a week",
+        "entities", "types", "jump (provable, affordable), under 4 a day", "4 to 8", "8 and more",
+        "dead, under 4 a day", "4 and more", "unusual hours", "left on", "false a week",
     )  # fmt: skip
-    _table(f"Broken routines, {number} homes of 62 days", head, rows())
+    _table(f"Planted anomalies, {number} homes of 62 days", head, rows())
 
 
 def _of_provable(score: Routine, size: str) -> str:
@@ -116,27 +116,29 @@ def _of_provable(score: Routine, size: str) -> str:
 
 def _simulated(seed: int, _days: int) -> None:
     rows = ((home, *simulated(home)) for home in range(seed, seed + 4))
-    head = "seed", "the sensor that dies is named on its silent day", "days on which others are, of 35"
-    _table("The simulated home", head, ((home, named, dict(others)) for home, named, others in rows))
+    head = "seed", "the dying sensor is found on its silent day number", "days on which others are, of 35"
+    _table("The simulated home", head, ((home, found, dict(others)) for home, found, others in rows))
 
 
 def _real(_seed: int, _days: int) -> None:
     found = [real_home(name) for name in all_homes()]
     names = "time_based", "duration", "room_based", "co_occurrence", "sequence", "anomaly"
     rows = (
-        (one.name, one.days, one.judged, len(one.entities), f"{one.events / one.days:.0f}", *map(one.a_day, names))
+        (one.name, one.days, one.compared, len(one.entities), f"{one.events / one.days:.0f}", *map(one.a_day, names))
         for one in found
     )
     _table(
         "Real homes: rows a day (most on a day)",
-        ("home", "days", "judged by anomaly", "entities", "events a day", *names),
+        ("home", "days", "days compared by anomaly", "entities", "events a day", *names),
         rows,
     )
     for one in found:
         recurring = [(number, what) for what, number in one.recurring.most_common(12)]
         _table(f"{one.name}: what recurs, of {one.days} days", ("days", "pair or chain"), recurring)
-        odd = ((row.date, row.entity_id, row.anomaly_type, row.occurrences, row.severity) for row in one.anomalies)
-        _table(f"{one.name}: anomalies", ("day", "entity", "type", "bouts", "severity"), odd)
+        anomalies = (
+            (row.date, row.entity_id, row.anomaly_type, row.occurrences, row.severity) for row in one.anomalies
+        )
+        _table(f"{one.name}: anomalies", ("day", "entity", "type", "bouts", "severity"), anomalies)
 
 
 if __name__ == "__main__":

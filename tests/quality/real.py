@@ -1,4 +1,4 @@
-"""What the six detectors say of real homes: rows a day, and what recurs."""
+"""What the six detectors find in real homes: rows a day, and what recurs."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ class RealHome:
     """What was found in one home.
 
     Attributes:
-        name: Which.
-        days: How many whole days.
-        judged: How many of them anomaly could judge.
-        entities: How many had activity.
-        events: Activity events.
-        rows: By detector and day.
+        name: Its name.
+        days: The number of whole days.
+        compared: The number of days that anomaly could compare with earlier ones.
+        entities: The entities with activity.
+        events: The number of activity events.
+        rows: The number of rows by detector and day.
         recurring: On how many days each pair and chain was found.
-        anomalies: All of them.
+        anomalies: The rows of anomaly.
     """
 
     name: str
     days: int = 0
-    judged: int = 0
+    compared: int = 0
     entities: set[str] = field(default_factory=set)
     events: int = 0
     rows: dict[str, list[int]] = field(default_factory=dict)
     recurring: Counter[str] = field(default_factory=Counter)
     anomalies: list[AnomalyDaily] = field(default_factory=list)
 
-    def see(self, log: DayLog) -> list[DailyAggregate]:
-        """Judge one day; the rows that anomaly needs later."""
+    def add(self, log: DayLog) -> list[DailyAggregate]:
+        """Run the event detectors on one day, and return the rows that anomaly needs later."""
         self.days += 1
         self.events += len(log.events)
         for detector in DETECTORS:
@@ -60,24 +60,24 @@ class RealHome:
         return day_rows(log)
 
     def a_day(self, detector: str) -> str:
-        """Mean and most rows a day."""
+        """Return the mean and the maximum of a detector's rows a day."""
         rows = self.rows.get(detector, [])
-        return f"{np.mean(rows):.1f} ({max(rows)})" if rows else "none judged"
+        return f"{np.mean(rows):.1f} ({max(rows)})" if rows else "none compared"
 
 
 def real_home(name: str) -> RealHome:
-    """Judge all days of a home."""
+    """Run all detectors on all days of a home."""
     found, logs = RealHome(name), day_logs(name)
-    store = MemoryStore(row for log in logs for row in found.see(log))
+    store = MemoryStore(row for log in logs for row in found.add(log))
     for log in logs:
         finding = Anomaly().judge(log.window.day, store)
         if not isinstance(finding, NotJudged):
-            found.judged += 1
+            found.compared += 1
             found.rows.setdefault("anomaly", []).append(len(finding.rows))
             found.anomalies += [row for row in finding.rows if isinstance(row, AnomalyDaily)]
     return found
 
 
 def all_homes() -> list[str]:
-    """The names of all real homes that are there."""
+    """Return the names of all real homes whose data is there."""
     return [*homes(), RECORDED] if homes() else []

@@ -1,6 +1,6 @@
-"""How good the detectors are: recall and false findings on homes in which the truth is known.
+"""How good the detectors are: recall and false findings in homes whose truth is known.
 
-Seeds below 100 were used to tune; everything that is reported uses others.
+Seeds below 100 were used for tuning; all reported figures use others.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from tests.support.routine_homes import BASELINE, RoutineHome, day_rows
 
 ALL_TYPES: Final = ("count_high", "count_low", "unusual_hour", "long_duration")
 BERLIN: Final = ZoneInfo("Europe/Berlin")
-_BUDGET: Final = 1 / 7  # false alarms a day
+_AFFORDABLE: Final = 1 / 7  # false alarms a day
 PAIRS: Final = ((3, 10), (4, 10), (6, 10), (6, 10), (8, 10), (6, 60), (10, 60), (10, 60), (12, 60), (10, 120))
 CHAINS: Final = ((3, 20), (4, 20), (4, 20), (5, 20), (6, 20), (4, 60), (8, 60))
 
 
 @dataclass
 class Found:
-    """Hits out of what there was to find, by class."""
+    """How much of what was planted was found, by class."""
 
     hits: Counter[str] = field(default_factory=Counter)
     planted: Counter[str] = field(default_factory=Counter)
@@ -54,14 +54,14 @@ class Found:
         self.hits[kind] += hit
 
     def recall(self, *kinds: str) -> float:
-        """The share found of some classes; of all by default."""
+        """Return the share that was found of some classes; of all by default."""
         kinds = kinds or tuple(self.planted)
         return sum(self.hits[kind] for kind in kinds) / max(sum(self.planted[kind] for kind in kinds), 1)
 
 
 @dataclass
 class Noise:
-    """False findings where nothing hangs together."""
+    """False findings where all entities act independently."""
 
     days: int = 0
     pairs: int = 0
@@ -69,8 +69,8 @@ class Noise:
     entities: int = 0
     peaks: int = 0
 
-    def see(self, log: DayLog) -> None:
-        """Judge one day."""
+    def add(self, log: DayLog) -> None:
+        """Run the detectors on one day."""
         rows = TimeBased().detect(log).rows
         self.days += 1
         self.pairs += len(CoOccurrence().detect(log).rows)
@@ -80,15 +80,15 @@ class Noise:
 
 
 def noise(kind: str, entities: int, days: int, seed: int) -> Noise:
-    """False findings of a day on a noise home."""
+    """Return the false findings in a noise home."""
     rng, score = np.random.default_rng([seed, entities]), Noise()
     for _ in range(days):
-        score.see(noise_day(kind, entities, rng))
+        score.add(noise_day(kind, entities, rng))
     return score
 
 
 def noise_anomalies(kind: str, entities: int, days: int, seed: int) -> int:
-    """How many anomalies a noise home has on some days after its baseline."""
+    """Return how many anomalies are found in a noise home on some days after its baseline."""
     rng = np.random.default_rng([seed, entities])
     every = [DAY + dt.timedelta(day) for day in range(BASELINE + days)]
     store = MemoryStore(row for day in every for row in day_rows(noise_day(kind, entities, rng, day)))
@@ -96,18 +96,18 @@ def noise_anomalies(kind: str, entities: int, days: int, seed: int) -> int:
 
 
 def shuffled_days(name: str, days: int, seed: int) -> Noise:
-    """False findings of a day on a real home's shuffled days."""
+    """Return the false findings on a real home's shuffled days."""
     rng, score = np.random.default_rng(seed), Noise()
     window = DayWindow(DAY, UTC)
     while score.days < days:
         for columns in shuffled(home(name), rng):
-            score.see(log_of([window.start + column for column in columns], window))
+            score.add(log_of([window.start + column for column in columns], window))
     return score
 
 
 @dataclass
 class Planted:
-    """What was found of planted pairs and chains, and what was found beside them."""
+    """What was found of planted pairs and chains, and what else was found."""
 
     days: int = 0
     pairs: Found = field(default_factory=Found)
@@ -119,17 +119,17 @@ class Planted:
 
     @property
     def pair_precision(self) -> float:
-        """The share of the pairs found that hang together."""
+        """The share of the found pairs that are related."""
         return self.true_pairs / max(self.true_pairs + self.false_pairs, 1)
 
     @property
     def chain_precision(self) -> float:
-        """The share of the chains found of which every step hangs together with the next."""
+        """The share of the found chains in which every step is related to the next."""
         return self.true_chains / max(self.true_chains + self.false_chains, 1)
 
 
 def planted(background: int, days: int, seed: int) -> Planted:
-    """Pairs and chains, on homes of so many background entities."""
+    """Return what is found of planted pairs and chains among some background entities."""
     rng, score = np.random.default_rng([seed, background]), Planted()
     for number in range(days):
         day = dt.date(2026, 3, 2) + dt.timedelta(number % 7)
@@ -154,17 +154,17 @@ def planted(background: int, days: int, seed: int) -> Planted:
 
 
 def _holds(found: Iterable[str], chain: Iterable[str]) -> bool:
-    """Whether a chain has all the steps of another one in their order."""
+    """Return whether a chain has all steps of another one in their order."""
     rest = iter(found)
     return all(step in rest for step in chain)
 
 
 @dataclass
 class Routine:
-    """What was found of breaks of a routine, and what was found beside them.
+    """What was found of planted anomalies, and what else was found.
 
-    ``provable`` are jumps that are found at the same bar by who knows each true mean and spread, ``affordable`` those
-    that they find at a bar that costs one false alarm a week.
+    ``provable`` are the jumps that a detector would find at the same threshold that knows each true mean and spread;
+    ``affordable`` those that it would find at a threshold that costs one false alarm a week.
     """
 
     days: int = 0
@@ -172,7 +172,7 @@ class Routine:
     provable: Found = field(default_factory=Found)
     affordable: Found = field(default_factory=Found)
     dead: Found = field(default_factory=Found)
-    odd_hours: Found = field(default_factory=Found)
+    unusual_hours: Found = field(default_factory=Found)
     left_on: Found = field(default_factory=Found)
     false: Counter[str] = field(default_factory=Counter)
 
@@ -183,41 +183,43 @@ class Routine:
 
 
 def routine(
-    entities: int, homes: int, seed: int, types: tuple[str, ...] = ALL_TYPES[:2], *, broken: bool = True
+    entities: int, homes: int, seed: int, types: tuple[str, ...] = ALL_TYPES[:2], *, with_anomalies: bool = True
 ) -> Routine:
-    """Anomalies, on homes of so many entities over 62 days after their baseline."""
+    """Return what is found of planted anomalies in some homes, over 62 days after their baseline."""
     score = Routine()
-    detector = Anomaly(types=types)  # type: ignore[arg-type]  # the literals stand in ALL_TYPES
+    detector = Anomaly(types=types)  # type: ignore[arg-type]  # the values of ALL_TYPES
     for number in range(homes):
-        routine_home = RoutineHome(np.random.default_rng([seed, number, entities]), entities, broken=broken)
+        routine_home = RoutineHome(
+            np.random.default_rng([seed, number, entities]), entities, with_anomalies=with_anomalies
+        )
         store = routine_home.store()
         found = list(_found(detector, routine_home, store))
         for jump, p in jump_p(routine_home, store).items():
-            size = _size(routine_home.breaks.jumps[jump][1])
+            size = _size(routine_home.planted.jumps[jump][1])
             score.provable.add(size, hit=p <= detector.false_discovery_rate / entities)
-            score.affordable.add(size, hit=p <= _BUDGET / entities)
+            score.affordable.add(size, hit=p <= _AFFORDABLE / entities)
         score.days += len(routine_home.judged)
         _score(score, routine_home, found)
     return score
 
 
 def simulated(seed: int, judged: int = 35) -> tuple[int | None, Counter[str]]:
-    """On which silent day the simulated home's sensor that dies is named, and on how many days other entities are."""
+    """Return the silent day on which the dying sensor is found, and on how many days other entities are found."""
     days = DateRange.ending(dt.date(2025, 5, 2), BASELINE + judged)
     source = SimulatedHome(
         BERLIN, EntityRules(), seed=seed, events_per_day=2000, first_day=days.first, last_day=days.last
     )
     store = MemoryStore(row for day in days for row in day_rows(source.read(DayWindow(day, BERLIN))))
     others: Counter[str] = Counter()
-    named = []
+    found = []
     for day in list(days)[BASELINE:]:
         for row in Anomaly().judge(day, store).rows:
             if row.key()[0] == DYING_SENSOR:
-                named.append(day)
+                found.append(day)
             else:
                 others[row.key()[0]] += 1
     alive = max(row.date for row in store.read(TimeBasedDaily, days, {"entity_id": DYING_SENSOR}))
-    return ((min(named) - alive).days if named else None), others
+    return ((min(found) - alive).days if found else None), others
 
 
 def _size(usual: float) -> str:
@@ -232,20 +234,20 @@ def _found(detector: Anomaly, routine_home: RoutineHome, store: MemoryStore) -> 
 
 
 def _score(score: Routine, routine_home: RoutineHome, found: list[AnomalyDaily]) -> None:
-    breaks = routine_home.breaks
+    planted = routine_home.planted
     keys = {(row.entity_id, row.date, row.anomaly_type) for row in found}
-    for (entity_id, day), (_, usual) in breaks.jumps.items():
+    for (entity_id, day), (_, usual) in planted.jumps.items():
         score.jumps.add(_size(usual), hit=(entity_id, day, "count_high") in keys)
-    for entity_id, day in breaks.dead.items():
+    for entity_id, day in planted.dead.items():
         named = any((entity_id, day + dt.timedelta(after), "count_low") in keys for after in range(3))
         usual = routine_home.usual(entity_id)
         score.dead.add("under 4" if usual < 4 else "4 and more", hit=named)
-    for entity_id, day in breaks.odd_hours:
-        score.odd_hours.add("", hit=(entity_id, day, "unusual_hour") in keys)
-    for entity_id, day in breaks.left_on:
+    for entity_id, day in planted.unusual_hours:
+        score.unusual_hours.add("", hit=(entity_id, day, "unusual_hour") in keys)
+    for entity_id, day in planted.left_on:
         score.left_on.add("", hit=(entity_id, day, "long_duration") in keys)
     for row in found:
         where = row.entity_id, row.date
-        dead = row.date >= breaks.dead.get(row.entity_id, dt.date.max)
-        if not (dead or where in breaks.jumps or where in breaks.odd_hours or where in breaks.left_on):
+        dead = row.date >= planted.dead.get(row.entity_id, dt.date.max)
+        if not (dead or where in planted.jumps or where in planted.unusual_hours or where in planted.left_on):
             score.false[row.anomaly_type] += 1

@@ -1,4 +1,4 @@
-"""The part of ``python -m tests.quality`` that is quick enough for every run, on seeds that were not tuned on."""
+"""The part of ``python -m tests.quality`` that is quick enough for every run, with seeds not used for tuning."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ def test_noise_has_almost_no_pairs_chains_and_peaks(kind: str, entities: int) ->
     score = noise(kind, entities, 6, SEED)
     assert score.pairs < score.days
     assert score.chains < score.days
-    if kind not in {"morning", "quarters"}:  # there, hours really are peaks
+    if kind not in {"morning", "quarters"}:  # in these, some hours really are peaks
         assert score.peaks < 0.06 * score.entities + 4
 
 
@@ -25,13 +25,13 @@ def test_noise_has_no_anomalies() -> None:
     assert noise_anomalies("on_off", 20, 10, SEED) <= 1
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"not here: {DATA}")
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real homes' data is not in {DATA}")
 def test_shuffled_real_days_have_almost_no_pairs_and_chains() -> None:
     scores = [shuffled_days(name, 13, SEED) for name in homes() if name != "aras_a"]
     assert all(score.pairs < score.days and score.chains < score.days for score in scores)
 
 
-@pytest.mark.skipif(not DATA.is_dir(), reason=f"not here: {DATA}")
+@pytest.mark.skipif(not DATA.is_dir(), reason=f"the real homes' data is not in {DATA}")
 @pytest.mark.parametrize("name", ["ordonez_a", "kasteren_a", "mit_1", RECORDED])
 def test_real_homes_have_no_absurd_number_of_rows(name: str) -> None:
     found = real_home(name)
@@ -39,7 +39,7 @@ def test_real_homes_have_no_absurd_number_of_rows(name: str) -> None:
     assert max(found.rows["time_based"]) <= len(found.entities)
     assert max(found.rows["co_occurrence"]) <= len(found.entities)
     assert max(found.rows["sequence"]) <= len(found.entities)
-    assert len(found.anomalies) <= max(found.judged, 1) * len(found.entities) / 50
+    assert len(found.anomalies) <= max(found.compared, 1) * len(found.entities) / 50
 
 
 def test_planted_pairs_and_chains_are_found_and_little_else() -> None:
@@ -50,7 +50,7 @@ def test_planted_pairs_and_chains_are_found_and_little_else() -> None:
     assert score.chain_precision >= 0.9
 
 
-def test_broken_routines_are_found_and_little_else() -> None:
+def test_planted_anomalies_are_found_and_little_else() -> None:
     score = routine(30, 2, SEED)
     assert score.jumps.recall("8 and more") >= 0.9
     assert score.jumps.recall() >= score.provable.recall() - 0.15

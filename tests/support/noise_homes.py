@@ -1,7 +1,8 @@
-"""Homes in which nothing hangs together: every entity acts for itself, so whatever a detector finds is false.
+"""Homes in which every entity acts independently, so whatever a detector finds is false.
 
-Five kinds: ``uniform`` (changes at any time), ``on_off`` (switched on at any time, off a few minutes later), ``bursty``
-(runs of quick changes), ``morning`` (all active from 6 to 9 only) and ``quarters`` (all in two quarter-hours).
+There are five kinds: ``uniform`` (changes at any time), ``on_off`` (switched on at any time, off a few minutes later),
+``bursty`` (bursts of quick changes), ``morning`` (all active from 6 to 9 only) and ``quarters`` (all in two
+quarter-hours).
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ Instants = NDArray[np.int64]
 
 
 def noise_day(kind: str, entities: int, rng: np.random.Generator, day: dt.date = DAY) -> DayLog:
-    """One day of independent entities with 4 to 40 changes each."""
+    """Return one day of independent entities with 4 to 40 changes each."""
     window = DayWindow(day, UTC)
     columns = [window.start + _changes(kind, int(rng.integers(4, 41)), rng) for _ in range(entities)]
     return log_of(columns, window)
 
 
 def log_of(columns: list[Instants], window: DayWindow) -> DayLog:
-    """A day on which entity i toggles at the instants ``columns[i]``; all are off when it begins."""
+    """Return a day on which entity i toggles at the instants ``columns[i]``; all are off when it begins."""
     opened = [np.unique(np.concatenate(([window.start], column))) for column in columns]
     sizes = [len(column) for column in opened]
     samples = Samples(
@@ -51,7 +52,7 @@ def log_of(columns: list[Instants], window: DayWindow) -> DayLog:
 
 
 def _changes(kind: str, count: int, rng: np.random.Generator) -> Instants:
-    """Instants of about ``count`` changes, in microseconds after midnight."""
+    """Return the instants of about ``count`` changes, in microseconds after midnight."""
     if kind == "uniform":
         return rng.integers(SECOND, 24 * HOUR, count)
     if kind == "morning":
@@ -66,7 +67,7 @@ def _changes(kind: str, count: int, rng: np.random.Generator) -> Instants:
         return np.concatenate(
             [start + np.cumsum(_exponential(20 * SECOND, int(rng.integers(3, 16)), rng)) for start in starts]
         )
-    raise ValueError(f"{kind} is no kind of noise; there are {', '.join(KINDS)}")
+    raise ValueError(f"{kind} is not a kind of noise; there are {', '.join(KINDS)}")
 
 
 def _exponential(mean: int, count: int, rng: np.random.Generator) -> Instants:

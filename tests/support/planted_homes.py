@@ -1,12 +1,12 @@
-"""Homes in which it is known what hangs together: pairs, chains, ways between rooms, and all that only looks like it.
+"""Homes in which it is known what is related: pairs, chains, ways between rooms, and what only looks like it.
 
 A resident gets up at seven (at half past eight on weekends), is out from nine to five on weekdays and goes to bed
-around eleven. Background entities act at times of this routine, each for itself. On top are planted:
+around eleven. Background entities act at times of this routine, independently. In addition, there are:
 
-* pairs: the second acts a few seconds after the first, so and so often; both also act by themselves;
+* pairs: the second acts a few seconds after the first, some times a day; both also act alone;
 * chains of three entities, likewise; rooms in which somebody is seen one after the other;
-* ties of the home itself: a group with its lights, a lamp that an automation switches, two entities of one device;
-* disturbances: a sensor that chatters all day, a restart of the recorder in the night.
+* links of the home itself: a group with its lights, a lamp that an automation switches, two entities of one device;
+* disturbances: a sensor that flickers all day, a restart of the recorder in the night.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _WEEKEND: Final = np.array([0, 0, 0, 0, 0, 0, 0, 1, 4, 6, 5, 4, 5, 4, 3, 3, 4, 4
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is planted how often.
+    """What is planted, and how often.
 
     Attributes:
-        background: How many entities act for themselves.
-        pairs: For each planted pair: how often a day, and the longest lag in seconds.
-        chains: For each planted chain of three: how often a day, and the longest gap in seconds.
+        background: The number of independent entities.
+        pairs: For each planted pair: how often a day, and the maximum lag in seconds.
+        chains: For each planted chain of three: how often a day, and the maximum gap in seconds.
         moves: How often somebody goes from the hall to the kitchen and back.
     """
 
@@ -51,9 +51,9 @@ class Truth:
     """What was planted.
 
     Attributes:
-        pairs: ``a|b`` with how often and the longest lag.
-        chains: The entities of a chain, with how often and the longest gap.
-        related: Pairs that follow from what was planted, and are no false findings.
+        pairs: ``a|b``, with how often and the maximum lag.
+        chains: The entities of a chain, with how often and the maximum gap.
+        related: Pairs that follow from what was planted, and so are not false findings.
         usage: Activity events by entity.
     """
 
@@ -64,12 +64,12 @@ class Truth:
 
 
 class PlantedDay:
-    """One day of such a home.
+    """One day of a home with planted pairs and chains.
 
     Args:
-        rng: Where chance comes from.
+        rng: The source of random numbers.
         plan: What to plant.
-        day: The date; its weekday makes the routine.
+        day: The date; the routine depends on its weekday.
     """
 
     def __init__(self, rng: np.random.Generator, plan: Plan = Plan(), day: dt.date = dt.date(2026, 3, 4)) -> None:
@@ -87,18 +87,18 @@ class PlantedDay:
             self._plant([f"switch.first_{index}", f"light.second_{index}"], *pair)
         for index, chain in enumerate(plan.chains):
             self._plant([f"switch.start_{index}", f"light.middle_{index}", f"media_player.end_{index}"], *chain)
-        self._ties()
+        self._linked()
         self._walks(plan.moves)
-        self._chatter()
+        self._flickering()
 
     def log(self) -> DayLog:
-        """The day as detectors see it."""
+        """Return the day as detectors get it."""
         log = Recording.of(self.samples(), EntityRules()).day(self.window)
         self.truth.usage = Counter(log.entities[code].entity_id for code in log.events.entity.tolist())
         return log
 
     def samples(self) -> Samples:
-        """What the recorder kept: it was restarted a little after three, and found every state again."""
+        """Return what the recorder kept: it was restarted shortly after three, and found every state again."""
         start, end = self.window.start, self.window.end
         down, up = start + 190 * MINUTE, start + 192 * MINUTE
         changes = sorted(change for change in self._changes if not down <= change[0] < up)
@@ -113,13 +113,13 @@ class PlantedDay:
         self._changes.append((self.window.start, entity_id, "off", DEVICE))
 
     def _times(self, count: int) -> list[int]:
-        """Instants of the routine, to the microsecond, in order."""
+        """Return instants of the routine, in order of time."""
         hours = self._rng.choice(24, count, p=self._hours)
         offsets = hours * 3600 * SECOND + self._rng.integers(0, 3600 * SECOND, count)
         return sorted((self.window.start + offsets).tolist())
 
     def _apart(self, count: int, minutes: int) -> list[int]:
-        """Instants of the routine that lie apart from each other."""
+        """Return instants of the routine that are apart from each other."""
         chosen: list[int] = []
         while len(chosen) < count:
             (at,) = self._times(1)
@@ -128,13 +128,13 @@ class PlantedDay:
         return sorted(chosen)
 
     def _pulses(self, entity_id: str, times: list[int], cause: int = DEVICE) -> None:
-        """Goes on at each time, and off up to four minutes later."""
+        """Switch an entity on at each time, and off up to four minutes later."""
         for at in times:
             off = min(at + int(self._rng.integers(2 * SECOND, 4 * MINUTE)), self.window.end - 1)
             self._changes += [(at, entity_id, "on", cause), (off, entity_id, "off", cause)]
 
-    def _plant(self, entities: list[str], repeats: int, longest: int) -> None:
-        """Entities that act one after the other, and each a little by itself."""
+    def _plant(self, entities: list[str], repeats: int, max_gap: int) -> None:
+        """Add entities that act one after the other, and sometimes alone."""
         starts = self._apart(repeats, 20)
         for entity_id in entities:
             self._entity(entity_id)
@@ -146,15 +146,15 @@ class PlantedDay:
             at = start
             for entity_id in entities:
                 self._pulses(entity_id, [at])
-                at += int(self._rng.integers(SECOND, longest * SECOND))
+                at += int(self._rng.integers(SECOND, max_gap * SECOND))
         if len(entities) > 2:
-            self.truth.chains[tuple(entities)] = (repeats, longest)
+            self.truth.chains[tuple(entities)] = (repeats, max_gap)
             self.truth.related |= {"|".join(sorted((a, b))) for a in entities for b in entities if a != b}
         else:
-            self.truth.pairs["|".join(sorted(entities))] = (repeats, longest)
+            self.truth.pairs["|".join(sorted(entities))] = (repeats, max_gap)
 
-    def _ties(self) -> None:
-        """A group, an automation and a device with two entities: none of them is a habit."""
+    def _linked(self) -> None:
+        """Add a group, an automation and a device with two entities: none of them is a habit."""
         for entity_id in ("light.group", "light.member_a", "light.member_b", "switch.trigger", "light.automatic"):
             self._entity(entity_id)
         for at in self._times(9):
@@ -176,7 +176,7 @@ class PlantedDay:
             self._pulses("binary_sensor.box_vibration", [at + int(self._rng.integers(0, 3 * SECOND))])
 
     def _walks(self, moves: int) -> None:
-        """From the hall to the kitchen a few seconds later; the way back is too long after to be one."""
+        """Add ways from the hall to the kitchen within seconds; the way back takes too long to count."""
         for room in ("hall", "kitchen"):
             self._entity(f"binary_sensor.{room}_motion", device_class="motion", area_id=room)
         for at in self._apart(moves, 15):
@@ -184,8 +184,8 @@ class PlantedDay:
             self._pulses("binary_sensor.kitchen_motion", [at + int(self._rng.integers(3 * SECOND, 20 * SECOND))])
         self.truth.related.add("binary_sensor.hall_motion|binary_sensor.kitchen_motion")
 
-    def _chatter(self) -> None:
-        """A sensor that flickers whenever somebody is at home."""
+    def _flickering(self) -> None:
+        """Add a sensor that flickers whenever somebody is at home."""
         self._entity("binary_sensor.chatter")
         for at in self._times(150):
             self._pulses("binary_sensor.chatter", [at + step * 7 * SECOND for step in range(4)])

@@ -1,8 +1,8 @@
 """Readers for the recordings of real homes in ``../shared/data``, for tests only.
 
-One is a Home Assistant's database, which the job's own source reads. The others' clock times are local without an
-offset; here they are read as UTC, so that every day has 24 hours. Whole days only: the first and last day of a
-recording are cut off where they are halves.
+One is a Home Assistant database, read by the job's own source. The times of the others are local without an offset;
+they are read as UTC, so that every day has 24 hours. Only whole days are used: a first or last day that is incomplete
+is cut off.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ARAS: Final = (
 
 
 class Interval(NamedTuple):
-    """That a sensor was on: name, kind or object, room, from, to (local)."""
+    """A time during which a sensor was on: its name, kind or object, and room; from and to, local."""
 
     name: str
     kind: str
@@ -63,12 +63,12 @@ class Home(NamedTuple):
     days: DateRange
 
     def logs(self) -> Iterator[DayLog]:
-        """Each whole day."""
+        """Return each whole day."""
         return (self.recording.day(DayWindow(day, UTC)) for day in self.days)
 
 
 def homes() -> list[str]:
-    """The names of all homes that are there; none where the data is not."""
+    """Return the names of all homes; none where their data is not there."""
     return list(_READERS) if DATA.is_dir() else []
 
 
@@ -79,7 +79,7 @@ def home(name: str) -> Home:
 
 
 def day_logs(name: str) -> list[DayLog]:
-    """Each whole day of any of the homes; ``ha_recorder_a`` is read as the job reads it, the others are ``home``."""
+    """Return each whole day of a home; ``ha_recorder_a`` is read by the job's source, the others by ``home``."""
     if name != RECORDED:
         return list(home(name).logs())
     with tempfile.TemporaryDirectory() as folder:
@@ -165,7 +165,7 @@ def _mit(name: str) -> Home:
             lines = list(csv.reader(file))
         for (_, date, *_), ids, _, ons, offs in zip(*(lines[part::5] for part in range(5)), strict=True):
             month, day, year = map(int, date.split("/"))
-            if (month, day) == (4, 31):  # the authors' slip
+            if (month, day) == (4, 31):  # a mistake in the data
                 month, day = 5, 1
             for sensor, on, off in zip(ids, ons, offs, strict=True):
                 if not sensor:
@@ -211,9 +211,9 @@ _READERS: Final[dict[str, Callable[[str], Home]]] = {
 
 
 def shuffled(original: Home, rng: np.random.Generator) -> Iterator[list[np.ndarray[tuple[int], np.dtype[np.int64]]]]:
-    """For each day: when each entity changed on another day of its own, microseconds after midnight.
+    """Yield, for each day, when each entity changed on another of its days, in microseconds after midnight.
 
-    Nothing hangs together any more, but each entity is as bursty and as regular as it really is.
+    So nothing is related any more, but each entity is as bursty and as regular as it really is.
     """
     recording, days = original.recording, list(original.days)
     midnights = [DayWindow(day, UTC).start for day in days]

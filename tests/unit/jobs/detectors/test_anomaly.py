@@ -98,7 +98,7 @@ def test_a_missing_row_on_a_complete_day_is_a_day_of_no_bouts() -> None:
 
 
 def test_later_days_and_the_order_of_a_backfill_change_nothing() -> None:
-    home = RoutineHome(np.random.default_rng(3), 8, 12, broken=False)
+    home = RoutineHome(np.random.default_rng(3), 8, 12, with_anomalies=False)
     store = home.store()
     whole = [Anomaly().judge(day, store) for day in home.judged]
     for day, expected in zip(home.judged, whole, strict=True):

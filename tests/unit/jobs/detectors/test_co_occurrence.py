@@ -30,22 +30,22 @@ def rows(log: DayLog, detector: CoOccurrence) -> list[CoOccurrenceDaily]:
 
 
 LAMP, DOOR = Description("light.lamp"), Description("binary_sensor.door")
-TIED = {
+LINKED = {
     "same_device": day(5, Description("light.a", device_id="x"), Description("light.b", device_id="x")),
     "automation": day(1, DOOR, LAMP, AUTOMATION),
     "simultaneous": day(0.2, Description("light.group"), LAMP),
 }
 
 
-@pytest.mark.parametrize("tie", TIED)
-def test_ties_of_the_home_itself_are_left_out_or_marked(tie: str) -> None:
-    assert rows(TIED[tie], CoOccurrence()) == []
-    assert [row.linked_by for row in rows(TIED[tie], CoOccurrence(linked="flag"))] == [tie]
+@pytest.mark.parametrize("linked_by", LINKED)
+def test_pairs_that_the_home_itself_links_are_left_out_or_flagged(linked_by: str) -> None:
+    assert rows(LINKED[linked_by], CoOccurrence()) == []
+    assert [row.linked_by for row in rows(LINKED[linked_by], CoOccurrence(linked="flag"))] == [linked_by]
 
 
 def test_what_is_left_out_is_counted() -> None:
-    assert "16 events caused by automations left out" in CoOccurrence().detect(TIED["automation"]).reason
-    assert "1 pair that acts simultaneously left out" in CoOccurrence().detect(TIED["simultaneous"]).reason
+    assert "16 events caused by automations left out" in CoOccurrence().detect(LINKED["automation"]).reason
+    assert "1 pair that acts simultaneously left out" in CoOccurrence().detect(LINKED["simultaneous"]).reason
 
 
 @pytest.mark.parametrize("lag", [1, 5, 9])

@@ -66,7 +66,7 @@ def active(log: DayLog) -> list[Stretch]:
     return [stretch for stretch in stretches(log) if stretch[1] in states[stretch[0]]]
 
 
-def told(log: DayLog) -> tuple[object, ...]:
+def contents(log: DayLog) -> tuple[object, ...]:
     """Everything that a log says, to be compared."""
     return (log.window, log.entities, log.samples, log.known.tolist(), log.notices, events(log), stretches(log))
 
@@ -104,16 +104,16 @@ def test_it_is_an_event_source() -> None:
 
 def test_the_same_home_tells_the_same_day_again() -> None:
     day = window(dt.date(2025, 3, 5))
-    assert told(home(seed=7).read(day)) == told(home(seed=7).read(day))
+    assert contents(home(seed=7).read(day)) == contents(home(seed=7).read(day))
 
 
 def test_a_day_does_not_depend_on_what_was_read_before_it() -> None:
     days = [window(FIRST + dt.timedelta(days=offset)) for offset in (0, 1, 2, 3, 9, 10, 40)]
     source = home()
-    ascending = [told(source.read(day)) for day in days]
+    ascending = [contents(source.read(day)) for day in days]
     source.close()
-    descending = [told(source.read(day)) for day in reversed(days)]
-    alone = [told(home().read(day)) for day in days]
+    descending = [contents(source.read(day)) for day in reversed(days)]
+    alone = [contents(home().read(day)) for day in days]
     assert ascending == descending[::-1] == alone
 
 
@@ -368,7 +368,7 @@ def test_an_unusual_day_changes_the_fridge_door_and_no_other_entity() -> None:
 def test_other_days_are_the_same_whether_or_not_there_are_unusual_ones() -> None:
     ordinary, unusual = home(unusual_days=False), home(unusual_days=True)
     for place, day in enumerate(DAYS):
-        same = told(ordinary.read(window(day))) == told(unusual.read(window(day)))
+        same = contents(ordinary.read(window(day))) == contents(unusual.read(window(day)))
         near = any(unusual.is_unusual(earlier) for earlier in DAYS[max(place - LOOKBACK, 0) : place + 1])
         assert same or near
         assert (ordinary.fingerprint(window(day)) == unusual.fingerprint(window(day))) != near
@@ -518,7 +518,7 @@ def test_the_fingerprint_tells_days_and_homes_apart_and_nothing_else() -> None:
 
 def test_closing_twice_does_no_harm_and_reading_goes_on() -> None:
     source, day = home(), window(FIRST)
-    before = told(source.read(day))
+    before = contents(source.read(day))
     source.close()
     source.close()
-    assert told(source.read(day)) == before
+    assert contents(source.read(day)) == before

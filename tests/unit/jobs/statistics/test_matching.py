@@ -65,7 +65,7 @@ def test_entities_without_a_device_share_none() -> None:
     assert len(set(codes.tolist())) == 3
 
 
-def test_ties_are_named_by_what_makes_them() -> None:
+def test_the_kind_of_link_is_what_in_the_home_links_two_entities() -> None:
     assert link_kind(same_device=True, automatic=1, simultaneous=1) == "same_device"
     assert link_kind(same_device=False, automatic=0.6, simultaneous=1) == "automation"
     assert link_kind(same_device=False, automatic=0.5, simultaneous=0.8) == "simultaneous"
