@@ -54,7 +54,7 @@ def test_an_entity_that_is_often_silent_is_allowed_to_be() -> None:
     assert not judged(history(a=[3, 0, 0, 2] * 6 + [1, 0, 0, 0, 0], b=[5] * 29, c=[4] * 29))
 
 
-def test_a_quiet_home_tells_nothing_of_one_entity() -> None:
+def test_no_silent_entity_is_reported_on_a_day_on_which_the_whole_home_is_quiet() -> None:
     finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 25 + [0] * 4, b=[5] * 25 + [0] * 4, c=[4] * 29)))
     assert not finding.rows
     assert "the whole home was quiet" in finding.reason
@@ -83,14 +83,14 @@ def test_a_day_that_cannot_be_judged_says_why(rows: list[DailyAggregate], reason
     assert (list(finding.rows), finding.reason) == ([], reason)
 
 
-def test_days_with_an_outage_are_no_baseline() -> None:
+def test_days_with_an_outage_are_not_part_of_the_baseline() -> None:
     rows = history(a=[8] * 20 + [0] * 8 + [8], b=[5] * 29)
     hurt = set(DateRange.ending(LAST - dt.timedelta(1), 8))
     rows = [run(row.date, 0.5) if row.measurement == "detector_run_daily" and row.date in hurt else row for row in rows]
     assert Anomaly().judge(LAST, MemoryStore(rows)).reason.startswith("2 entities compared with 20 complete days")
 
 
-def test_a_missing_row_on_a_complete_day_is_a_day_of_no_bouts() -> None:
+def test_a_complete_day_without_a_row_counts_as_a_day_of_0_bouts() -> None:
     often = judged(history(a=[6, 0] * 14 + [18], b=[5] * 29, c=[4] * 29))
     always = judged(history(a=[6, 6] * 14 + [18], b=[5] * 29, c=[4] * 29))
     assert not often
@@ -149,7 +149,7 @@ def test_evidence_of_a_silence_names_the_silent_days() -> None:
     assert "0 on 2026-03-30" in note
 
 
-def test_a_busy_day_at_home_is_no_jump_of_each() -> None:
+def test_a_busy_day_at_home_is_not_an_anomaly_of_each_entity() -> None:
     rng = np.random.default_rng(4)
     factors = [*rng.lognormal(0, 0.4, 28), 3.0]
     lively = {f"e{index}": [max(round(12 * factor), 1) for factor in factors] for index in range(12)}
@@ -168,7 +168,7 @@ def people_and_machines(away: int) -> list[DailyAggregate]:
 
 
 @pytest.mark.parametrize("away", [1, 7, 14, 15, 21])
-def test_people_who_are_away_make_no_machine_busy_and_no_lamp_dead(away: int) -> None:
+def test_while_people_are_away_machines_are_not_too_busy_and_lamps_not_dead(away: int) -> None:
     assert not judged(people_and_machines(away))
 
 
@@ -180,19 +180,19 @@ def test_a_home_that_grew_was_not_quiet_before() -> None:
     assert "quiet" not in finding.reason
 
 
-def test_evidence_says_so_where_what_a_row_was_judged_by_is_gone() -> None:
+def test_evidence_says_so_where_the_rows_of_the_baseline_are_no_longer_stored() -> None:
     (row,) = judged(history(a=[8] * 19 + [0] * 10, b=[5] * 29, c=[4] * 29))
     for rows in (history(b=[5] * 29), []):
         evidence = Anomaly().explain_by_history(row, MemoryStore(rows))
         assert evidence.notes == ("the rows that this anomaly was computed from are no longer stored",)
 
 
-def test_runs_of_silent_days_that_are_usual_are_no_anomaly() -> None:
+def test_several_silent_days_in_a_row_are_not_an_anomaly_where_they_are_usual() -> None:
     holidays = [6, 5, 7, 6, 5, 0, 0, 0, 0] * 3
     assert not judged(history(a=[*holidays[4:], 6, 5, 0, 0, 0, 0], b=[5] * 29, c=[4] * 29))
 
 
-def test_two_days_a_week_at_a_desk_at_home_are_no_anomaly_each() -> None:
+def test_two_days_a_week_of_working_at_home_are_not_anomalies() -> None:
     desk = [0, 0, 16, 0, 14, 1, 0] * 4
     assert not judged(history(desk=[*desk, 15], b=[5] * 29, c=[4] * 29))
     once = [0, 0, 1, 0, 0, 1, 0] * 4

@@ -49,7 +49,7 @@ def test_what_is_left_out_is_counted() -> None:
 
 
 @pytest.mark.parametrize("lag", [1, 5, 9])
-def test_a_habit_is_no_tie(lag: int) -> None:
+def test_a_habit_is_not_taken_for_a_link_of_the_home_itself(lag: int) -> None:
     (row,) = rows(day(lag, DOOR, LAMP), CoOccurrence(linked="flag"))
     assert row.linked_by is None
     assert row.median_gap_seconds == lag
@@ -69,7 +69,7 @@ def test_the_window_decides_what_counts_and_the_lag_what_is_found() -> None:
     assert near == []
 
 
-def test_bursts_do_not_multiply() -> None:
+def test_a_burst_counts_once() -> None:
     log = day(5, DOOR, LAMP)
     window, builder = log.window, SampleBuilder()
     builder.add(window.start, "light.lamp", "off")

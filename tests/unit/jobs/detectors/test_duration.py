@@ -164,7 +164,7 @@ def test_a_short_gap_and_a_restart_that_repeats_the_state_leave_an_episode_whole
     assert (row.avg_duration_seconds, row.episodes) == (3600.0, 1)
 
 
-def test_measured_and_unmeasured_episodes_of_a_day_are_both_told() -> None:
+def test_measured_and_unmeasured_episodes_of_a_day_are_both_reported() -> None:
     samples: list[Minutes] = [(10, LAMP, "on"), (20, LAMP, "off"), (30, LAMP, "on"), (40, LAMP, "off")]
     found = Duration().detect(recording(samples).day(TODAY))
     assert [row.episodes for row in rows(found)] == [1]
@@ -176,12 +176,12 @@ def test_an_empty_day_has_no_rows_and_says_why() -> None:
     assert (list(found.rows), found.reason) == ([], "no finished episode")
 
 
-def test_a_light_left_burning_in_an_empty_room_scores_low() -> None:
+def test_a_light_left_on_in_an_empty_room_scores_low() -> None:
     still: list[Minutes] = [(0, MOTION, "off")]
     assert score([*still, *burning(600, 660)]) == 0.0
 
 
-def test_a_light_that_burns_while_somebody_is_around_scores_1() -> None:
+def test_a_light_that_is_on_while_somebody_is_around_scores_1() -> None:
     assert score([(0, MOTION, "off"), (590, MOTION, "on"), (700, MOTION, "off"), *burning(600, 660)]) == 1.0
 
 
@@ -197,7 +197,7 @@ def test_an_event_before_midnight_still_shows_somebody_after_it() -> None:
     assert score(moving) == pytest.approx(4 / 10)
 
 
-def test_only_the_active_time_within_the_day_is_judged_that_of_unfinished_episodes_too() -> None:
+def test_the_score_covers_the_active_time_within_the_day_including_unfinished_episodes() -> None:
     moving: list[Minutes] = [(-500, MOTION, "off"), (15, MOTION, "on"), (25, MOTION, "off"), (1430, MOTION, "on")]
     evening: list[Minutes] = [(1400, LAMP, "on"), (1500, LAMP, "off")]
     assert score([*moving, *burning(-60, 30), *evening]) == pytest.approx((15 + 10) / (30 + 40))

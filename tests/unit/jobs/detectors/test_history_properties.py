@@ -54,7 +54,7 @@ def figures(rows: Iterable[AnomalyDaily]) -> list[tuple[object, ...]]:
     )
 
 
-def test_a_jump_and_a_dead_sensor_are_named() -> None:
+def test_a_jump_and_a_dead_sensor_are_found() -> None:
     found = {(row.entity_id, row.anomaly_type) for row in anomalies(counted())}
     assert found == {("light.hall", "count_high"), ("binary_sensor.cellar", "count_low")}
 
@@ -72,21 +72,21 @@ def test_other_names_change_nothing_but_names() -> None:
     assert {row.entity_id for row in anomalies(renamed)} == {"light.z", "light.x"}
 
 
-def test_a_day_without_rows_of_a_home_that_has_some_is_said_to_be_quiet() -> None:
+def test_a_day_without_any_row_is_reported_as_a_quiet_day_of_the_home() -> None:
     rows = [row for row in counted() if row.date < DAYS.last or row.measurement == "detector_run_daily"]
     finding = Anomaly().judge(DAYS.last, MemoryStore(rows))
     assert not finding.rows
     assert "the whole home was quiet" in finding.reason
 
 
-def test_a_single_event_in_weeks_is_no_anomaly() -> None:
+def test_a_single_event_in_weeks_is_not_an_anomaly() -> None:
     rows: list[DailyAggregate] = [*map(run, DAYS), history_row(DAYS.last, "light.a", 1)]
     finding = Anomaly().judge(DAYS.last, MemoryStore(rows))
     assert not finding.rows
     assert finding.reason
 
 
-def test_an_outage_of_a_whole_day_is_not_judged_and_is_no_baseline() -> None:
+def test_a_day_of_outage_is_not_judged_and_not_part_of_the_baseline() -> None:
     rows = [run(row.date, 0.0) if row == run(DAYS.last) else row for row in counted()]
     assert isinstance(Anomaly().judge(DAYS.last, MemoryStore(rows)), NotJudged)
     out = DAYS.first + 20 * ONE_DAY

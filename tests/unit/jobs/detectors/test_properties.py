@@ -75,7 +75,7 @@ def test_a_source_without_entities_has_no_rows(detector: EventDetector) -> None:
 
 
 @each_detector
-def test_a_single_event_is_no_pattern(detector: EventDetector) -> None:
+def test_a_single_event_is_not_a_pattern(detector: EventDetector) -> None:
     window = DayWindow(DAY, UTC)
     finding = detector.detect(log_of([np.array([window.start + HOUR])], window))
     assert len(finding.rows) == (detector.name in {"time_based", "room_based"})
@@ -83,7 +83,7 @@ def test_a_single_event_is_no_pattern(detector: EventDetector) -> None:
 
 @each_detector
 @pytest.mark.parametrize(("day", "hours"), [(dt.date(2026, 3, 29), 23), (dt.date(2026, 10, 25), 25)])
-def test_a_day_of_another_length_is_a_day(detector: EventDetector, day: dt.date, hours: int) -> None:
+def test_days_of_23_and_25_hours_are_computed_like_others(detector: EventDetector, day: dt.date, hours: int) -> None:
     window = DayWindow(day, ZoneInfo("Europe/Berlin"))
     ticks = np.arange(window.start + MINUTE, window.end, 30 * MINUTE)
     log = log_of([ticks, ticks + MINUTE // 10], window)

@@ -122,7 +122,7 @@ def test_a_step_in_words_may_have_a_colon_in_its_state() -> None:
     assert [str(line[1])[11:19] for line in evidence.lines] == ["07:10:09"]
 
 
-def test_evidence_says_that_the_raw_events_lost_a_step() -> None:
+def test_evidence_says_so_where_the_raw_events_no_longer_contain_a_step() -> None:
     log = day(*HOME[:3])
     (row,) = rows(log)
     evidence = Sequence().explain(row, day(*HOME[:2]))

@@ -123,7 +123,7 @@ def test_the_share_of_several_peaks_is_that_of_their_events_together() -> None:
     assert row.confidence == pytest.approx(wilson(24, 26), abs=1e-12)
 
 
-def test_evidence_raises_confidence() -> None:
+def test_more_events_give_more_confidence() -> None:
     few = only(example_day(toggles(range(19 * 60, 20 * 60, 12))))
     many = only(example_day(toggles(range(19 * 60, 20 * 60, 5))))
     assert few.peak_hours == many.peak_hours == [19]

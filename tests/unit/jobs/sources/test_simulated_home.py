@@ -102,7 +102,7 @@ def test_it_is_an_event_source() -> None:
     assert source.span() is not None
 
 
-def test_the_same_home_tells_the_same_day_again() -> None:
+def test_the_same_home_reports_the_same_day_again() -> None:
     day = window(dt.date(2025, 3, 5))
     assert contents(home(seed=7).read(day)) == contents(home(seed=7).read(day))
 
@@ -190,7 +190,7 @@ def test_every_entity_reports_on_the_first_day(samples: Samples) -> None:
         ("Pacific/Apia", dt.date(2011, 12, 28)),  # no 30th at all
     ],
 )
-def test_days_tile_whatever_the_clocks_do(zone: str, first: dt.date) -> None:
+def test_days_leave_no_gap_and_no_overlap_when_the_clocks_change(zone: str, first: dt.date) -> None:
     place = ZoneInfo(zone)
     source = home(zone=place, first_day=first)
     days = DateRange.ending(first + dt.timedelta(days=5), 6)
@@ -230,7 +230,7 @@ def test_what_is_active_has_its_true_length_on_every_day(logs: list[DayLog], sam
         assert active(log) == active(whole.day(log.window))
 
 
-def test_a_stretch_over_midnight_appears_begun_in_both_days(logs: list[DayLog]) -> None:
+def test_an_interval_over_midnight_is_part_of_both_days(logs: list[DayLog]) -> None:
     kinds = set()
     for before, after in pairwise(logs):
         midnight = after.window.start
@@ -261,7 +261,7 @@ def test_nothing_happens_where_one_simulated_day_meets_the_next(samples: Samples
         assert not np.any((found.at >= four) & (found.at < four + 5 * MINUTE))
 
 
-def test_a_restart_repeats_every_state_and_makes_no_event(samples: Samples) -> None:
+def test_a_restart_repeats_every_state_and_causes_no_event(samples: Samples) -> None:
     found = Recording.of(samples, RULES).events
     assert 5 <= len(samples.starts) <= 20  # about once a week, and the first
     for start in samples.starts.tolist():
@@ -294,7 +294,7 @@ def test_a_few_days_have_an_outage_of_hours_and_say_so() -> None:
     assert log.known.shape == (2, 2)
 
 
-def test_readings_are_no_activity(logs: list[DayLog], samples: Samples) -> None:
+def test_readings_are_not_activity(logs: list[DayLog], samples: Samples) -> None:
     numeric = {about.entity_id for about in samples.entities if about.unit}
     assert {about.unit for about in samples.entities if about.unit} == {"°C", "%", "lx", "W"}
     for log in logs:
@@ -383,7 +383,7 @@ def test_the_default_anomaly_detector_finds_the_unusual_day(seed: int) -> None:
     assert ("binary_sensor.fridge_door", "count_high") in {row.key() for row in Anomaly().judge(day, store).rows}
 
 
-def test_some_names_are_legal_but_hostile(logs: list[DayLog]) -> None:
+def test_some_names_are_valid_but_awkward(logs: list[DayLog]) -> None:
     assert any(row[1] == "light.küche_o'neill" for log in logs for row in events(log))
 
 
@@ -502,7 +502,7 @@ def test_samples_come_in_order_and_only_from_the_days_asked_for() -> None:
     assert (raw.known[0, 0], raw.known[-1, 1]) == (window(first).start, window(last).end)
 
 
-def test_the_fingerprint_tells_days_and_homes_apart_and_nothing_else() -> None:
+def test_the_fingerprint_differs_for_other_days_and_homes_and_for_nothing_else() -> None:
     day = window(dt.date(2025, 1, 10))
     prints = {
         home().fingerprint(day),

@@ -38,7 +38,7 @@ def test_two_that_are_busy_in_the_same_minutes_are_not_linked_by_that_alone() ->
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("ordered", [True, False])
-def test_links_do_not_depend_on_how_groups_are_numbered(seed: int, *, ordered: bool) -> None:
+def test_close_pairs_do_not_depend_on_how_groups_are_numbered(seed: int, *, ordered: bool) -> None:
     rng = np.random.default_rng(seed)
     columns = [np.sort(rng.choice(DAY_SECONDS // 200, rng.integers(0, 40), replace=False) * 200) for _ in range(12)]
     columns[3], columns[8] = columns[5] + 3, columns[5][:-1] + 9
@@ -62,7 +62,7 @@ def test_the_chance_of_a_hit_is_right_where_points_lie_anywhere() -> None:
     assert found / tested < 0.002
 
 
-def test_no_points_no_links() -> None:
+def test_without_points_there_are_no_pairs() -> None:
     assert links_of(points([], [], []), ordered=True) == []
 
 

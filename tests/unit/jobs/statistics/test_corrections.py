@@ -14,7 +14,7 @@ def test_benjamini_hochberg_rejects_what_scipys_adjustment_rejects(p: list[float
     np.testing.assert_array_equal(benjamini_hochberg(np.array(p), rate)[clear], (expected <= rate)[clear])
 
 
-def test_places_that_are_no_tests_do_not_lift_the_bar() -> None:
+def test_places_that_are_not_tests_do_not_raise_the_threshold() -> None:
     assert not benjamini_hochberg(np.ones(24), 0.05, 1).any()
     p = np.concatenate(([0.04], np.ones(23)))
     assert benjamini_hochberg(p, 0.05, 1).tolist() == [True] + [False] * 23
@@ -33,7 +33,7 @@ def test_only_tests_that_could_be_rejected_count() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=60))
-def test_the_number_of_testable_tests_fits_the_bar_that_they_attain(least: list[float]) -> None:
+def test_the_number_of_tests_that_count_fits_the_threshold_that_they_can_reach(least: list[float]) -> None:
     chosen = can_be_rejected(np.array(least), 0.05)
     attained = np.array(least)[chosen]
     bars = [0.05 / tests for tests in range(1, len(least) + 1) if sum(p <= 0.05 / tests for p in least) <= tests]

@@ -33,7 +33,7 @@ def test_the_likelihood_of_a_size_is_the_dirichlet_multinomials() -> None:
     np.testing.assert_allclose(found - found[0], expected - expected[0], atol=1e-9)
 
 
-def test_entities_learn_from_each_other_how_much_they_vary() -> None:
+def test_how_much_an_entity_varies_is_learnt_from_the_others_too() -> None:
     rng = np.random.default_rng(5)
     calm, wild = counts(rng, np.full(40, 8.0), 400), counts(rng, np.full(1, 8.0), 400)
     alone = dispersion.size_weights(wild, [np.ones(wild.shape, np.bool_)])
@@ -65,7 +65,7 @@ def test_silence_is_that_all_bouts_fell_on_the_other_days() -> None:
 
 
 @pytest.mark.parametrize(("factor", "low", "high"), [(2.0, 1.7, 2.05), (1.0, 0.99, 1.07), (0.5, 0.99, 1.01)])
-def test_a_busy_day_is_told_by_the_others(factor: float, low: float, high: float) -> None:
+def test_a_busy_day_shows_in_the_other_entities(factor: float, low: float, high: float) -> None:
     rng = np.random.default_rng(7)
     mean = np.full((DAYS + 1, 50), 10.0)
     moods = np.append(rng.lognormal(0, 0.3, DAYS), factor)
@@ -74,7 +74,7 @@ def test_a_busy_day_is_told_by_the_others(factor: float, low: float, high: float
     assert np.all((busy > low) & (busy < high))
 
 
-def test_where_days_are_alike_a_single_jump_makes_no_day_busy() -> None:
+def test_a_single_jump_does_not_make_a_day_busy_where_days_are_alike() -> None:
     rng = np.random.default_rng(8)
     mean = np.full((DAYS + 1, 20), 10.0)
     drawn = rng.poisson(mean).astype(np.float64)
@@ -82,7 +82,7 @@ def test_where_days_are_alike_a_single_jump_makes_no_day_busy() -> None:
     assert dispersion.busyness(drawn, mean, mean, np.ones(mean.shape, np.bool_)) == pytest.approx(1, abs=0.05)
 
 
-def test_an_entity_alone_tells_nothing_of_the_day() -> None:
+def test_a_single_entity_does_not_show_how_busy_a_day_is() -> None:
     mean = np.full((DAYS + 1, 1), 10.0)
     assert dispersion.busyness(mean * 3, mean, mean, np.ones(mean.shape, np.bool_)) == pytest.approx(1)
     nobody = np.empty((DAYS + 1, 0))
@@ -90,17 +90,17 @@ def test_an_entity_alone_tells_nothing_of_the_day() -> None:
     assert dispersion.size_weights(nobody, [nobody > 0]).shape == (len(SIZES), 0)
 
 
-def test_counts_beyond_reach_are_no_baseline() -> None:
+def test_outliers_are_not_part_of_the_baseline() -> None:
     values = np.array([[8.0], [9.0], [7.0], [8.0], [40.0], [90.0]])
     counted = np.array([[True]] * 5 + [[False]])
     assert dispersion.without_outliers(values, counted)[:, 0].tolist() == [True, True, True, True, False, False]
 
 
 @pytest.mark.parametrize(("odd", "kept"), [(1, False), (3, False), (4, True), (8, True)])
-def test_counts_beyond_reach_are_a_habit_if_there_are_many(odd: int, *, kept: bool) -> None:
+def test_outliers_are_kept_if_there_are_many(odd: int, *, kept: bool) -> None:
     values = np.array([[1.0]] * (20 - odd) + [[15.0]] * odd)
     assert dispersion.without_outliers(values, np.ones((20, 1), np.bool_)).all() == kept
 
 
-def test_nothing_within_reach_of_no_baseline() -> None:
+def test_without_a_baseline_nothing_is_kept() -> None:
     assert not dispersion.without_outliers(np.ones((3, 2)), np.zeros((3, 2), np.bool_)).any()

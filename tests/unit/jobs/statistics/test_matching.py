@@ -37,7 +37,7 @@ def test_no_other_matching_has_more_matches(one: list[int], other: list[int], re
 
 
 @given(INSTANTS, INSTANTS, st.integers(0, 600))
-def test_which_of_a_pair_comes_first_changes_no_match(one: list[int], other: list[int], reach: int) -> None:
+def test_the_order_of_a_pair_does_not_change_its_matches(one: list[int], other: list[int], reach: int) -> None:
     both = points(one, other)
     forward = match_one_to_one(both, np.array([0]), np.array([1]), reach)
     backward = match_one_to_one(both, np.array([1]), np.array([0]), reach)
@@ -52,7 +52,7 @@ def test_expected_matches_follow_from_what_is_around() -> None:
     assert expected == pytest.approx(1 - (1 - 300 / 3600) ** 2)
 
 
-def test_no_points_no_matches() -> None:
+def test_without_points_there_are_no_matches() -> None:
     assert len(match_one_to_one(points([], []), np.array([0]), np.array([1]), 300).pair) == 0
 
 
