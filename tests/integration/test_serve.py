@@ -1,4 +1,4 @@
-"""The daemon as a process: it says how it is, and leaves when it is told to."""
+"""The daemon as a process: its health pages, and how it stops."""
 
 from __future__ import annotations
 
@@ -42,7 +42,9 @@ def start(tmp_path: Path, port: int) -> Iterator[Start]:
         process.communicate()
 
 
-def test_a_daemon_catches_up_says_how_it_is_and_leaves_on_sigterm(start: Start, port: int, tmp_path: Path) -> None:
+def test_a_daemon_catches_up_answers_about_its_health_and_stops_on_sigterm(
+    start: Start, port: int, tmp_path: Path
+) -> None:
     process = start(3)
     wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.OK)
     fresh = json.loads(wait_for(port, "/healthz", lambda status, _body: status == HTTPStatus.OK))
@@ -50,9 +52,9 @@ def test_a_daemon_catches_up_says_how_it_is_and_leaves_on_sigterm(start: Start, 
     counted = wait_for(port, "/metrics", lambda _status, body: 'runs_total{exit_code="0"} 1.0' in body)
     assert counted.splitlines()[2].startswith("pattern_aggregates_last_success_timestamp_seconds ")
     process.send_signal(signal.SIGTERM)
-    _, told = process.communicate(timeout=10)
+    _, log = process.communicate(timeout=10)
     assert process.returncode == 0
-    lines = [json.loads(line) for line in told.splitlines()]
+    lines = [json.loads(line) for line in log.splitlines()]
     assert [line["text"] for line in lines][-1] == "stopped"
     assert all({"run", "day"} <= set(line) for line in lines if " rows in " in line["text"])
     checked = Home(tmp_path, (tmp_path / "config.toml").read_text(), None).call("health")
@@ -63,9 +65,9 @@ def test_a_stop_amid_a_backlog_comes_between_two_days_and_keeps_what_is_done(sta
     process = start(85)
     wait_for(port, "/metrics", lambda _status, body: bool(re.search(r'days_total\{status="written"\} [1-9]', body)))
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=10)
+    _, log = process.communicate(timeout=10)
     assert process.returncode == 0
-    assert "what is left of the plan is due at the next run" in told
+    assert "what is left of the plan is due at the next run" in log
 
 
 def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
@@ -85,9 +87,9 @@ def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
 def test_a_port_that_is_taken_is_a_mistake_in_the_settings(start: Start, port: int) -> None:
     with http_server("127.0.0.1", port, {}):
         process = start(1)
-        _, told = process.communicate(timeout=60)
+        _, message = process.communicate(timeout=60)
     assert process.returncode == 78
-    assert "health.port" in told
+    assert "health.port" in message
 
 
 def test_the_health_command_says_why_not(tmp_path: Path, port: int) -> None:

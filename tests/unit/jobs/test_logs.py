@@ -1,4 +1,4 @@
-"""Logs: who is meant, no secrets, no flood."""
+"""Logs: fields, no secrets, no flood."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
-def test_a_machine_gets_an_object_a_line_that_says_what_it_is_about() -> None:
+def test_a_file_gets_one_object_a_line_with_run_day_and_detector() -> None:
     stream = io.StringIO()
     logs.configure(stream)
     with logs.fields(run="1a2b", day="2026-03-02"), logs.fields(detector="duration"):
@@ -55,19 +55,19 @@ def test_a_terminal_gets_text() -> None:
 
 
 @pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
-def test_secrets_are_blotted_out_even_of_tracebacks(stream: io.StringIO) -> None:
+def test_secrets_are_removed_from_messages_and_tracebacks(stream: io.StringIO) -> None:
     logs.configure(stream)
     try:
         int("mysql://home:hunter2@server/db")
     except ValueError:
         log.exception("Authorization: Token s3cr3t, password='hunter3' at postgresql://u:p@ss@host/db")
-    told = stream.getvalue()
-    assert "Traceback" in told
-    assert "server/db" in told
-    assert not [word for word in ("hunter2", "hunter3", "s3cr3t", "p@ss") if word in told]
+    message = stream.getvalue()
+    assert "Traceback" in message
+    assert "server/db" in message
+    assert not [word for word in ("hunter2", "hunter3", "s3cr3t", "p@ss") if word in message]
 
 
-def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
+def test_a_repeated_warning_is_left_out_for_an_hour_and_then_counted() -> None:
     now = [0.0]
     limit = logs.RepeatFilter(lambda: now[0])
 
@@ -85,7 +85,7 @@ def test_what_is_said_again_is_held_back_for_an_hour_and_then_counted() -> None:
     assert passes("down") == "down (and 1 more times since it was last logged)"
 
 
-def test_another_error_under_the_same_words_is_said() -> None:
+def test_another_error_with_the_same_message_is_logged() -> None:
     limit = logs.RepeatFilter(lambda: 0.0)
 
     def passes(error: Exception) -> bool:
@@ -106,11 +106,11 @@ def test_another_error_under_the_same_words_is_said() -> None:
         "api_key: SECRET",
     ],
 )
-def test_a_secret_is_blotted_out_wherever_it_stands(text: str) -> None:
+def test_a_secret_is_removed_wherever_it_stands(text: str) -> None:
     assert "SECRET" not in logs.without_secrets(text)
 
 
-def test_ten_thousand_equal_warnings_in_a_night_are_a_few_lines_that_say_how_many_there_were() -> None:
+def test_ten_thousand_equal_warnings_in_a_night_become_a_few_lines_with_their_number() -> None:
     seconds, stream = [0.0], io.StringIO()
     handler = logging.StreamHandler(stream)
     handler.addFilter(logs.RepeatFilter(lambda: seconds[0]))
@@ -119,10 +119,8 @@ def test_ten_thousand_equal_warnings_in_a_night_are_a_few_lines_that_say_how_man
         seconds[0] = number * 8 * 3600 / 10_000
         log.warning("the store is %s", "down")
     log.removeHandler(handler)
-    told = stream.getvalue().splitlines()
-    assert told[0] == "the store is down"
-    assert len(told) == 8
-    counted = [int(line.split("and ")[1].split()[0]) for line in told[1:]]
-    assert sum(counted) + len(told) + counted[-1] == pytest.approx(
-        10_000, abs=2
-    )  # the last hour's are still to be told
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "the store is down"
+    assert len(lines) == 8
+    counted = [int(line.split("and ")[1].split()[0]) for line in lines[1:]]
+    assert sum(counted) + len(lines) + counted[-1] == pytest.approx(10_000, abs=2)  # the last hour's are not yet logged

@@ -135,7 +135,7 @@ def test_the_settings_given_are_left_as_they_were() -> None:
     assert settings == {"duration": {"enabled": False, "around_seconds": 1}}
 
 
-def test_an_unknown_detector_is_told_with_the_nearest_or_with_all() -> None:
+def test_an_unknown_detector_is_reported_with_the_nearest_or_with_all() -> None:
     assert "detectors.duraton: no such detector; did you mean 'duration'?" in problems({"duraton": {}})
     assert f"detectors.zzz: no such detector; there are {', '.join(files())}" in problems({"zzz": {}})
 
@@ -143,7 +143,7 @@ def test_an_unknown_detector_is_told_with_the_nearest_or_with_all() -> None:
 @pytest.mark.parametrize(
     ("key", "hint"), [("around_second", "; did you mean 'around_seconds'?"), ("enable", "; did you mean 'enabled'?")]
 )
-def test_an_unknown_key_is_told_with_the_nearest(key: str, hint: str) -> None:
+def test_an_unknown_key_is_reported_with_the_nearest(key: str, hint: str) -> None:
     assert f"detectors.duration.{key}: unknown key{hint}" in problems({"duration": {key: 1}})
 
 
@@ -166,20 +166,20 @@ def test_what_a_detector_is_cannot_be_set(key: str) -> None:
         ("time_based", "enabled", []),
     ],
 )
-def test_a_value_that_a_detector_does_not_take_is_told_by_its_place(name: str, key: str, value: object) -> None:
+def test_a_value_that_a_detector_does_not_take_is_reported_by_its_place(name: str, key: str, value: object) -> None:
     assert f"detectors.{name}.{key}: " in problems({name: {key: value}})
 
 
-def test_all_problems_of_the_settings_are_told_at_once() -> None:
-    told = problems({"duration": {"around_seconds": -1}, "time_based": {"peek": 1}, "zzz": {}})
+def test_all_problems_of_the_settings_are_reported_at_once() -> None:
+    message = problems({"duration": {"around_seconds": -1}, "time_based": {"peek": 1}, "zzz": {}})
     for place in ("detectors.duration.around_seconds", "detectors.time_based.peek", "detectors.zzz"):
-        assert place in told
+        assert place in message
 
 
-def test_unknown_keys_and_wrong_values_of_one_detector_are_told_together() -> None:
-    told = problems({"duration": {"around_seconds": -1, "zzz": 1}})
-    assert "detectors.duration.zzz" in told
-    assert "detectors.duration.around_seconds" in told
+def test_unknown_keys_and_wrong_values_of_one_detector_are_reported_together() -> None:
+    message = problems({"duration": {"around_seconds": -1, "zzz": 1}})
+    assert "detectors.duration.zzz" in message
+    assert "detectors.duration.around_seconds" in message
 
 
 def test_another_package_adds_its_detector_by_an_entry_point(provide: Provide) -> None:
@@ -224,13 +224,13 @@ BROKEN = {
 def test_a_broken_detector_is_refused_with_its_origin_and_its_fault(provide: Provide, case: str) -> None:
     source, fault = BROKEN[case]
     provide(source, "Visits")
-    told = refusal()
-    assert fault in told
-    assert "visitors_detectors:Visits" in told
-    assert "of visitors" in told
+    message = refusal()
+    assert fault in message
+    assert "visitors_detectors:Visits" in message
+    assert "of visitors" in message
 
 
-def test_a_detector_whose_parameter_has_no_default_is_refused_or_told(provide: Provide) -> None:
+def test_a_detector_whose_parameter_has_no_default_is_refused_or_reported(provide: Provide) -> None:
     provide(GOOD.replace("least: int = 3", "least: int"), "Visits")
     with pytest.raises(SettingsError, match=r"detectors\.visits\.least"):
         load()
@@ -240,18 +240,18 @@ def test_a_detector_whose_parameter_has_no_default_is_refused_or_told(provide: P
 def test_a_name_that_two_packages_give_is_refused_with_both_origins(provide: Provide) -> None:
     provide(GOOD, "Visits", distribution="first")
     provide(GOOD, "Visits", distribution="second")
-    told = refusal()
-    assert "visits is registered twice" in told
-    assert "first_detectors:Visits of first" in told
-    assert "second_detectors:Visits of second" in told
+    message = refusal()
+    assert "visits is registered twice" in message
+    assert "first_detectors:Visits of first" in message
+    assert "second_detectors:Visits of second" in message
 
 
-def test_all_refusals_are_told_at_once(provide: Provide) -> None:
+def test_all_refusals_are_reported_at_once(provide: Provide) -> None:
     provide(BROKEN["no model"][0], "Visits", distribution="first")
     provide("raise OSError('on purpose')\n", "Visits", distribution="second")
-    told = refusal()
-    assert "of first" in told
-    assert "of second" in told
+    message = refusal()
+    assert "of first" in message
+    assert "of second" in message
 
 
 def test_an_entry_point_that_names_no_class_is_refused(provide: Provide) -> None:

@@ -1,4 +1,4 @@
-"""Where settings come from, which wins, and that every problem is told at once without telling a secret."""
+"""Where settings come from, which wins, and that all problems are reported at once and no secret is shown."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from storage.settings_check import check
 from storage.settings_file import Document, load_document
 
 PREFIX = "PATTERN_AGGREGATES__"
-SECRET = "hunter2-very-secret"  # noqa: S105 - the point of the test is that it is told nowhere
+SECRET = "hunter2-very-secret"  # noqa: S105 - the test proves that it is shown nowhere
 
 Write = Callable[..., Path]
 
@@ -115,7 +115,7 @@ def test_a_file_that_is_named_but_missing_is_an_error(tmp_path: Path, by_environ
 
 
 @pytest.mark.parametrize("content", [b"[home\n", b"x = \n", b"\xff\xfe", b"a = 1\na = 2\n"])
-def test_a_file_that_is_no_toml_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_toml_is_an_error_that_names_it(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "bad.toml"
     file.write_bytes(content)
     with pytest.raises(SettingsError, match=r"bad\.toml cannot be read as TOML"):
@@ -158,7 +158,7 @@ def test_a_text_that_looks_like_another_type_is_still_a_text_where_one_is_wanted
     assert check(Settings, loaded(None, secret.parent)).ledger.path == text
 
 
-def test_a_secret_file_that_is_no_text_is_an_error_that_names_it(write: Write) -> None:
+def test_a_secret_file_that_is_not_text_is_an_error_that_names_it(write: Write) -> None:
     secret = write("", "secrets/pattern_aggregates__store__url")
     secret.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SettingsError, match="pattern_aggregates__store__url"):
@@ -171,8 +171,8 @@ def test_a_value_with_a_line_break_sets_nothing_else() -> None:
     assert set(document.values["home"]) == {"time_zone"}
 
 
-def test_all_problems_are_told_at_once_each_on_its_line() -> None:
-    told = problems(
+def test_all_problems_are_reported_at_once_each_on_its_line() -> None:
+    message = problems(
         {
             "home": {"time_zone": "Europe/Berlln", "time_zon": "UTC"},
             "store": {"retention_days": -1, "retenton_days": 5},
@@ -180,7 +180,7 @@ def test_all_problems_are_told_at_once_each_on_its_line() -> None:
             "entites": {},
         }
     )
-    assert told.startswith("8 problem(s) in the settings (a test):")
+    assert message.startswith("8 problem(s) in the settings (a test):")
     for place in (
         "home.time_zone",
         "store.retention_days",
@@ -188,33 +188,33 @@ def test_all_problems_are_told_at_once_each_on_its_line() -> None:
         "schedule.catch_up",
         "schedule.recheck_days",
     ):
-        assert f"\n  {place}: " in told
-    assert "home.time_zon: unknown key; did you mean 'time_zone'?" in told
-    assert "store.retenton_days: unknown key; did you mean 'retention_days'?" in told
-    assert "entites: unknown key; did you mean 'entities'?" in told
+        assert f"\n  {place}: " in message
+    assert "home.time_zon: unknown key; did you mean 'time_zone'?" in message
+    assert "store.retenton_days: unknown key; did you mean 'retention_days'?" in message
+    assert "entites: unknown key; did you mean 'entities'?" in message
 
 
-def test_an_unknown_key_that_resembles_nothing_is_told_without_a_guess() -> None:
+def test_an_unknown_key_that_resembles_nothing_is_reported_without_a_guess() -> None:
     assert "zzz: unknown key\n" in problems({"zzz": 1}) + "\n"
 
 
-def test_an_unknown_zone_is_told_with_the_nearest_one() -> None:
-    told = problems({"home": {"time_zone": "Europe/Berlln"}})
-    assert "'Europe/Berlln' is not a valid IANA time zone; did you mean 'Europe/Berlin'?" in told
+def test_an_unknown_zone_is_reported_with_the_nearest_one() -> None:
+    message = problems({"home": {"time_zone": "Europe/Berlln"}})
+    assert "'Europe/Berlln' is not a valid IANA time zone; did you mean 'Europe/Berlin'?" in message
 
 
 @pytest.mark.parametrize("zone", ["", "../../etc/passwd", "/etc/passwd", "Mars/Base", "a\x00b", "Europe", 5])
-def test_what_is_no_zone_is_refused(zone: object) -> None:
+def test_what_is_not_a_time_zone_is_refused(zone: object) -> None:
     assert "home.time_zone" in problems({"home": {"time_zone": zone}})
 
 
 @pytest.mark.parametrize("at", ["24:00", "3:30", "noon", "03:30+01:00", "", 330])
-def test_what_is_no_time_of_day_is_refused(at: object) -> None:
+def test_what_is_not_a_time_of_day_is_refused(at: object) -> None:
     assert "schedule.at" in problems({"schedule": {"at": at}})
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ({"kind": "csv_files"}, "source.path: "),
         ({"kind": "csv_files", "path": "x", "pth": "y"}, "source.pth: unknown key; did you mean 'path'?"),
@@ -225,17 +225,17 @@ def test_what_is_no_time_of_day_is_refused(at: object) -> None:
         ("csv_files", "source: "),
     ],
 )
-def test_a_problem_of_a_kind_of_source_is_told_by_its_place_in_the_file(source: object, told: str) -> None:
+def test_a_problem_of_a_kind_of_source_is_reported_by_its_place_in_the_file(source: object, expected: str) -> None:
     message = problems({"source": source})
-    assert told in message
+    assert expected in message
     assert "source.csv_files" not in message
     assert "source.home_assistant_db" not in message
 
 
-def test_an_override_is_told_by_its_glob_and_knows_its_keys() -> None:
-    told = problems({"entities": {"override": {"light.*": {"aera": "hall", "kind": "activty"}}}})
-    assert "entities.override.light.*.aera: unknown key; did you mean 'area'?" in told
-    assert "entities.override.light.*.kind: " in told
+def test_an_override_is_reported_by_its_glob_and_key() -> None:
+    message = problems({"entities": {"override": {"light.*": {"aera": "hall", "kind": "activty"}}}})
+    assert "entities.override.light.*.aera: unknown key; did you mean 'area'?" in message
+    assert "entities.override.light.*.kind: " in message
     good = checked({"entities": {"override": {"light.*": {"kind": "reading", "active_states": ["on"]}}}})
     assert good.entities.override["light.*"].kind is Kind.READING
 
@@ -342,17 +342,17 @@ def test_a_problem_names_the_variable_or_secret_file_that_it_comes_from(write: W
     document = loaded(config, secret.parent, SCHEDULE__CATCH_UP="some", SOURCE='{kind = "csv_files"}', STOER__URL="x")
     with pytest.raises(SettingsError) as error:
         check(Settings, document)
-    told = {line.strip().partition(": ")[0]: line for line in str(error.value).splitlines()[1:]}
-    assert told["store.retention_days"].endswith("greater than or equal to 0")  # it comes from the file
-    assert told["schedule.at"].endswith("(set by pattern_aggregates__schedule__at)")
-    assert told["schedule.catch_up"].endswith("(set by PATTERN_AGGREGATES__SCHEDULE__CATCH_UP)")
-    assert told["source.path"].endswith("(set by PATTERN_AGGREGATES__SOURCE)")
-    assert "did you mean 'store'? (set by PATTERN_AGGREGATES__STOER__URL)" in told["stoer"]
+    lines = {line.strip().partition(": ")[0]: line for line in str(error.value).splitlines()[1:]}
+    assert lines["store.retention_days"].endswith("greater than or equal to 0")  # it comes from the file
+    assert lines["schedule.at"].endswith("(set by pattern_aggregates__schedule__at)")
+    assert lines["schedule.catch_up"].endswith("(set by PATTERN_AGGREGATES__SCHEDULE__CATCH_UP)")
+    assert lines["source.path"].endswith("(set by PATTERN_AGGREGATES__SOURCE)")
+    assert "did you mean 'store'? (set by PATTERN_AGGREGATES__STOER__URL)" in lines["stoer"]
 
 
 def test_the_setting_of_the_influxdb_source_that_was_renamed_is_named_with_its_new_name() -> None:
-    told = problems({"source": {"kind": "influxdb", "bucket": "b", "longest_silence_hours": 3}})
-    assert "source.longest_silence_hours: was renamed; it is now called 'max_silence_hours'" in told
+    message = problems({"source": {"kind": "influxdb", "bucket": "b", "longest_silence_hours": 3}})
+    assert "source.longest_silence_hours: was renamed; it is now called 'max_silence_hours'" in message
 
 
 @pytest.mark.parametrize(
@@ -378,14 +378,14 @@ def test_a_detectors_setting_that_was_renamed_is_named_with_its_new_name(
 @pytest.mark.parametrize(("old", "new"), [("leave_out", "exclude"), ("mark", "flag")])
 @pytest.mark.parametrize("detector", ["co_occurrence", "sequence"])
 def test_a_value_that_was_renamed_is_named_with_its_new_word(write: Write, detector: str, old: str, new: str) -> None:
-    for key, told in (
+    for key, expected in (
         ("wired", f"was renamed; it is now called 'linked', and its value {old!r} is now {new!r}"),
         ("linked", f"its value {old!r} is now {new!r}"),
     ):
         with pytest.raises(SettingsError) as error:
             open_home(write(f'[detectors.{detector}]\n{key} = "{old}"\n'))
         lines = str(error.value).splitlines()
-        assert lines[1:] == [f"  detectors.{detector}.{key}: {told}"]
+        assert lines[1:] == [f"  detectors.{detector}.{key}: {expected}"]
 
 
 def test_an_old_word_in_the_environment_is_named_with_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -444,7 +444,7 @@ def test_a_home_knows_the_folders_in_which_it_keeps_files(write: Write, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("table", "told"),
+    ("table", "expected"),
     [
         ("[detectors.duraton]\nenabled = true\n", "detectors.duraton: no such detector; did you mean 'duration'?"),
         ("[detectors.duration]\naround_second = 60\n", "did you mean 'around_seconds'?"),
@@ -453,10 +453,10 @@ def test_a_home_knows_the_folders_in_which_it_keeps_files(write: Write, tmp_path
         ("[detectors]\nduration = 5\n", "detectors.duration: "),
     ],
 )
-def test_wrong_detectors_are_told_together_with_all_other_problems(write: Write, table: str, told: str) -> None:
+def test_wrong_detectors_are_reported_together_with_all_other_problems(write: Write, table: str, expected: str) -> None:
     with pytest.raises(SettingsError) as error:
         open_home(write(f"{table}[schedule]\nat = 'noon'\n"))
-    assert told in str(error.value)
+    assert expected in str(error.value)
     assert "schedule.at: " in str(error.value)
 
 

@@ -1,4 +1,4 @@
-"""The daemon over nights that take no time: when it wakes, what it catches up, how it bears trouble, how it stops."""
+"""The daemon over nights that take no time: when it runs, what it catches up, how it retries, how it stops."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_store_that_is_down_is_asked_again_with_growing_pauses_until_the_next_
 
 
 @pytest.mark.parametrize("refusal", [LedgerUnavailable("locked"), ZeroDivisionError("a mistake of ours")])
-def test_whatever_breaks_a_night_is_told_counted_and_tried_again(nights: Make, refusal: Exception) -> None:
+def test_whatever_breaks_a_night_is_logged_counted_and_tried_again(nights: Make, refusal: Exception) -> None:
     home = nights()
     home.refusal = refusal
     mended = []

@@ -1,4 +1,4 @@
-"""Whether the newest due day is written, and what is said where it is not."""
+"""Whether the newest due day is written, and the reason given if it is not."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SETTINGS = {"home": {"time_zone": "Europe/Berlin"}, "ledger": {"path": "ledger.d
 
 
 class Clock:
-    """Shows what it is told to."""
+    """A clock that shows the time that a test sets."""
 
     def __init__(self) -> None:
         self.now = dt.datetime(2026, 3, 3, 8, tzinfo=dt.UTC)
@@ -63,11 +63,11 @@ def test_a_day_is_due_when_its_night_came_and_had_its_hour(home: Home, clock: Cl
     assert newest_due_day(home) == dt.date.fromisoformat(due)
 
 
-def test_a_day_that_nobody_computed_is_stale_and_with_trouble_failing(home: Home) -> None:
+def test_a_day_that_is_not_computed_is_stale_or_failing_if_the_last_run_had_an_error(home: Home) -> None:
     assert check_health(home).state is State.STALE
     assert not home.ledger_path.exists()  # looking makes nothing
-    troubled = check_health(home, "source: locked")
-    assert (troubled.state, troubled.reason) == (State.FAILING, "2026-03-02 is not computed: source: locked")
+    failing = check_health(home, "source: locked")
+    assert (failing.state, failing.reason) == (State.FAILING, "2026-03-02 is not computed: source: locked")
 
 
 def test_a_day_is_fresh_once_every_enabled_detector_is_written(home: Home, ledger: Ledger) -> None:

@@ -49,7 +49,7 @@ def status(answer: bytes) -> bytes:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", b"400"),
     ],
 )
-def test_what_nobody_should_send_is_refused(port: int, request_: bytes, expected: bytes) -> None:
+def test_requests_that_are_not_valid_are_refused(port: int, request_: bytes, expected: bytes) -> None:
     answer = ask(port, request_)
     assert expected in answer or (answer == b"" and len(request_) > 1000)  # reset amid what was not read
     assert status(ask(port)) == b"200"
