@@ -1,4 +1,4 @@
-"""The daemon as a process that has nothing to do: how soon it is ready, and what it costs to keep."""
+"""Measure how soon the daemon is ready, and what it costs while it has nothing to do."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.soak.nights import process_now
 from tests.support.influxdb import free_port
 
 MINUTE: Final = 60.0
-LATEST_SECONDS: Final = 120.0
+MAX_WAIT_SECONDS: Final = 120.0
 
 
 class Idle(NamedTuple):
-    """What was measured.
+    """The measured figures.
 
     Attributes:
-        ready_seconds: From the start of the program until ``/readyz`` says yes.
-        memory_mb: Resident memory after the first run and a minute of nothing.
+        ready_seconds: From the start of the program until ``/readyz`` answers that it is ready.
+        memory_mb: Resident memory after the first run and an idle minute.
         cpu_share: Of one core, over that minute.
         exit_code: After SIGTERM.
     """
@@ -37,7 +37,7 @@ class Idle(NamedTuple):
 
 
 def idle(folder: Path, *, seconds: float = MINUTE) -> Idle:
-    """Start the daemon for a simulated home of thirty days, let it do its work, and watch it do nothing."""
+    """Start the daemon for a simulated home of thirty days, wait for its first run, and measure it while idle."""
     port = free_port()
     config = folder / "config.toml"
     config.write_text(
@@ -75,7 +75,7 @@ def idle(folder: Path, *, seconds: float = MINUTE) -> Idle:
 
 
 def _await(url: str, sign: str) -> None:
-    until = time.monotonic() + LATEST_SECONDS
+    until = time.monotonic() + MAX_WAIT_SECONDS
     while time.monotonic() < until:
         try:
             if re.search(sign, urllib3.request("GET", url, retries=False, timeout=5).data.decode()):
@@ -83,10 +83,10 @@ def _await(url: str, sign: str) -> None:
         except urllib3.exceptions.HTTPError:
             pass
         time.sleep(0.02)
-    raise TimeoutError(f"{url} did not say {sign!r}")
+    raise TimeoutError(f"{url} never answered {sign!r}")
 
 
 def _cpu_seconds(pid: int) -> float:
-    """User and system time of a process."""
+    """Return user plus system time of a process."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

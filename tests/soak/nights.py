@@ -1,4 +1,4 @@
-"""Many nights of the daemon in one process, and what they leave behind in it and on the disk."""
+"""Run many nights of the daemon in one process, and measure what they leave behind in it and on disk."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ZONE: Final = ZoneInfo("Europe/Berlin")
 
 @dataclass(frozen=True)
 class Trace:
-    """What a process and its files look like at noon, long after the night.
+    """The state of the process and its files at noon after a night.
 
     Attributes:
         nights: How many nights there have been.
@@ -44,7 +44,7 @@ class Trace:
 
 
 def soak(folder: Path, nights: int, *, retention_days: int) -> tuple[list[Trace], str]:
-    """Let so many nights pass over a simulated home.
+    """Run the daemon over a number of nights of a simulated home.
 
     Args:
         folder: For ledger and store.
@@ -52,7 +52,7 @@ def soak(folder: Path, nights: int, *, retention_days: int) -> tuple[list[Trace]
         retention_days: How long the store keeps a day.
 
     Returns:
-        A trace of each night, and what the daemon says went wrong in the last run.
+        A trace of each night, and the trouble that the daemon reports of the last run.
     """
     config = folder / "config.toml"
     config.write_text(
@@ -86,7 +86,7 @@ def soak(folder: Path, nights: int, *, retention_days: int) -> tuple[list[Trace]
 
 
 def _trace(folder: Path, nights: int) -> Trace:
-    gc.collect()  # what is only waiting to be freed has not been kept
+    gc.collect()  # garbage that is not yet freed is not a leak
     with Ledger(folder / "ledger.db", clock=system_clock, read_only=True) as ledger:
         rows = len(ledger.entries())
     memory_mb, threads = process_now(os.getpid())
@@ -97,10 +97,10 @@ def _trace(folder: Path, nights: int) -> Trace:
 
 
 def process_now(pid: int) -> tuple[float, int]:
-    """Resident memory in MB and threads of a process."""
+    """Return resident memory in MB and the number of threads of a process."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    told = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.split()}
-    return int(told["VmRSS"]) / 1024, int(told["Threads"])
+    fields = {name: value.split()[0] for name, _, value in (line.partition(":") for line in lines) if value.split()}
+    return int(fields["VmRSS"]) / 1024, int(fields["Threads"])
 
 
 def _size_mb(folder: Path, name: str) -> float:

@@ -1,4 +1,4 @@
-"""Nights leave nothing behind: no descriptor, no thread, no row of the ledger beyond what is remembered."""
+"""Nights leave nothing behind: no descriptor, no thread, no ledger row that is older than it should be."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A proxy before a real HTTP server that now and then refuses, breaks off, loses an answer or takes its time.
+"""A proxy before a real HTTP server that at random refuses requests, resets connections, loses or delays answers.
 
-It runs in a process of its own, so that whoever uses it stays free of threads and may fork.
+It runs in a process of its own, so that its user has no further threads and can fork.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from urllib.parse import urlsplit
 KINDS: Final = ("500", "reset", "lost answer", "slow")
 
 _FORK = multiprocessing.get_context("fork")
-_OF_THE_WAY = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+_HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 class Proxy:
-    """What to ask of a running proxy.
+    """A running proxy.
 
     Attributes:
         url: Its address.
-        share: Of how many requests each kind of trouble befalls one, from 0 to 1; may be changed at any time.
+        share: The share of requests that each kind of trouble hits, from 0 to 1; can be changed at any time.
     """
 
     def __init__(self, url: str, share: Synchronized[float], counts: dict[str, Synchronized[int]]) -> None:
@@ -38,18 +38,18 @@ class Proxy:
         self._counts = counts
 
     def counts(self) -> dict[str, int]:
-        """How many requests each kind of trouble has befallen."""
+        """Return how many requests each kind of trouble has hit."""
         return {kind: count.value for kind, count in self._counts.items()}
 
 
 @contextmanager
 def proxy(target: str, *, seed: int, slow_seconds: float) -> Iterator[Proxy]:
-    """A proxy before ``target`` for as long as the block lasts; at first it passes everything on.
+    """Run a proxy before ``target`` for as long as the block lasts; at first it passes everything on.
 
     Args:
         target: The address of the real server.
-        seed: Of its misdeeds.
-        slow_seconds: How long a slow answer takes at most.
+        seed: Of its random choices.
+        slow_seconds: The longest delay of a slow answer.
     """
     server = _Server(target, seed, slow_seconds)
     process = _FORK.Process(target=server.serve_forever, daemon=True)
@@ -73,7 +73,7 @@ class _Server(ThreadingHTTPServer):
         self.rng = random.Random(seed)
 
     def trouble(self) -> str:
-        """What befalls the next request; nothing, mostly."""
+        """Choose what happens to the next request; an empty text is nothing."""
         share = self.share.value
         place = self.rng.random() / share if share else len(KINDS)
         if place >= len(KINDS):
@@ -84,10 +84,10 @@ class _Server(ThreadingHTTPServer):
         return kind
 
     def handle_error(self, *_: object) -> None:
-        """Nothing: whoever asked has gone, by a time-out for one."""
+        """Ignore clients that are gone, for example after a timeout."""
 
     def shutdown_request(self, request: Any) -> None:
-        """Close without the farewell that would undo a reset."""
+        """Close without the orderly shutdown that would undo a reset."""
         self.close_request(request)
 
 
@@ -96,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: _Server
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
     def do_GET(self) -> None:
         self._pass_on()
@@ -134,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self.send_response_only(status)
         for name, value in headers:
-            if name.lower() not in _OF_THE_WAY:
+            if name.lower() not in _HOP_BY_HOP:
                 self.send_header(name, value)
         if status != http.client.NO_CONTENT:
             self.send_header("Content-Length", str(len(body)))

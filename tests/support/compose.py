@@ -1,4 +1,4 @@
-"""The compose file as tests read it."""
+"""Read docker-compose.yml for tests."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Service = dict[str, Any]
 
 
 def read_compose() -> dict[str, Any]:
-    """All of it."""
+    """Return the whole file."""
     document: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     return document
 
 
 def mounts(service: Service) -> dict[str, tuple[str, bool]]:
-    """What is mounted where, and whether it can be written to."""
+    """Return source and whether it is writable, by the path in the container."""
     found = {}
     for volume in service["volumes"]:
         (source, target, mode) = re.fullmatch(r"(\$\{[^}]*\}|[^:]*):([^:]*)(:ro)?", volume).groups()  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""A daemon in a process of its own, and what it answers."""
+"""Run a daemon in a process of its own and read its HTTP pages."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ port = {port}
 
 
 def serve(folder: Path, port: int, days: int, config: str = CONFIG) -> subprocess.Popen[str]:
-    """Start a daemon over so many days of a simulated home."""
+    """Start a daemon for a simulated home of that many days."""
     first = dt.datetime.now(dt.UTC).date() - dt.timedelta(days=days)
     return Home(folder, config.format(first=first, port=port), None).process("serve")
 
 
 def get(port: int, path: str) -> tuple[int, str]:
-    """Status and body of a page; 0 where nobody answers."""
+    """Return status and body of a page; the status is 0 if nothing listens there."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -47,11 +47,11 @@ def get(port: int, path: str) -> tuple[int, str]:
 
 
 def wait_for(port: int, path: str, holds: Callable[[int, str], bool]) -> str:
-    """The body of a page, once it holds."""
+    """Wait until a page's status and body satisfy ``holds``, and return the body."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         status, body = get(port, path)
         if holds(status, body):
             return body
         time.sleep(0.05)
-    raise AssertionError(f"{path} says {status} {body}")
+    raise AssertionError(f"{path} answers {status} {body}")

@@ -1,6 +1,6 @@
-"""The program in processes of its own, forked from this one, which has it loaded: no time is lost to starts.
+"""Run the program in processes forked from this one, which has loaded it already: that saves the start of Python.
 
-Only for processes without threads: what another thread held at the fork would stay locked in the child.
+Only for processes without threads: a lock that another thread holds at the fork would stay locked in the child.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ _FORK = multiprocessing.get_context("fork")
 
 
 def start(config: Path, *words: str, log: Path) -> ForkProcess:
-    """Begin a command; what it prints is appended to a file."""
+    """Start a command; what it prints is appended to ``log``."""
     process = _FORK.Process(target=_main, args=(["--config", str(config), *words], log))
     process.start()
     return process
 
 
 def ended(process: ForkProcess, *, seconds: float = 120.0) -> int:
-    """The exit code of a command, minus the signal if one ended it."""
+    """Wait for a command and return its exit code, or minus the signal that ended it."""
     process.join(seconds)
     if process.exitcode is None:
         process.kill()
@@ -36,8 +36,8 @@ def ended(process: ForkProcess, *, seconds: float = 120.0) -> int:
 
 
 def _main(words: list[str], log: Path) -> None:
-    with log.open("ab") as told:
-        os.dup2(told.fileno(), 1)
-        os.dup2(told.fileno(), 2)
+    with log.open("ab") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
     sys.argv = ["pattern-aggregates", *words]
     cli.main()

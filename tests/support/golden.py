@@ -1,6 +1,6 @@
-"""Golden days: small days written by hand, with the rows that they must give, worked out by hand.
+"""Golden days: small days written by hand, with the rows that they must give, calculated by hand.
 
-A file has a remark, the day, its entities, its events (hours since local midnight, so that a 25-hour day has no hour
+A file has a comment, the day, its entities, its events (hours since local midnight, so that a 25-hour day has no hour
 twice), and after a line of dashes the expected rows as JSON. A history instead has lines of bouts a day.
 """
 
@@ -25,7 +25,7 @@ GOLDEN: Final = Path(__file__).resolve().parents[1] / "golden"
 
 
 def cases(detector: str) -> list[Path]:
-    """The golden days of a detector."""
+    """Return the files of a detector's golden days."""
     return sorted((GOLDEN / detector).glob("*.txt"))
 
 
@@ -36,7 +36,7 @@ def _parts(path: Path) -> tuple[list[list[str]], list[dict[str, Any]]]:
 
 
 def read_day(path: Path) -> tuple[DayLog, list[dict[str, Any]]]:
-    """The day of a golden file, and the rows it must give."""
+    """Return the day of a golden file, and the rows it must give."""
     lines, expected = _parts(path)
     builder = SampleBuilder()
     window = DayWindow(dt.date(2026, 3, 2), ZoneInfo("UTC"))
@@ -55,7 +55,7 @@ def read_day(path: Path) -> tuple[DayLog, list[dict[str, Any]]]:
 
 
 def read_history(path: Path) -> tuple[dt.date, MemoryStore, list[dict[str, Any]]]:
-    """The judged day and the history of a golden file, and the rows it must give.
+    """Return the judged day and the history of a golden file, and the rows it must give.
 
     ``bouts ENTITY 8 x 26, 0, 0, 0`` are the bouts of successive days, the judged one last.
     """
@@ -78,7 +78,7 @@ def read_history(path: Path) -> tuple[dt.date, MemoryStore, list[dict[str, Any]]
 
 
 def history_row(day: dt.date, entity_id: str, bouts: int) -> TimeBasedDaily:
-    """A day of an entity with so many bouts of two events, all at eight."""
+    """Return the row of an entity with that many bouts of two events each, all at eight."""
     return TimeBasedDaily(
         date=day,
         entity_id=entity_id,
@@ -93,7 +93,7 @@ def history_row(day: dt.date, entity_id: str, bouts: int) -> TimeBasedDaily:
 
 
 def run(day: dt.date, known: float = 1.0) -> DetectorRunDaily:
-    """That time_based judged a day of which a share is known."""
+    """Return the record of a run of time_based on a day of which a share is known."""
     return DetectorRunDaily(
         date=day,
         detector="time_based",
@@ -108,7 +108,7 @@ def run(day: dt.date, known: float = 1.0) -> DetectorRunDaily:
 
 
 def assert_rows(rows: list[DailyAggregate], day: dt.date, expected: list[dict[str, Any]]) -> None:
-    """Whether rows are the expected ones, in any order, all fields, figures to four digits."""
+    """Assert that rows are the expected ones, in any order, in all fields, figures to four digits."""
     found = [row.model_dump(mode="json", exclude_none=True) for row in rows]
     assert all(row.pop("date") == day.isoformat() for row in found)
     assert len(found) == len(expected), found

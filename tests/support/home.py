@@ -1,4 +1,4 @@
-"""A home in a folder: a configuration, raw events, and the command line over them."""
+"""A home in a folder: settings, raw events, and the commands run on them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EVENTS = """time,entity_id,state,area,device_class
 
 
 class Home:
-    """A folder with a configuration; every command is run as its user would."""
+    """A folder with a settings file; commands are run on it as a user would."""
 
     def __init__(self, folder: Path, config: str = CSV_CONFIG, events: str | None = EVENTS) -> None:
         self.folder = folder
@@ -52,17 +52,17 @@ class Home:
             (folder / "events.csv").write_text(events, encoding="utf-8")
 
     def call(self, *words: str) -> Result:
-        """A command in this process."""
+        """Run a command in this process."""
         return CliRunner().invoke(app.app, ["--config", str(self.config), *words], prog_name="pattern-aggregates")
 
     def json(self, *words: str, exit_code: int = 0) -> Any:
-        """What a command prints as JSON; nothing else may stand on standard output."""
+        """Run a command and return the JSON it prints; there must be nothing else on standard output."""
         result = self.call(*words)
         assert result.exit_code == exit_code, result.output
         return json.loads(result.stdout)
 
     def process(self, *words: str, **environment: str) -> subprocess.Popen[str]:
-        """A command in a process of its own."""
+        """Start a command in a process of its own."""
         return subprocess.Popen(
             [sys.executable, "-m", "jobs", "--config", str(self.config), *words],
             cwd=ROOT,

@@ -1,4 +1,4 @@
-"""An ``EventSource`` whose raw rows lie in a list: tests add and take away rows between two reads."""
+"""An ``EventSource`` over a list of raw rows, which tests change between two reads."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class MemorySource:
     Args:
         zone: The home's zone.
         rows: The rows.
-        runs: (start, end) of each run of the recorder; by default everything from the first row to the last is known,
-            and no recorder ever started.
-        about: What is known of entities beside their ids.
+        runs: (start, end) of each run of the recorder; by default all time from the first row to the last is known,
+            and the recorder never started in it.
+        about: What is known of entities besides their ids.
         rules: How entities are classed.
 
     Attributes:
-        rows: May be changed at any time.
-        held: What ``span`` says, where a test sets it.
+        rows: Can be changed at any time.
+        held: What ``span`` returns, where a test sets it.
         error: What the next calls raise, where a test sets it.
         reads: How often a day was read.
     """
@@ -65,7 +65,7 @@ class MemorySource:
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
-        self._stumble()
+        self._raise_error()
         self.reads += 1
         builder = SampleBuilder()
         for about in self._about:
@@ -77,15 +77,15 @@ class MemorySource:
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``."""
-        self._stumble()
+        self._raise_error()
         rows = sorted((row for row in self.rows if window.start <= row.at < window.end), key=repr)
         known = [(max(start, window.start), min(end, window.end)) for start, end in self._known()]
-        told = rows, [span for span in known if span[0] < span[1]]
-        return hashlib.blake2b(repr(told).encode(), digest_size=8).hexdigest()
+        parts = rows, [span for span in known if span[0] < span[1]]
+        return hashlib.blake2b(repr(parts).encode(), digest_size=8).hexdigest()
 
     def span(self) -> DateRange | None:
         """See ``EventSource.span``: what a test has set, else from the first known day to the last."""
-        self._stumble()
+        self._raise_error()
         known = self._known()
         if self.held is not None or not known:
             return self.held
@@ -98,6 +98,6 @@ class MemorySource:
         instants = [row.at for row in self.rows]
         return [(min(instants), max(instants))] if instants else []
 
-    def _stumble(self) -> None:
+    def _raise_error(self) -> None:
         if self.error is not None:
             raise self.error

@@ -1,4 +1,4 @@
-"""What the operator's tools are configured with, as tests read it."""
+"""Read the settings of Prometheus and Grafana for tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ METRIC = re.compile(r"\bpattern_aggregates_\w+")
 
 
 def read_yaml(*path: str) -> Any:
-    """A file below ``config``."""
+    """Return the contents of a YAML file below ``config``."""
     return yaml.safe_load(ROOT.joinpath("config", *path).read_text(encoding="utf-8"))
 
 
@@ -28,5 +28,5 @@ PANELS: dict[str, dict[str, Any]] = {panel["title"]: panel for panel in DASHBOAR
 
 
 def queries(language: str) -> list[str]:
-    """The dashboard's queries: ``expr`` of Prometheus, ``query`` of InfluxDB."""
+    """Return the dashboard's queries in ``expr`` (Prometheus) or ``query`` (InfluxDB)."""
     return [target[language] for panel in PANELS.values() for target in panel["targets"] if language in target]

@@ -1,4 +1,4 @@
-"""Points of groups written by hand."""
+"""Build points of groups from lists of seconds."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from jobs.statistics.matching import Points
 
 
 def points(*seconds: Sequence[int]) -> Points:
-    """Points of as many groups as there are lists of seconds."""
+    """Return points of as many groups as there are lists."""
     at = np.concatenate([np.array(column, np.int64) for column in seconds]) * SECOND
     group = np.repeat(np.arange(len(seconds)), [len(column) for column in seconds])
     order = np.argsort(at, kind="stable")

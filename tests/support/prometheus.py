@@ -1,4 +1,4 @@
-"""Prometheus' own programs, for tests that let them read what this project says and what it is watched with."""
+"""Run Prometheus' own programs on this project's metrics, alerts and settings."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def program(name: str) -> str:
     return found
 
 
-def promtool(*arguments: object, said: str | None = None) -> subprocess.CompletedProcess[str]:
-    """What promtool makes of something."""
+def promtool(*arguments: object, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run promtool, with ``stdin`` as its input."""
     command = [program("promtool"), *map(str, arguments)]
-    return subprocess.run(command, input=said, capture_output=True, text=True, check=False, timeout=240)
+    return subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=240)
 
 
 def value_of(text: str, series: str) -> float:
@@ -56,27 +56,27 @@ class Prometheus:
         self._port = port
 
     def ask(self, path: str, **parameters: str) -> Any:
-        """The data that an address of its API answers with."""
+        """Return the data of an answer of its API."""
         status, body = get(self._port, f"/api/v1/{path}?{urlencode(parameters)}")
         assert status == 200, f"{parameters}: {body}"
         return json.loads(body)["data"]
 
     def query(self, expression: str) -> list[Any]:
-        """The samples of an instant vector."""
+        """Return the samples of an instant vector."""
         found: list[Any] = self.ask("query", query=expression)["result"]
         return found
 
     def wait_until(self, holds: Callable[[], object]) -> None:
-        """Wait for something that comes with time."""
+        """Wait until ``holds`` returns something true."""
         deadline = time.monotonic() + READY_SECONDS
         while not holds():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, f"not true after {READY_SECONDS} s"
             time.sleep(0.2)
 
 
 @contextmanager
 def watching(target: int, folder: Path) -> Iterator[Prometheus]:
-    """A real server with the settings, rules and options of this project, but for the target and the pace.
+    """Run a real server with this project's settings, rules and options; only target and intervals differ.
 
     Args:
         target: The port of a daemon on loopback.

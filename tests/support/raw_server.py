@@ -1,4 +1,4 @@
-"""A TCP server that answers each connection with bytes as they are, for what no HTTP library would send."""
+"""A TCP server that answers with given bytes, for answers that no HTTP library would send."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class RawServer:
-    """What was asked of the server.
+    """A running server and the requests it got.
 
     Attributes:
         url: Its address.
@@ -26,7 +26,7 @@ class RawServer:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a connection gets.
+    """What a connection is answered.
 
     Attributes:
         pieces: The bytes, in pieces.
@@ -40,14 +40,14 @@ class Answer:
 
 
 def reply(body: bytes, *, length: int | None = None, status: str = "200 OK") -> bytes:
-    """A whole HTTP reply, whose declared length may be a lie."""
-    said = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Length: {said}\r\nConnection: close\r\n\r\n".encode() + body
+    """Return a whole HTTP reply; ``length`` declares a wrong length."""
+    declared = len(body) if length is None else length
+    return f"HTTP/1.1 {status}\r\nContent-Length: {declared}\r\nConnection: close\r\n\r\n".encode() + body
 
 
 @contextmanager
 def raw_server(*answers: Answer) -> Iterator[RawServer]:
-    """Serves the answers, one a connection, the last one again and again."""
+    """Serve the answers, one a connection, the last one to all further connections."""
     listener = socket.create_server(("127.0.0.1", 0))
     server = RawServer(f"http://127.0.0.1:{listener.getsockname()[1]}")
     stopped = threading.Event()

@@ -172,7 +172,7 @@ def test_prometheus_own_linter_finds_nothing_but_days_which_are_counted_here_and
     metrics.measure_disks({"ledger": tmp_path, "store": tmp_path})
     names = {line.partition("{")[0].split()[0] for line in samples(metrics)}
     assert len(names) == metrics.text().count("# TYPE"), "every metric has a value here"
-    checked = promtool("check", "metrics", said=metrics.text())
+    checked = promtool("check", "metrics", stdin=metrics.text())
     complaint = 'use base unit "seconds" instead of "days"'
     expected = {f"pattern_aggregates_{name} {complaint}" for name in names if name.startswith("days_")}
     assert set((checked.stdout + checked.stderr).splitlines()) == expected
