@@ -1,5 +1,7 @@
 """What holds for the whole suite: real servers, one of each for a process, and a word on every skipped test."""
 
+import signal
+
 from tests.support.influxdb import influxdb, influxdb_1, influxdb_2
 from tests.support.mariadb import mariadb
 from tests.support.postgresql import postgresql
@@ -14,3 +16,6 @@ __all__ = [
     "pytest_sessionfinish",
     "pytest_terminal_summary",
 ]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as after `make test &`: programs that tests start inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
