@@ -139,15 +139,19 @@ def _decoder(model: type[A]) -> TypeAdapter[list[A]]:
     return TypeAdapter(list[item])
 
 
-def decode(model: type[A], records: Iterable[Mapping[str, Any]]) -> list[A]:
+def decode(model: type[A], records: Iterable[dict[str, Any]]) -> list[A]:
     """Return typed rows of records as ``encode`` makes them, today or in an earlier version of this program.
+
+    Args:
+        model: The model of the rows.
+        records: The records; not to be used afterwards, as JSON texts in them are replaced by their values.
 
     Raises:
         StoreCorrupt: A record does not satisfy its model; the message names measurement, date and tags.
     """
-    structured, raw = _json_fields(model), []
+    structured, has_former_names, raw = _json_fields(model), bool(model.former_names()), []
     for record in records:
-        fields = with_present_names(model, record)
+        fields = with_present_names(model, record) if has_former_names else record
         for name in structured:
             if isinstance(text := fields.get(name), str):
                 try:

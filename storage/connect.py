@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError
 from storage.settings import InfluxServerSettings, SqlStoreSettings, StoreSettings
 from storage.store import AggregateStore
-
-if TYPE_CHECKING:
-    from storage.drivers.influxdb.server import Server
 
 _BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage.backends.influxdb.store:InfluxStore"}
 
@@ -37,13 +35,12 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
 
 
 def influx_server(settings: InfluxServerSettings, section: str) -> Server:
-    """The server that a section of the settings describes.
+    """Return the server that a section of the settings describes.
 
     Raises:
-        SettingsError: The address is none, or what InfluxDB needs is not installed.
+        SettingsError: An address or the token is not valid.
     """
-    kind: type[Server] = _load("storage.drivers.influxdb.server:Server", "influxdb", section)
-    return kind(
+    return Server(
         url=settings.url,
         org=settings.org,
         token=settings.token,
@@ -56,12 +53,12 @@ def influx_server(settings: InfluxServerSettings, section: str) -> Server:
     )
 
 
-def _load(path: str, kind: str, section: str = "store") -> Any:  # noqa: ANN401 - any class
+def _load(path: str, kind: str) -> Any:  # noqa: ANN401 - any class
     module, _, name = path.partition(":")
     try:
         return getattr(import_module(module), name)
     except ModuleNotFoundError as error:
         raise SettingsError(
-            f"{section}.kind = {kind!r} needs {error.name}, which is not installed",
+            f"store.kind = {kind!r} needs {error.name}, which is not installed",
             hint=f"Install pattern-aggregates[{kind}].",
         ) from error

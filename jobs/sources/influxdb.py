@@ -37,7 +37,7 @@ from jobs.sources.home_assistant_registry import described, read_registry
 from jobs.sources.influxdb_points import LAYOUTS, Layout, Points, entity_id_of, evidence_of, times_of, typed_fields
 from jobs.sources.recorder_uptime import BURST, known_time, restarts
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers.influxdb.connection import Connection, ErrorTypes
+from storage.drivers.influxdb.connection import Connection, ErrorClasses
 from storage.drivers.influxdb.influxql import Query, Series, quote_name
 from storage.drivers.influxdb.organisation import verify_organisation
 from storage.drivers.influxdb.server import Server
@@ -49,7 +49,7 @@ MAX_STRAYS: Final = 100  # points with nothing around them that are passed over 
 PULSE: Final = 10 * MINUTE  # how finely it is looked at whether anything was recorded before the day
 OLDEST: Final = to_instant(dt.datetime(2010, 1, 1, tzinfo=dt.UTC))  # earlier points come from a clock that was not set
 
-_ERRORS = ErrorTypes(
+_ERRORS = ErrorClasses(
     SourceUnavailable,
     SourceMismatch,
     SourceError,

@@ -71,7 +71,7 @@ class Figure:
     def __str__(self) -> str:
         story = "-" if self.story is None else f"{self.story:.1f}"
         raw = "-" if self.raw is None else f"{self.raw:.1f}"
-        return f"{self.name:<44}{self.ours:>10.1f}{self.asked:>10g}{story:>12}{raw:>12}  {'; '.join(self.misses())}"
+        return f"{self.name:<52}{self.ours:>10.1f}{self.asked:>10.0f}{story:>12}{raw:>12}  {'; '.join(self.misses())}"
 
 
 def home_day(day: dt.date) -> list[DailyAggregate]:
@@ -231,7 +231,7 @@ class Bench:
         ours = milliseconds(lambda: _length(self.store.read(TimeBasedDaily, within), 100 * days), 7)
         figure = Figure(f"all entities typed, {days} days, ms", ours, asked)
         figure.raw = milliseconds(lambda: self._raw(within), 7)
-        figure.most_over_raw = 2.5
+        figure.most_over_raw = 1.45 if days == DAYS else 2.5
         if self.story:
             start, stop = zoned(within.first), zoned(within.last + ONE_DAY)
             figure.story = milliseconds(lambda: _some(self.story.query_time_based_daily(start, stop)), 2)
@@ -258,7 +258,8 @@ class Bench:
             found = self.store.summarize(TimeBasedDaily, self.range, {"occurrences": "sum"}, by=["entity_id"])
             _length(found, 100)
 
-        return Figure("sum by entity, 90 days, ms", milliseconds(ask, 7), 300)
+        reading = milliseconds(lambda: _length(self.store.read(TimeBasedDaily, self.range), 100 * DAYS), 7)
+        return Figure("sum by entity, 90 days, no slower than reading, ms", milliseconds(ask, 7), reading)
 
     def memory(self) -> Figure:
         """Measured in a process of its own, as a peak that was reached once never falls."""
@@ -378,7 +379,7 @@ def main() -> int:
     with _running(binary) as server:
         bench = Bench(server, options.story)
         bench.fill()
-        print(f"{'':<44}{'ours':>10}{'asked':>10}{'story':>12}{'bare HTTP':>12}")
+        print(f"{'':<52}{'ours':>10}{'asked':>10}{'story':>12}{'bare HTTP':>12}")
         figures = []
         for measure in (
             bench.single_write,

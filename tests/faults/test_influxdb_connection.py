@@ -18,7 +18,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from storage.backends.influxdb.store import ERRORS
-from storage.drivers.influxdb.connection import FIRST_WAIT_SECONDS, Connection, ErrorTypes
+from storage.drivers.influxdb.connection import FIRST_WAIT_SECONDS, Connection, ErrorClasses
 from storage.drivers.influxdb.influxql import Query
 from storage.drivers.influxdb.server import Server
 from storage.errors import (
@@ -228,7 +228,7 @@ def test_a_name_that_nobody_knows_is_told_plainly() -> None:
 
 
 def test_the_caller_says_which_errors_it_wants(httpserver: HTTPServer) -> None:
-    errors = ErrorTypes(SourceUnavailable, SourceMismatch, SourceError)
+    errors = ErrorClasses(SourceUnavailable, SourceMismatch, SourceError)
     httpserver.expect_request("/query").respond_with_data(b'{"results":[{"error":"database not found: b"}]}')
     opened = Connection(Server(httpserver.url_for("")), errors, "source", sleep=Waits())
     with pytest.raises(SourceMismatch):

@@ -7,8 +7,10 @@ records and sorted out.
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import pairwise
 from operator import itemgetter
@@ -70,7 +72,8 @@ class Reader(Generic[A]):
             PatternAggregatesError: As the connection's ``errors`` say.
         """
         try:
-            return self._read_regular(days, where)
+            with _paused_garbage_collection():
+                return self._read_regular(days, where)
         except _IrregularPoints:
             records = self.records(days, where)
         for record in records:
@@ -207,6 +210,18 @@ class Reader(Generic[A]):
                 record.pop(PRESENCE, None)
                 found.append(with_present_names(self._model, record) if self._has_former_names else record)
         return found
+
+
+@contextmanager
+def _paused_garbage_collection() -> Iterator[None]:
+    """Pause the search for reference cycles while rows are built: they have none, and it takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _midnights(days: DateRange) -> dict[str, int]:

@@ -20,7 +20,7 @@ from storage.batch import DayBatch
 from storage.columns import Kind, columns, encode
 from storage.dates import DateRange
 from storage.drivers.influxdb import buckets
-from storage.drivers.influxdb.connection import Connection, ErrorTypes
+from storage.drivers.influxdb.connection import Connection, ErrorClasses
 from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.models import DailyAggregate, DetectorRunDaily
@@ -29,7 +29,7 @@ from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
 
-ERRORS: Final = ErrorTypes(
+ERRORS: Final = ErrorClasses(
     StoreUnavailable,
     StoreMissing,
     StoreError,

@@ -48,7 +48,7 @@ _PARTIAL_WRITE = ("partial write", "dropped=", "unable to parse")  # some points
 T = TypeVar("T")
 
 
-class ErrorTypes(NamedTuple):
+class ErrorClasses(NamedTuple):
     """Which errors of ours a connection raises, and their hints.
 
     Attributes:
@@ -87,7 +87,7 @@ class Connection:
     def __init__(
         self,
         server: Server,
-        errors: ErrorTypes,
+        errors: ErrorClasses,
         name: str,
         *,
         sleep: Callable[[float], None] = time.sleep,
