@@ -18,7 +18,7 @@ from jobs.due import DayPlan, Redo, plan_day
 from jobs.pipeline import Pipeline
 from jobs.registry import Detector, EventDetector
 from jobs.run_report import DayReport, DayStatus, RunReport
-from storage.dates import ONE_DAY, DateRange
+from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError
 from storage.ledger.entry import Entry
 
@@ -48,9 +48,7 @@ class Reach:
     @property
     def oldest(self) -> dt.date:
         """The oldest day that the store keeps."""
-        if not self.retention_days:
-            return dt.date.min
-        return self.yesterday - (self.retention_days - 1) * ONE_DAY
+        return oldest_kept_day(self.yesterday, self.retention_days)
 
     def is_readable(self, day: dt.date) -> bool:
         """Return whether the source holds a day."""
@@ -189,7 +187,8 @@ def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     """
     if not reach.retention_days or reach.span is None:
         return
-    oldest = min(reach.oldest, reach.span.last + MAX_LAG_DAYS * ONE_DAY - (reach.retention_days - 1) * ONE_DAY)
+    newest = min(reach.yesterday, reach.span.last + MAX_LAG_DAYS * ONE_DAY)
+    oldest = oldest_kept_day(newest, reach.retention_days)
     for entry in pipeline.ledger.expire(oldest):
         report.add_problem(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:

@@ -48,6 +48,15 @@ def parse_day(text: str | dt.date, *, today: dt.date | None = None) -> dt.date:
     raise _not_a_day(text, today)
 
 
+def oldest_kept_day(newest: dt.date, kept_days: int) -> dt.date:
+    """Return the oldest day of a store that keeps so many days up to the newest; 0 keeps every day.
+
+    >>> oldest_kept_day(dt.date(2026, 3, 10), 7).isoformat()
+    '2026-03-04'
+    """
+    return newest - (kept_days - 1) * ONE_DAY if kept_days else dt.date.min
+
+
 def is_relative(text: object) -> bool:
     """Return whether a text names a day by its distance from today: ``today``, ``yesterday`` or ``-7d``."""
     return isinstance(text, str) and _days_ago(text) is not None

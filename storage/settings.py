@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, Discriminator, Field, SecretStr, Tag
 
-from storage.dates import ONE_DAY
+from storage.dates import oldest_kept_day
 from storage.settings_check import Section, Whole, check
 from storage.settings_file import Document
 
@@ -33,7 +33,7 @@ class _Kept(Section):
 
     def oldest_kept_day(self, yesterday: dt.date) -> dt.date:
         """Return the oldest day that the store keeps, when ``yesterday`` is the newest past day."""
-        return yesterday - (self.kept_days - 1) * ONE_DAY if self.kept_days else dt.date.min
+        return oldest_kept_day(yesterday, self.kept_days)
 
 
 class SqlStoreSettings(_Kept):
