@@ -35,10 +35,11 @@ PARAMETERS: dict[str, tuple[Any, ...]] = {  # of SQLAlchemy's classes that need 
 }
 
 
-class PsycopgEngine:
-    """An engine over psycopg whose connection does what a test says: no server is needed to raise an error."""
+class ServerEngine:
+    """An engine over a server's driver that connects to nothing: no server is needed to raise an error."""
 
-    dialect = sa.create_engine("postgresql+psycopg://tester@127.0.0.1/postgres").dialect
+    def __init__(self, url: str) -> None:
+        self.dialect = sa.create_engine(url).dialect
 
     def begin(self) -> Any:
         return closing(_Nothing())
@@ -47,6 +48,11 @@ class PsycopgEngine:
 class _Nothing:
     def close(self) -> None:
         pass
+
+
+POSTGRESQL = ServerEngine("postgresql+psycopg://tester@127.0.0.1/postgres")
+MARIADB = ServerEngine("mysql+pymysql://tester@127.0.0.1/home")
+PYMYSQL = MARIADB.dialect.loaded_dbapi
 
 
 def subclasses(cls: type[Exception]) -> Iterator[type[Exception]]:
@@ -98,7 +104,12 @@ def test_every_error_of_psycopg_comes_out_as_ours() -> None:
     classes = [*subclasses(psycopg.Error), psycopg.Warning]
     assert len(classes) > 200  # one for each SQLSTATE
     for cls in classes:
-        raised(PsycopgEngine(), cls("refused"))
+        raised(POSTGRESQL, cls("refused"))
+
+
+@pytest.mark.parametrize("cls", [*subclasses(PYMYSQL.Error), PYMYSQL.Warning], ids=lambda cls: cls.__name__)
+def test_every_error_of_pymysql_comes_out_as_ours(cls: type[Exception]) -> None:
+    raised(MARIADB, cls(1064, "refused"))
 
 
 def test_an_error_of_a_raw_cursor_comes_out_as_ours(engine: sa.Engine) -> None:
@@ -149,12 +160,12 @@ def test_each_kind_of_error_gets_its_class_and_hint(
     ],
 )
 def test_a_refused_login_is_a_matter_of_settings(message: str) -> None:
-    assert type(raised(PsycopgEngine(), psycopg.OperationalError(message))) is SettingsError
+    assert type(raised(POSTGRESQL, psycopg.OperationalError(message))) is SettingsError
 
 
 def test_a_server_that_refuses_connections_is_only_unavailable() -> None:
     refused = psycopg.OperationalError("connection failed: Connection refused")
-    assert type(raised(PsycopgEngine(), refused)) is StoreUnavailable
+    assert type(raised(POSTGRESQL, refused)) is StoreUnavailable
 
 
 def test_a_table_or_column_that_does_not_exist_is_not_worth_a_retry(engine: sa.Engine) -> None:
