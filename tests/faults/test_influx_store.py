@@ -1,4 +1,4 @@
-"""What the store says of servers, buckets and tokens that are not as they should be, told by a stub."""
+"""What the store says of servers, buckets and tokens that are not as they should be, tried on a stub."""
 
 from __future__ import annotations
 
@@ -62,21 +62,22 @@ def test_rights_that_a_token_lacks_are_named_one_by_one(httpserver: HTTPServer, 
     assert "bucket days cannot be written to: " in write
 
 
-@pytest.mark.parametrize(("version", "told"), [("", "does not look like InfluxDB"), ("1.6.7", "leave org empty")])
+@pytest.mark.parametrize(("version", "message"), [("", "does not look like InfluxDB"), ("1.6.7", "leave org empty")])
 def test_a_server_that_is_not_as_it_should_be_is_described(
-    httpserver: HTTPServer, store: InfluxStore, version: str, told: str
+    httpserver: HTTPServer, store: InfluxStore, version: str, message: str
 ) -> None:
     healthy(httpserver, version)
     httpserver.expect_request("/query").respond_with_data(NOTHING)
     httpserver.expect_request("/api/v2/write").respond_with_data(status=204)
     (problem,) = store.check()
-    assert told in problem
+    assert message in problem
 
 
 @pytest.mark.parametrize(
-    ("offset_seconds", "told"), [(600, "600 s ahead of this one"), (-600, "600 s behind this one"), (5, ""), (None, "")]
+    ("offset_seconds", "message"),
+    [(600, "600 s ahead of this one"), (-600, "600 s behind this one"), (5, ""), (None, "")],
 )
-def test_a_clock_that_goes_wrong_is_told(offset_seconds: int | None, told: str) -> None:
+def test_a_clock_that_goes_wrong_is_reported(offset_seconds: int | None, message: str) -> None:
     date = "the day before yesterday"
     if offset_seconds is not None:
         now = dt.datetime.now(dt.UTC).replace(microsecond=0) + dt.timedelta(seconds=offset_seconds + 0.5)
@@ -89,7 +90,7 @@ def test_a_clock_that_goes_wrong_is_told(offset_seconds: int | None, told: str) 
         store = InfluxStore(Server(server.url, "home", timeout_seconds=2), "days")
         problems = " ".join(store.check())
         store.close()
-    assert problems == "" if not told else re.search(told.replace("600", "(599|600|601)"), problems)
+    assert problems == "" if not message else re.search(message.replace("600", "(599|600|601)"), problems)
 
 
 def test_a_2x_server_wants_an_organisation(httpserver: HTTPServer) -> None:
@@ -126,9 +127,9 @@ def test_init_says_what_a_token_lacks(
     httpserver.expect_request("/api/v2/buckets", method="GET").respond_with_json({"buckets": []})
     httpserver.expect_request("/api/v2/orgs").respond_with_json(orgs[1], status=orgs[0])
     httpserver.expect_request("/api/v2/buckets", method="POST").respond_with_json(create[1], status=create[0])
-    with pytest.raises(StoreError, match=r"the request was to|token may not see") as told:
+    with pytest.raises(StoreError, match=r"the request was to|token may not see") as caught:
         store.prepare()
-    assert lacking in told.value.hint
+    assert lacking in caught.value.hint
 
 
 def test_an_organisation_that_is_not_there_is_no_missing_bucket(httpserver: HTTPServer, store: InfluxStore) -> None:
@@ -138,7 +139,7 @@ def test_an_organisation_that_is_not_there_is_no_missing_bucket(httpserver: HTTP
         store.prepare()
 
 
-def test_a_retention_that_may_not_be_changed_is_told(httpserver: HTTPServer) -> None:
+def test_a_retention_that_may_not_be_changed_is_reported(httpserver: HTTPServer) -> None:
     healthy(httpserver)
     httpserver.expect_request("/api/v2/buckets/b1", method="GET").respond_with_json(BUCKET)
     httpserver.expect_request("/api/v2/buckets/b1", method="PATCH").respond_with_json({"message": "no"}, status=403)
@@ -199,7 +200,7 @@ def answer(*rows: list[object]) -> Answer:
     return Answer([reply(json.dumps({"results": [{"statement_id": 0, "series": [series]}]}).encode() + b"\n")])
 
 
-def test_a_row_of_which_half_is_written_yet_is_read_again() -> None:
+def test_a_row_that_is_partly_visible_is_read_again() -> None:
     with raw_server(answer(HALF), answer(WHOLE)) as server:
         store = InfluxStore(Server(server.url, timeout_seconds=2), "days")
         assert store.read(TimeBasedDaily, DateRange(DAY, DAY)) == [time_based()]
@@ -207,7 +208,7 @@ def test_a_row_of_which_half_is_written_yet_is_read_again() -> None:
     assert len(server.requests) == 2
 
 
-def test_a_row_that_lacks_a_value_for_good_is_told_as_such() -> None:
+def test_a_row_that_lacks_a_value_for_good_is_reported() -> None:
     with raw_server(answer(HALF)) as server:
         store = InfluxStore(Server(server.url, timeout_seconds=2), "days")
         with pytest.raises(StoreCorrupt, match=r"time_based_daily .*light\.kitchen.*confidence"):
@@ -247,9 +248,9 @@ def test_a_row_that_is_refused_while_it_is_written_anew_is_left_beside_its_midni
     refusal = {"code": "unprocessable entity", "message": "partial write: points beyond retention policy dropped=1"}
     httpserver.expect_ordered_request("/api/v2/write").respond_with_json(refusal, status=422)
     connection = Connection(Server(httpserver.url_for(""), "home", timeout_seconds=2), ERRORS, "test")
-    (told,) = Writer(connection, "days", TimeBasedDaily).rewrite(DAY, [time_based()])
+    (message,) = Writer(connection, "days", TimeBasedDaily).rewrite(DAY, [time_based()])
     connection.close()
-    assert "dropped=1" in told
+    assert "dropped=1" in message
     assert len(httpserver.log) == 3  # no second DELETE
 
 

@@ -58,19 +58,19 @@ def rows(opened: Connection) -> list[list[int]]:
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_passing_trouble_is_tried_three_times_with_growing_waits(httpserver: HTTPServer, status: int) -> None:
+def test_a_temporary_error_is_tried_three_times_with_growing_waits(httpserver: HTTPServer, status: int) -> None:
     httpserver.expect_request("/api/v2/write").respond_with_json({"message": "busy now"}, status=status)
     waits = Waits()
-    with pytest.raises(StoreUnavailable, match=rf"busy now \({status}\).*tried 3 times") as told:
+    with pytest.raises(StoreUnavailable, match=rf"busy now \({status}\).*tried 3 times") as caught:
         connection(httpserver.url_for(""), waits).write("b", "m f=1i 0")
-    assert told.value.retryable
+    assert caught.value.retryable
     assert len(httpserver.log) == 3
     for number, wait in enumerate(waits):
         assert 0.5 <= wait / (FIRST_WAIT_SECONDS * 2**number) <= 1.5
     assert len(waits) == 2
 
 
-def test_a_server_that_recovers_is_written_to_without_a_word(httpserver: HTTPServer) -> None:
+def test_a_server_that_recovers_is_written_to_without_an_error(httpserver: HTTPServer) -> None:
     httpserver.expect_ordered_request("/api/v2/write").respond_with_data(status=503)
     httpserver.expect_ordered_request("/api/v2/write", query_string="org=home&bucket=b&precision=s").respond_with_data(
         status=204
@@ -113,14 +113,14 @@ def test_a_server_that_asks_for_too_long_a_wait_is_given_up_at_once(httpserver: 
     ("status", "kind", "hint"),
     [(400, StoreError, ""), (401, StoreError, "token"), (403, StoreError, "token"), (404, StoreMissing, "init")],
 )
-def test_a_refusal_is_told_at_once_with_what_to_do(
+def test_a_refusal_raises_at_once_with_a_hint(
     httpserver: HTTPServer, status: int, kind: type[StoreError], hint: str
 ) -> None:
     httpserver.expect_request("/api/v2/write").respond_with_json({"code": "x", "message": "because"}, status=status)
-    with pytest.raises(kind, match="because") as told:
+    with pytest.raises(kind, match="because") as caught:
         connection(httpserver.url_for("")).write("b", "m f=1i 0")
-    assert type(told.value) is kind
-    assert hint in told.value.hint
+    assert type(caught.value) is kind
+    assert hint in caught.value.hint
     assert len(httpserver.log) == 1
 
 
@@ -156,9 +156,9 @@ def test_a_redirect_is_not_followed_as_it_would_carry_the_token_away(httpserver:
 )
 def test_an_error_in_an_answer_of_status_200_is_seen(httpserver: HTTPServer, body: bytes, kind: type) -> None:
     httpserver.expect_request("/query").respond_with_data(body)
-    with pytest.raises(StoreError) as told:
+    with pytest.raises(StoreError) as caught:
         rows(connection(httpserver.url_for("")))
-    assert type(told.value) is kind
+    assert type(caught.value) is kind
     assert len(httpserver.log) == 1
 
 
@@ -167,7 +167,7 @@ def test_an_error_in_an_answer_of_status_200_is_seen(httpserver: HTTPServer, bod
     [b"", b"\n", b"<html>please log in</html>", b'"text"\n', ROWS[:-20], PART, PART + ROWS[:10]],
     ids=["empty", "blank", "html", "text", "cut", "only a part", "cut in the second part"],
 )
-def test_a_broken_answer_is_asked_for_again_and_then_told(httpserver: HTTPServer, body: bytes) -> None:
+def test_a_broken_answer_is_requested_again_and_then_reported(httpserver: HTTPServer, body: bytes) -> None:
     httpserver.expect_request("/query").respond_with_data(body)
     with pytest.raises(StoreUnavailable, match="response"):
         rows(connection(httpserver.url_for("")))
@@ -213,16 +213,16 @@ def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_nobody_at_the_address_is_told_plainly() -> None:
+def test_nobody_at_the_address_is_named_plainly() -> None:
     port = free_port()
     waits = Waits()
-    with pytest.raises(StoreUnavailable, match=rf"store at http://127.0.0.1:{port} .*refused") as told:
+    with pytest.raises(StoreUnavailable, match=rf"store at http://127.0.0.1:{port} .*refused") as caught:
         connection(f"http://127.0.0.1:{port}", waits).write("b", "m f=1i 0")
     assert len(waits) == 2
-    assert "urllib3" not in str(told.value)
+    assert "urllib3" not in str(caught.value)
 
 
-def test_a_name_that_nobody_knows_is_told_plainly() -> None:
+def test_a_name_that_nobody_knows_is_named_plainly() -> None:
     with pytest.raises(StoreUnavailable, match="its name is not known"):
         connection("http://no-such-host.invalid:8086").write("b", "m f=1i 0")
 
@@ -293,7 +293,7 @@ def test_requests_go_through_a_proxy_where_one_is_named() -> None:
         assert proxy.requests[0].startswith(b"POST http://influx.example:8086/query ")
 
 
-def test_a_proxy_is_told_the_name_and_password_in_its_address() -> None:
+def test_a_proxy_is_reported_the_name_and_password_in_its_address() -> None:
     with raw_server(Answer([reply(ROWS)])) as proxy:
         address = proxy.url.replace("http://", "http://resident:p%40ss@")
         assert rows(connection("http://influx.example:8086", proxy=address)) == [[1, 2], [3, 4]]
@@ -303,9 +303,9 @@ def test_a_proxy_is_told_the_name_and_password_in_its_address() -> None:
 
 @pytest.mark.parametrize("proxy", ["squid:3128", "http://", "ftp://user:secret@squid", "http://[squid"])
 def test_a_proxy_address_that_is_none_is_refused_without_its_secrets(proxy: str) -> None:
-    with pytest.raises(SettingsError, match=r"store\.proxy") as told:
+    with pytest.raises(SettingsError, match=r"store\.proxy") as caught:
         connection("http://influx.example:8086", proxy=proxy)
-    assert "secret" not in str(told.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.fixture(scope="session")
@@ -329,10 +329,10 @@ def test_a_server_with_a_certificate_of_our_own_authority_is_trusted_and_no_othe
     try:
         server.expect_request("/query").respond_with_data(ROWS)
         url = server.url_for("")
-        with pytest.raises(StoreError, match="certificate is not trusted") as told:
+        with pytest.raises(StoreError, match="certificate is not trusted") as caught:
             rows(connection(url))
-        assert not told.value.retryable
-        assert "ca_file" in told.value.hint
+        assert not caught.value.retryable
+        assert "ca_file" in caught.value.hint
         assert len(rows(connection(url, ca_file=certificate))) == 2
         assert len(rows(connection(url, verify=False))) == 2
     finally:
@@ -351,16 +351,16 @@ def test_a_certificate_file_that_is_none_is_a_matter_of_settings(tmp_path: Path,
     ["", "localhost:8086", "ftp://host", "http://", "http://h:port", f"http://u:{TOKEN}@host", "http://h/?q=1"],
 )
 def test_an_address_that_is_none_is_refused_without_its_secrets(url: str) -> None:
-    with pytest.raises(SettingsError, match=r"store\.url") as told:
+    with pytest.raises(SettingsError, match=r"store\.url") as caught:
         connection(url)
-    assert TOKEN not in str(told.value) + told.value.hint
+    assert TOKEN not in str(caught.value) + caught.value.hint
 
 
 @pytest.mark.parametrize("bad", [f"{TOKEN}\n", f"{TOKEN}\r\nX: y", f"{TOKEN}é", "\x00"])
 def test_a_token_that_no_header_can_carry_is_refused_without_showing_it(bad: str) -> None:
-    with pytest.raises(SettingsError, match=r"store\.token") as told:
+    with pytest.raises(SettingsError, match=r"store\.token") as caught:
         connection("http://127.0.0.1:1", token=SecretStr(bad))
-    assert TOKEN not in str(told.value)
+    assert TOKEN not in str(caught.value)
 
 
 def test_the_token_is_shown_nowhere(httpserver: HTTPServer, caplog: pytest.LogCaptureFixture) -> None:
@@ -369,9 +369,9 @@ def test_the_token_is_shown_nowhere(httpserver: HTTPServer, caplog: pytest.LogCa
     opened = connection(httpserver.url_for(""))
     shown = [repr(opened), repr(opened.server), str(opened.server)]
     for url in (httpserver.url_for(""), f"http://127.0.0.1:{free_port()}"):
-        with pytest.raises(PatternAggregatesError) as told:
+        with pytest.raises(PatternAggregatesError) as caught:
             rows(connection(url))
-        error: BaseException | None = told.value
+        error: BaseException | None = caught.value
         while error is not None:
             shown += [str(error), repr(error), str(error.args)]
             error = error.__cause__ or error.__context__
@@ -388,14 +388,14 @@ def test_a_portal_that_says_yes_to_everything_has_kept_nothing(httpserver: HTTPS
 def test_a_token_that_a_server_repeats_is_not_shown(httpserver: HTTPServer, headers: dict[str, str]) -> None:
     status = 307 if headers else 401
     httpserver.expect_request("/api/v2/write").respond_with_data(f"bad token {TOKEN}", status=status, headers=headers)
-    with pytest.raises(StoreError) as told:
+    with pytest.raises(StoreError) as caught:
         connection(httpserver.url_for("")).write("b", "m f=1i 0")
-    assert TOKEN not in f"{told.value} {told.value.hint} {told.value!r}"
-    assert "***" in str(told.value)
+    assert TOKEN not in f"{caught.value} {caught.value.hint} {caught.value!r}"
+    assert "***" in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [b'{"results":null}', b'{"results":["x"]}', b"[]"])
-def test_an_answer_of_another_shape_is_told_as_no_answer(httpserver: HTTPServer, body: bytes) -> None:
+def test_an_answer_of_another_shape_is_not_a_response(httpserver: HTTPServer, body: bytes) -> None:
     httpserver.expect_request("/query").respond_with_data(body)
     with pytest.raises(StoreUnavailable, match="not a response of InfluxDB"):
         rows(connection(httpserver.url_for("")))

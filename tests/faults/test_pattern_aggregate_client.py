@@ -99,7 +99,7 @@ def test_a_batch_of_something_else_is_refused_whole(httpserver: HTTPServer, poin
     assert httpserver.log == []
 
 
-def test_queries_that_cannot_be_meant_are_told_apart_from_nothing(httpserver: HTTPServer) -> None:
+def test_invalid_queries_differ_from_empty_results(httpserver: HTTPServer) -> None:
     with client_of(httpserver.url_for("")) as client:
         assert client.query_time_based_daily(DAY, DAY - dt.timedelta(days=1)) == []
         assert "before it begins" in str(client.last_error)
@@ -118,7 +118,7 @@ class Unshowable:
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "message"),
     [
         (lambda client: client.query_daily("no_such_daily", DAY), "'no_such_daily' is not a valid measurement"),
         (lambda client: client.query_daily(None, DAY), "None is not a valid measurement"),
@@ -140,10 +140,10 @@ class Unshowable:
         ),
     ],
 )
-def test_no_argument_makes_a_call_raise(httpserver: HTTPServer, call: Any, told: str) -> None:
+def test_no_argument_makes_a_call_raise(httpserver: HTTPServer, call: Any, message: str) -> None:
     with client_of(httpserver.url_for("")) as client:
         assert not call(client)
-        assert told in str(client.last_error)
+        assert message in str(client.last_error)
     assert httpserver.log == []
 
 
@@ -255,7 +255,7 @@ def test_calls_that_ask_nothing_do_not_make_a_dead_server_look_alive() -> None:
         assert "tried 1 times" in str(client.last_error)
 
 
-def test_an_error_of_our_own_is_told_with_no_attempts(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_error_of_our_own_is_reported_with_no_attempts(caplog: pytest.LogCaptureFixture) -> None:
     with client_of(f"http://127.0.0.1:{free_port()}", timeout_seconds=0.2) as client:
         assert client.write_time_based_daily(**LIGHT) is False
         assert client.write_batch([time_based(day=dt.date(1500, 1, 1))]) is False

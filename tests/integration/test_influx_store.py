@@ -118,10 +118,10 @@ def test_a_day_beyond_the_retention_is_refused_with_the_names_of_its_rows(influx
     with influxdb.new_store(retention_days=30) as store:
         with pytest.raises(
             StoreError, match=r"2 of 2 rows of time_based_daily .*light\.kitchen/light.*retention"
-        ) as told:
+        ) as caught:
             store.replace_day(time_based_batch(time_based(day=old), time_based("light.hall", old), day=old))
-        assert not told.value.retryable
-        assert "retention" in told.value.hint
+        assert not caught.value.retryable
+        assert "retention" in caught.value.hint
         assert store.read(DetectorRunDaily, DateRange(old, old)) == []
 
 
@@ -130,18 +130,18 @@ def test_rows_of_another_type_are_refused_by_name_while_the_others_are_written(i
         connection = influxdb.connection()
         connection.write(store.bucket, "duration_daily,date=2026-03-02,entity_id=x episodes=1.5 1772409600")
         connection.close()
-        with pytest.raises(StoreError, match=r"1 of 2 rows of duration_daily .*light\.hall.*type") as told:
+        with pytest.raises(StoreError, match=r"1 of 2 rows of duration_daily .*light\.hall.*type") as caught:
             store.replace_day(durations(duration(episodes=None), duration("light.hall", episodes=2)))
-        assert "bucket of their own" in told.value.hint
+        assert "bucket of their own" in caught.value.hint
         assert store.read(DurationDaily, TODAY, {"entity_id": "light.kitchen"}) == [duration(episodes=None)]
         assert store.read(DetectorRunDaily, TODAY) == []
 
 
 def test_a_bucket_that_is_not_there_is_an_error_never_an_empty_answer(influxdb: LiveServer) -> None:
     store = InfluxStore(influxdb.server(), "nowhere")
-    with pytest.raises(StoreMissing, match="nowhere") as told:
+    with pytest.raises(StoreMissing, match="nowhere") as caught:
         store.read(TimeBasedDaily, TODAY)
-    assert "init" in told.value.hint
+    assert "init" in caught.value.hint
     with pytest.raises(StoreMissing, match="nowhere"):
         store.replace_day(time_based_batch(time_based()))
     assert "nowhere" in " ".join(store.check())
@@ -251,7 +251,7 @@ def test_an_empty_store_is_not_written_with_a_token_of_another_organisation(infl
     stranger.close()
 
 
-def test_a_bucket_that_only_the_named_organisation_has_is_not_told_as_missing(influxdb: LiveServer) -> None:
+def test_a_bucket_that_only_the_named_organisation_has_is_not_called_missing(influxdb: LiveServer) -> None:
     bucket = f"test_{uuid.uuid4().hex[:12]}"
     stranger = InfluxStore(influxdb.other_organisation(bucket).server(), bucket)
     with pytest.raises(StoreError, match="belongs to another organisation"):
@@ -328,8 +328,8 @@ def test_the_policy_of_a_database_is_mended_whatever_its_name(influxdb_1: LiveSe
     ask(influxdb_1, f'CREATE DATABASE "{database}" WITH DURATION 30d NAME "monthly"')
     ask(influxdb_1, f'CREATE RETENTION POLICY "autogen" ON "{database}" DURATION INF REPLICATION 1')
     store = InfluxStore(influxdb_1.server(), f"{database}/autogen" if named else database, retention_days=3650)
-    (told,) = store.prepare(update_retention=True)
-    assert told.endswith("now keeps 3650 days, not " + ("everything" if named else "30 days"))
+    (message,) = store.prepare(update_retention=True)
+    assert message.endswith("now keeps 3650 days, not " + ("everything" if named else "30 days"))
     assert store.prepare() == []
     store.replace_day(time_based_batch(time_based()))
     assert store.read(TimeBasedDaily, TODAY) == [time_based()]
@@ -400,13 +400,13 @@ def test_rows_in_another_policy_of_the_database_are_not_deleted_with_ours(influx
         ours.replace_day(time_based_batch(time_based()))
         assert ours.read(TimeBasedDaily, TODAY) == [time_based()]
         theirs.replace_day(time_based_batch(time_based(), time_based("light.hall")))
-        with pytest.raises(StoreError, match=r"/other holds rows of time_based_daily on 2026-03-02 too") as told:
+        with pytest.raises(StoreError, match=r"/other holds rows of time_based_daily on 2026-03-02 too") as caught:
             ours.replace_day(time_based_batch())
-        assert "database of their own" in told.value.hint
+        assert "database of their own" in caught.value.hint
         assert len(theirs.read(TimeBasedDaily, TODAY)) == 2
 
 
-def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServer) -> None:
+def test_a_mapping_to_another_bucket_is_named(influxdb_2: LiveServer) -> None:
     name, other = influxdb_2.new_bucket(), influxdb_2.new_bucket()
     with closing(influxdb_2.connection()) as connection:
         found = buckets.find_bucket(connection, other)
@@ -415,10 +415,10 @@ def test_a_mapping_to_another_bucket_is_told_for_what_it_is(influxdb_2: LiveServ
         influxdb_2.post("/api/v2/dbrps", {**mapping, "default": True})
     store = InfluxStore(influxdb_2.server(), name, retention_days=0)
     with closing(store):
-        with pytest.raises(StoreError, match="a DBRP mapping maps database") as told:
+        with pytest.raises(StoreError, match="a DBRP mapping maps database") as caught:
             store.replace_day(time_based_batch(time_based()))
-        assert found.id in str(told.value)
-        assert "Delete the mapping" in told.value.hint
+        assert found.id in str(caught.value)
+        assert "Delete the mapping" in caught.value.hint
         assert "a DBRP mapping maps database" in store.check()[0]
 
 

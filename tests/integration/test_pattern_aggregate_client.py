@@ -283,7 +283,7 @@ def test_the_bucket_is_made_when_it_is_not_there(influxdb: LiveServer) -> None:
         assert "retention" in str(client.last_error)
 
 
-def test_a_token_of_another_organisation_is_told_by_ensure_bucket(influxdb: LiveServer) -> None:
+def test_a_token_of_another_organisation_is_reported_by_ensure_bucket(influxdb: LiveServer) -> None:
     bucket = influxdb.new_bucket()
     other = influxdb.other_organisation(bucket)
     with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, bucket, retention_days=0) as client:
@@ -320,7 +320,7 @@ def test_eight_writers_and_eight_readers_lose_and_double_nothing(client: Pattern
     assert {row["occurrences"] for row in found} == {rounds - 1}
 
 
-def test_a_wrong_token_is_told_as_such_and_not_shown(influxdb_2: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_wrong_token_is_reported_and_not_shown(influxdb_2: LiveServer, caplog: pytest.LogCaptureFixture) -> None:
     secret = "wrong-and-secret"  # noqa: S105 - it opens nothing
     with PatternAggregateClient(influxdb_2.url, secret, influxdb_2.org) as client:
         assert not write_light(client)

@@ -76,7 +76,7 @@ def test_numbers_of_a_models_fields_take_its_types(fields: str, expected: str) -
 
 
 @pytest.mark.parametrize(
-    ("field", "told"),
+    ("field", "message"),
     [
         ("occurrences=5.5", "occurrences=5.5 is not a valid integer"),
         ("occurrences=true", "is not a valid integer"),
@@ -86,6 +86,6 @@ def test_numbers_of_a_models_fields_take_its_types(fields: str, expected: str) -
         ("occurrences=nan", "is not a valid integer"),
     ],
 )
-def test_a_value_that_would_have_later_rows_refused_is_refused_itself(field: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_a_value_that_would_have_later_rows_refused_is_refused_itself(field: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         coerce_field_types(f"time_based_daily,date=2026-03-02 {field}", TimeBasedDaily)

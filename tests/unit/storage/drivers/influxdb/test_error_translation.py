@@ -103,17 +103,17 @@ def test_no_exception_of_the_libraries_leaves_a_connection(kind: type[BaseExcept
     if call == "get" and kind in (ApiException, FluxQueryException):
         assert isinstance(opened.get("/ping"), Response), "a refusal is a response, which the caller judges"
         return
-    with pytest.raises(PatternAggregatesError) as told:
+    with pytest.raises(PatternAggregatesError) as caught:
         CALLS[call](opened)
-    assert isinstance(told.value, StoreError)
+    assert isinstance(caught.value, StoreError)
     causes = []
-    cause: BaseException | None = told.value
+    cause: BaseException | None = caught.value
     while cause is not None:
         causes.append(cause)
         cause = cause.__cause__
     assert error in causes, "the exception of the library stays reachable"
     may_pass = issubclass(kind, HTTPError | OSError) and not issubclass(kind, SSLError)
-    assert isinstance(told.value, StoreUnavailable) == may_pass
+    assert isinstance(caught.value, StoreUnavailable) == may_pass
 
 
 @pytest.mark.parametrize("kind", [OSError, ConnectionResetError, TimeoutError])
