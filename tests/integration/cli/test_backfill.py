@@ -34,7 +34,7 @@ def test_events_from_the_future_are_bad_rows_and_make_no_day(tmp_path: Path) -> 
     home = Home(tmp_path, events=EVENTS + "2999-01-01T00:00:00,light.kitchen,on\n")
     assert len(home.json("status", "--json")) == 3
     report = home.json("backfill", "2026-03-03", "2026-03-03", "--json")
-    assert "lies in the future" in report["days"][0]["detectors"]["time_based"]["reason"]
+    assert "is in the future" in report["days"][0]["detectors"]["time_based"]["reason"]
 
 
 def test_an_id_whose_first_part_no_tag_can_hold_costs_nothing(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_quote_that_is_never_closed_costs_its_line(tmp_path: Path) -> None:
     home = Home(tmp_path, events=EVENTS.replace("07:00:05,light.kitchen,on", '07:00:05,"light.kitchen,on'))
     reason = home.json("backfill", "2026-03-02", "2026-03-02", "--json")["days"][0]["detectors"]["time_based"]["reason"]
     assert "3 activity events" in reason
-    assert "1 bad rows: events.csv line 5" in reason
+    assert "1 bad row: events.csv line 5" in reason
 
 
 def test_a_dry_run_prints_the_plan_and_touches_nothing(home: Home) -> None:
