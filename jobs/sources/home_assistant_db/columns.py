@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -13,17 +13,76 @@ from jobs.activity.entities import Description
 from jobs.activity.events import AUTOMATION, GAP, Codes, Flags, Samples
 from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND, Instants
+from jobs.sources.home_assistant_db.causes import CAUSE
 from jobs.sources.home_assistant_db.row_order import Predecessors, Rows, in_written_order
 from jobs.sources.home_assistant_db.runs import KnownTime
+from jobs.sources.home_assistant_db.schema import MYSQL, STATES, UPDATED
 
 _CHUNK: Final = 500  # rows asked of the driver at once
+_WIDTH: Final = 5  # values of a row
+_NEXT_VALUE: Final = "\x1f"  # ASCII's own separators of values and rows
+_NEXT_ROW: Final = "\x1e"
+_QUARTER_SECONDS: Final = 900
+_MAX_TEXT_BYTES: Final = 1 << 30
 
 
-def fetch(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
-    """Yield rows as the driver's own tuples, made faster than a toolkit's; few at once, to stay in a cache."""
-    result = connection.execute(query)
+def fetch(connection: sa.Connection, day: sa.ColumnElement[bool], left_out: Collection[int]) -> Iterator[list[Any]]:
+    """Yield a day's rows in order of time, in portions: state ids, metadata ids, states, seconds and causes as columns.
+
+    Rows come as the driver's own tuples, made faster than a toolkit's, and few at once, to stay in a cache.
+
+    Args:
+        connection: To the database.
+        day: Which rows are the day's.
+        left_out: Metadata ids of entities that cannot be activity.
+    """
+    whose = STATES.c.metadata_id
+    chosen = sa.and_(day, sa.or_(whose.is_(None), whose.not_in(sorted(left_out)))) if left_out else day
+    joined = _fetch_joined(connection, chosen) if connection.dialect.name in MYSQL else None
+    if joined is not None:
+        yield from joined
+        return
+    query = sa.select(STATES.c.state_id, whose, STATES.c.state, UPDATED, CAUSE).where(chosen)
+    result = connection.execute(query.order_by(UPDATED, STATES.c.state_id))
     while rows := result.cursor.fetchmany(_CHUNK):
-        yield rows
+        yield list(zip(*rows, strict=True))
+
+
+def _fetch_joined(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[list[Any]] | None:
+    """Return the rows of each quarter of an hour; None if the server cut one short.
+
+    PyMySQL spends 10 µs on each row and more on each value, so MariaDB and MySQL join many rows into one text: a day of
+    100,000 rows then takes a third of the time.
+    """
+    values = (
+        *(STATES.c.state_id, sa.func.coalesce(STATES.c.metadata_id, -1), UPDATED, CAUSE),
+        sa.func.replace(STATES.c.state, _NEXT_ROW, " "),  # the last, as concat_ws leaves out what is NULL
+    )
+    text = sa.func.aggregate_strings(sa.func.concat_ws(_NEXT_VALUE, *values), _NEXT_ROW)
+    quarter = sa.func.floor(UPDATED / _QUARTER_SECONDS)
+    connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {_MAX_TEXT_BYTES:d}")
+    query = sa.select(text.aggregate_order_by(UPDATED, STATES.c.state_id), sa.func.count()).where(chosen)
+    portions = []
+    for joined, count in connection.execute(query.group_by(quarter).order_by(quarter)):
+        rows = [row.split(_NEXT_VALUE, _WIDTH - 1) for row in joined.split(_NEXT_ROW)]
+        if len(rows) != count:
+            return None
+        portions.append(_converted(rows))
+    return portions
+
+
+def _converted(rows: list[list[Any]]) -> list[Any]:
+    for row in rows:
+        if len(row) < _WIDTH:
+            row.append(None)
+    state_ids, metadata_ids, seconds, causes, states = zip(*rows, strict=True)
+    return [
+        list(map(int, state_ids)),
+        list(map(int, metadata_ids)),
+        states,
+        list(map(float, seconds)),
+        list(map(int, causes)),
+    ]
 
 
 class Columns:
@@ -50,13 +109,23 @@ class Columns:
         Returns:
             How many belong to no entity and are left out.
         """
-        if not rows:
-            return 0
-        state_ids, metadata_ids, texts, seconds, causes = zip(*rows, strict=True)
+        return self.extend_columns(*zip(*rows, strict=True), code=code) if rows else 0
+
+    def extend_columns(
+        self,
+        state_ids: Sequence[int],
+        metadata_ids: Sequence[int | None],
+        texts: Sequence[str | None],
+        seconds: Sequence[float],
+        causes: Sequence[int],
+        *,
+        code: int | None = None,
+    ) -> int:
+        """Take rows as columns; see ``extend``."""
         if code is None:
             entity = np.array(list(map(self._codes.__getitem__, metadata_ids)), np.int32)
         else:
-            entity = np.full(len(rows), code, np.int32)
+            entity = np.full(len(state_ids), code, np.int32)
         found = Rows(
             np.array(state_ids, np.int64),
             np.rint(np.array(seconds, np.float64) * SECOND).astype(np.int64),
@@ -69,7 +138,7 @@ class Columns:
             self._parts.append(found)
             return 0
         self._parts.append(found.take(named))
-        return len(rows) - int(np.count_nonzero(named))
+        return len(named) - int(np.count_nonzero(named))
 
     def code_of(self, metadata_id: int | None) -> int:
         """Return the entity code of a metadata id; -1 if it belongs to no entity."""
@@ -85,9 +154,9 @@ class Columns:
             np.unique(np.concatenate([part.entity for part in self._parts])) if self._parts else np.empty(0, np.int32)
         )
 
-    def first_at(self, default: int) -> int:
-        """Return the instant of the earliest row, or a default that is earlier."""
-        return min([default, *(int(part.at.min()) for part in self._parts if len(part.at))])
+    def instants(self) -> Instants:
+        """Return the instants of all rows so far, ascending."""
+        return np.sort(np.concatenate([part.at for part in self._parts])) if self._parts else np.empty(0, np.int64)
 
     def samples(
         self,

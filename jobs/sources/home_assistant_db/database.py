@@ -24,7 +24,7 @@ from jobs.activity.entities import Entity, EntityRules, Kind
 from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight
-from jobs.sources.home_assistant_db.causes import CAUSE, DOMAINS, batches, read_caused_state_ids
+from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_caused_state_ids
 from jobs.sources.home_assistant_db.columns import Columns, fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory
 from jobs.sources.home_assistant_db.first_rows import find_first_changes
@@ -110,8 +110,8 @@ class HomeAssistantDatabase:
                 for code, instant in find_first_changes(connection, numbers, known.starts, oldest):
                     columns.mark_change(code, instant)
             if math.isfinite(self._max_silence_hours):
-                since, day = columns.first_at(window.start), (window.start, window.end)
-                known = without_silences(known, rows, day, since, round(self._max_silence_hours * HOUR))
+                day, seen = (window.start, window.end), columns.instants()
+                known = without_silences(known, rows, day, seen, round(self._max_silence_hours * HOUR))
             machines = [
                 number
                 for number, code in directory.code_of.items()
@@ -206,12 +206,8 @@ class HomeAssistantDatabase:
         connection: sa.Connection, window: DayWindow, directory: Directory, followed: Collection[int], columns: Columns
     ) -> int:
         """Add the day's rows, without those of entities that cannot be activity; returns how many have no entity."""
-        left_out = sorted(number for number, code in directory.code_of.items() if code not in followed)
-        whose = STATES.c.metadata_id
-        query = sa.select(STATES.c.state_id, whose, STATES.c.state, UPDATED, CAUSE).where(_within(window))
-        if left_out:
-            query = query.where(sa.or_(whose.is_(None), whose.not_in(left_out)))
-        return sum(columns.extend(rows) for rows in fetch(connection, query.order_by(UPDATED, STATES.c.state_id)))
+        left_out = [number for number, code in directory.code_of.items() if code not in followed]
+        return sum(columns.extend_columns(*some) for some in fetch(connection, _within(window), left_out))
 
 
 def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:

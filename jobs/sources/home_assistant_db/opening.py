@@ -15,7 +15,7 @@ from jobs.activity.states import TRANSITIONAL
 from jobs.activity.tracing import SHORT_GAP
 from jobs.activity.window import SECOND, Instants
 from jobs.sources.home_assistant_db.runs import MIN_INSTANT
-from jobs.sources.home_assistant_db.schema import META, STATES, UPDATED
+from jobs.sources.home_assistant_db.schema import META, MYSQL, STATES, UPDATED
 
 MAX_LOOKBACK_ROWS: Final = 20_000  # how many rows of one entity are followed back
 
@@ -68,7 +68,7 @@ def newest_state_ids(connection: sa.Connection, before: str) -> sa.FromClause:
     MariaDB and MySQL jump from entity to entity in the index when they group, but evaluate a correlated subquery badly;
     SQLite and PostgreSQL the other way round.
     """
-    if connection.dialect.name in ("mysql", "mariadb"):
+    if connection.dialect.name in MYSQL:
         last = (
             sa.select(STATES.c.metadata_id, sa.func.max(UPDATED).label("at"))
             .where(sa.bindparam(before) > UPDATED)

@@ -39,13 +39,19 @@ MAX_STRAY_BLOCKS: Final = 50  # of rows at wrong dates before the recording
 _PROBES: Final = 48
 _HALF: Final = 0.5  # microseconds: rows hold seconds as floating-point numbers
 _MAX_LOOKBACK: Final = 60 * DAY  # how far before a day silences are looked for
-_NEWEST = sa.select(sa.func.max(UPDATED)).where(
-    UPDATED >= MIN_INSTANT / SECOND, sa.bindparam("before") > UPDATED, sa.bindparam("now") >= UPDATED
+# One look into the index each: MariaDB reads all rows in between for max() and min() with two bounds.
+_LAST = (
+    sa.select(UPDATED)
+    .where(sa.bindparam("after") < UPDATED, sa.bindparam("until") >= UPDATED)
+    .order_by(UPDATED.desc())
+    .limit(1)
 )
-_HOP = sa.select(sa.func.max(UPDATED)).where(
-    sa.bindparam("after") < UPDATED, sa.bindparam("until") >= UPDATED, sa.bindparam("now") >= UPDATED
+_FIRST = (
+    sa.select(UPDATED)
+    .where(sa.bindparam("after") < UPDATED, sa.bindparam("until") >= UPDATED)
+    .order_by(UPDATED)
+    .limit(1)
 )
-_NEXT = sa.select(sa.func.min(UPDATED)).where(sa.bindparam("after") < UPDATED, sa.bindparam("now") >= UPDATED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +92,29 @@ class RowTimes:
 
     def last_before(self, instant: int | None = None) -> int | None:
         """Return the instant of the newest row before an instant, by default before the present."""
-        seconds = 2 * MAX_SECONDS if instant is None else (instant - _HALF) / SECOND
-        return _instant(self._one(_NEWEST, before=seconds))
+        return self._one(_LAST, MIN_INSTANT - 1, None if instant is None else instant - 1)
 
     def next_after(self, instant: int) -> int | None:
         """Return the instant of the first row after an instant."""
-        return _instant(self._one(_NEXT, after=(instant + _HALF) / SECOND))
+        return self._one(_FIRST, instant, None)
 
     def reach(self, instant: int, step: int) -> int | None:
         """Return the instant of the last row that comes at most ``step`` after an instant."""
-        return _instant(self._one(_HOP, after=(instant + _HALF) / SECOND, until=(instant + step) / SECOND))
+        return self._one(_LAST, instant, instant + step)
 
-    def silences(self, start: int, end: int, longer_than: int) -> Iterator[tuple[int, int]]:
+    def silences(self, start: int, end: int, longer_than: int, seen: Instants) -> Iterator[tuple[int, int]]:
         """Yield each stretch without a row, from a row to the next, that touches a span and is longer than a bound.
 
-        The stretch after the last row ends at the present.
+        The stretch after the last row ends at the present. ``seen`` are ascending instants of rows that were read
+        already: where these are dense, the database need not be asked.
         """
         at = self.last_before(start + 1)
         at = MIN_INSTANT if at is None else at
         while at < end:
+            place = int(np.searchsorted(seen, at + longer_than, side="right")) - 1
+            if place >= 0 and seen[place] > at:
+                at = int(seen[place])
+                continue
             reached = self.reach(at, longer_than)
             if reached is not None:
                 at = reached
@@ -141,9 +151,11 @@ class RowTimes:
             first = following
         return first
 
-    def _one(self, query: sa.Select[Any], **values: float) -> float | None:
-        seconds: float | None = self._connection.execute(query, {**values, "now": self._now}).scalar_one()
-        return seconds
+    def _one(self, query: sa.Select[Any], after: int, until: int | None) -> int | None:
+        latest = self._now if until is None else min(self._now, (until + _HALF) / SECOND)
+        bounds = {"after": (after + _HALF) / SECOND, "until": latest}
+        seconds = self._connection.execute(query, bounds).scalar_one_or_none()
+        return None if seconds is None else round(seconds * SECOND)
 
 
 def read_known_time(connection: sa.Connection, rows: RowTimes) -> KnownTime:
@@ -175,25 +187,28 @@ def read_known_time(connection: sa.Connection, rows: RowTimes) -> KnownTime:
     return KnownTime(union(np.array(spans, np.int64).reshape(-1, 2)), starts, tuple(notices))
 
 
-def without_silences(known: KnownTime, rows: RowTimes, day: tuple[int, int], since: int, max_silence: int) -> KnownTime:
+def without_silences(
+    known: KnownTime, rows: RowTimes, day: tuple[int, int], seen: Instants, max_silence: int
+) -> KnownTime:
     """Return known time without the stretches in which nothing at all was recorded for long.
 
     Args:
         known: What the runs claim.
         rows: When anything was recorded.
         day: The span of the day that is read.
-        since: From where on it has to be right: the oldest row that is looked at.
+        seen: Ascending instants of the rows that are read, from the oldest one needed on.
         max_silence: A longer silence is never known, microseconds.
     """
     near = day[0] - DAY
-    longest = list(rows.silences(near, day[1], MIN_SILENCE))
+    longest = list(rows.silences(near, day[1], MIN_SILENCE, seen))
+    since = int(seen[0]) if len(seen) else near
     bound = min(max_silence, MIN_SILENCE)
     if longest:
         usual = rows.usual_silence(near, day[1])
         bound = min(max_silence, max(MIN_SILENCE, SILENCE_FACTOR * usual))
     silences = [one for one in longest if one[1] - one[0] > bound]
     if since < near:
-        silences += rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max(max_silence, bound))
+        silences += rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max_silence, seen)
     spans = known.spans.tolist()
     starts = set(known.starts.tolist())
     for start, end in sorted(set(silences)):
@@ -233,7 +248,3 @@ def _recorded(moment: object) -> int | None:
         return None
     instant = to_instant(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment)
     return instant if instant >= MIN_INSTANT else None
-
-
-def _instant(seconds: float | None) -> int | None:
-    return None if seconds is None else round(seconds * SECOND)

@@ -51,6 +51,7 @@ EVENTS: Final = sa.table("events", *map(sa.column, sorted(_EVENTS)))
 EVENT_TYPES: Final = sa.table("event_types", sa.column("event_type_id"), sa.column("event_type"))
 UPDATED: Final = STATES.c.last_updated_ts
 
+MYSQL: Final = ("mysql", "mariadb")  # how SQLAlchemy calls these two
 _CHANGES = sa.table("schema_changes", sa.column("change_id"), sa.column("schema_version"))
 
 
