@@ -34,6 +34,7 @@ from storage.ledger.ledger import Ledger
 from storage.ledger.payload import Models
 from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
 from storage.overlay import OverlaidReader
+from storage.renamed import RenamedReader
 from storage.store import AggregateStore
 
 _log = logging.getLogger(__name__)
@@ -112,6 +113,8 @@ class Pipeline:
         report.events = len(log.events)
         for notice in log.notices:
             _log.warning("%s: %s", work.day, notice)
+        for former, name in self.ledger.record_names(log.keys).items():
+            _log.info("%s: %s is now called %s: its history goes on", work.day, former, name)
         facts = _DayFacts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
         for one in event_detectors:
             if one.name not in due:
@@ -136,7 +139,8 @@ class Pipeline:
             return set()
         if not has_findings(plan.candidates, work.entries):
             return self._defer_all(work, due)
-        history = OverlaidReader(self.store, self.ledger.staged(self._models()))
+        written_and_staged = OverlaidReader(self.store, self.ledger.staged(self._models()))
+        history = RenamedReader(written_and_staged, self.ledger.renames())
         fingerprint = findings_fingerprint(work.entries.values())
         events = max((entry.events for entry in work.entries.values()), default=0)
         known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -180,6 +180,7 @@ class DayLog:
         known: Disjoint, ascending spans of known time within the day, shape (k, 2).
         samples: How many raw samples of the day were read, of whatever entity.
         notices: What the source could not use, in words.
+        keys: What stays the same of each entity when it is renamed, by entity id, as far as the source knows it.
     """
 
     window: DayWindow
@@ -191,6 +192,7 @@ class DayLog:
     known: Spans
     samples: int
     notices: tuple[str, ...] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def code_of(self, entity_id: str) -> int:
         """Return the code of an entity; -1 if the log has none with that id."""

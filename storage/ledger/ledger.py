@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -26,7 +26,7 @@ from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
 from storage.drivers.file_lock import FairLock
 from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, PatternAggregatesError
-from storage.ledger import schema
+from storage.ledger import names, schema
 from storage.ledger.day import Clock, LedgerDay, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
@@ -127,6 +127,18 @@ class Ledger:
             query = sa.select(ENTRIES.c.payload).where(ENTRIES.c.payload.is_not(None))
             payloads = connection.execute(query.order_by(ENTRIES.c.day, ENTRIES.c.detector)).scalars().all()
         return [finding for payload in payloads if (finding := unpack(payload, models))]
+
+    def record_names(self, keys: Mapping[str, str]) -> dict[str, str]:
+        """Note how entities are called now; returns those renamed since the last call. See ``storage.ledger.names``."""
+        if not keys:
+            return {}
+        with self._transaction() as connection:
+            return names.record(connection, keys)
+
+    def renames(self) -> dict[str, str]:
+        """Return the present name of each entity that had another one, by its former names."""
+        with self._transaction() as connection:
+            return names.read_renames(connection)
 
     def mark_redo(self, days: Iterable[tuple[dt.date, Collection[str]]]) -> int:
         """Ask for attempts to be made again; what they wrote stays until then.

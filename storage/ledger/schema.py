@@ -14,8 +14,9 @@ from typing import Final
 import sqlalchemy as sa
 
 from storage.errors import LedgerMismatch, LedgerVersionMismatch
+from storage.ledger import names
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 APPLICATION_ID: Final = 0x70616C31  # "pal1": SQLite files tell by it which program they belong to
 
 METADATA: Final = sa.MetaData()
@@ -57,6 +58,7 @@ def upgrade(connection: sa.Connection, name: str) -> str:
     stored = _stored_version(connection, name)
     if stored is None:
         METADATA.create_all(connection)
+        names.create_tables(connection)
         _store_version(connection)
         return f"made {name}"
     if stored > SCHEMA_VERSION:
@@ -141,5 +143,13 @@ def _with_linked_by(payload: str) -> str:
     return json.dumps(packed, ensure_ascii=False, separators=(",", ":"))
 
 
-MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {2: _migrate_to_2}
+def _migrate_to_3(connection: sa.Connection) -> None:
+    """Add the names of entities."""
+    for table, key, value in (("entity_key", "key", "entity_id"), ("entity_rename", "former", "present")):
+        connection.exec_driver_sql(
+            f"CREATE TABLE {table} ({key} TEXT NOT NULL PRIMARY KEY, {value} TEXT NOT NULL) WITHOUT ROWID"
+        )
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {2: _migrate_to_2, 3: _migrate_to_3}
 """How a ledger of the version before becomes one of each version."""

@@ -1,0 +1,71 @@
+"""Which entity was called what: a rename in Home Assistant must not look like one device that died and one that is new.
+
+A source may give a key that outlives a rename (``DayLog.keys``). A rename is a known key with another name, where the
+former name is gone and the new one was not known before. Anything else is a database that was made anew, whose keys
+mean other entities; so is a change of more than half of all names at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import sqlalchemy as sa
+
+MIN_RENAMED_AT_ONCE: Final = 4  # fewer are never taken for a database that was made anew
+
+_METADATA: Final = sa.MetaData()
+KEYS: Final = sa.Table(
+    "entity_key",
+    _METADATA,
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("entity_id", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+RENAMES: Final = sa.Table(
+    "entity_rename",
+    _METADATA,
+    sa.Column("former", sa.Text, primary_key=True),
+    sa.Column("present", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+
+def create_tables(connection: sa.Connection) -> None:
+    """Create the tables of names."""
+    _METADATA.create_all(connection)
+
+
+def record(connection: sa.Connection, keys: Mapping[str, str]) -> dict[str, str]:
+    """Note how entities are called now.
+
+    Args:
+        connection: To the ledger, in a transaction.
+        keys: The key of each entity, by its present name; empty where it has none.
+
+    Returns:
+        The present name of each entity that was renamed since the last call, by its former name.
+    """
+    present = {key: entity_id for entity_id, key in keys.items() if key}
+    query = sa.select(KEYS.c.key, KEYS.c.entity_id)
+    stored: dict[str, str] = dict(connection.execute(query).tuples().all())
+    changed = {key: name for key, name in present.items() if stored.get(key) != name}
+    if not changed:
+        return {}
+    known = set(stored.values())
+    others = {key: name for key, name in changed.items() if key in stored}
+    renamed = {stored[key]: name for key, name in others.items() if stored[key] not in keys and name not in known}
+    if len(others) >= MIN_RENAMED_AT_ONCE and 2 * len(others) > len(present):
+        renamed = {}
+    connection.execute(sa.delete(KEYS).where(KEYS.c.key.in_(list(changed))))
+    connection.execute(sa.insert(KEYS), [{"key": key, "entity_id": name} for key, name in changed.items()])
+    connection.execute(sa.delete(RENAMES).where(RENAMES.c.former.in_(list(changed.values()))))  # in use again
+    for former, name in renamed.items():
+        connection.execute(sa.update(RENAMES).where(RENAMES.c.present == former).values(present=name))
+        connection.execute(sa.insert(RENAMES).values(former=former, present=name))
+    return renamed
+
+
+def read_renames(connection: sa.Connection) -> dict[str, str]:
+    """Return the present name of each entity that had another one, by its former names."""
+    return dict(connection.execute(sa.select(RENAMES.c.former, RENAMES.c.present)).tuples().all())

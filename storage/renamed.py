@@ -1,0 +1,54 @@
+"""Stored aggregates under the present names of entities that were renamed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+from storage.backends.memory import MemoryStore
+from storage.dates import DateRange
+from storage.models import DailyAggregate
+from storage.store import NO_FILTER, AggregateReader, Fields, Summary, Where
+
+A = TypeVar("A", bound=DailyAggregate)
+_FIELD = "entity_id"
+
+
+class RenamedReader:
+    """An ``AggregateReader`` that returns the rows of a former name under the present one.
+
+    Args:
+        stored: What is read.
+        renames: The present name of each entity that was renamed, by its former names.
+    """
+
+    def __init__(self, stored: AggregateReader, renames: Mapping[str, str]) -> None:
+        self._stored = stored
+        self._renames = renames
+
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
+        """See ``AggregateReader.read``; a row under the present name replaces one of the same day under a former."""
+        if not self._renames or _FIELD not in model.model_fields:
+            return self._stored.read(model, days, where)
+        rows = self._stored.read(model, days, {name: value for name, value in where.items() if name != _FIELD})
+        present = [row for row in rows if getattr(row, _FIELD) not in self._renames]
+        keys = {(row.date, row.key()) for row in present}
+        for row in rows:
+            name = self._renames.get(getattr(row, _FIELD))
+            if name is not None:
+                renamed = row.model_copy(update={_FIELD: name})
+                if (renamed.date, renamed.key()) not in keys:
+                    present.append(renamed)
+        chosen = MemoryStore(present).read(model, days, where)
+        return sorted(chosen, key=lambda row: (row.date, row.key()))
+
+    def summarize(
+        self,
+        model: type[DailyAggregate],
+        days: DateRange,
+        fields: Fields,
+        by: Sequence[str] = (),
+        where: Where = NO_FILTER,
+    ) -> list[Summary]:
+        """See ``AggregateReader.summarize``; computed here, because names are joined first."""
+        return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)
