@@ -48,7 +48,7 @@ def record(connection: sa.Connection, keys: Mapping[str, str]) -> dict[str, str]
     """
     present = {key: entity_id for entity_id, key in keys.items() if key}
     query = sa.select(KEYS.c.key, KEYS.c.entity_id)
-    stored: dict[str, str] = dict(connection.execute(query).tuples().all())
+    stored: dict[str, str] = {row.key: row.entity_id for row in connection.execute(query)}
     changed = {key: name for key, name in present.items() if stored.get(key) != name}
     if not changed:
         return {}
@@ -68,4 +68,4 @@ def record(connection: sa.Connection, keys: Mapping[str, str]) -> dict[str, str]
 
 def read_renames(connection: sa.Connection) -> dict[str, str]:
     """Return the present name of each entity that had another one, by its former names."""
-    return dict(connection.execute(sa.select(RENAMES.c.former, RENAMES.c.present)).tuples().all())
+    return {row.former: row.present for row in connection.execute(sa.select(RENAMES))}

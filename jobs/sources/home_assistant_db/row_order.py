@@ -8,9 +8,9 @@ the entity had when its next row was written. Which rows are wrong:
 * after a start of the recorder by that clock, the rows since the start, until the clock passes the time it had reached;
 * else the rows that are dated later than the first row after the clock was set back.
 
-Times that differ by a second or less are no contradiction. Rows that were added to a database later (an import of old
-history) have higher numbers, too: a row that names another predecessor in ``old_state_id`` proves nothing, and one that
-names none proves it if it lies a day back at most and such steps are rare.
+Rows that were added to a database later (an import of old history) have higher numbers, too: a row that names another
+predecessor in ``old_state_id`` proves nothing, and one that names none proves it if it lies a day back at most and such
+steps are rare.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from jobs.activity.events import GAP, Codes
 from jobs.activity.tracing import by_entity
-from jobs.activity.window import DAY, MINUTE, SECOND, Instants
+from jobs.activity.window import DAY, MINUTE, Instants
 
-TOLERANCE: Final = SECOND  # neighbours that differ less are taken in the clock's order
 MAX_UNLINKED: Final = DAY  # how far back a row may be dated that does not say which row it follows
 MIN_ROWS_PER_STEP: Final = 10  # rows for each step back: with fewer, their numbers are in no order at all
 NEAR_START: Final = 10 * MINUTE  # a clock that goes back this soon after a start was wrong since that start
@@ -85,7 +84,7 @@ def _undated(rows: Rows, starts: Instants, predecessors: Predecessors) -> NDArra
     follows = _follows(rows, predecessors)
     newest, is_stale = at[0], False
     for row, here in enumerate(at):
-        if here >= newest - TOLERANCE:
+        if here >= newest:
             newest, is_stale = max(newest, here), False
             continue
         if is_stale:
@@ -106,7 +105,7 @@ def _follows(rows: Rows, predecessors: Predecessors) -> list[bool | None]:
     """Return whether each row was written after the one before it; None where nothing but the numbers says so."""
     ids = rows.state_id.tolist()
     links = predecessors(ids)
-    backwards = int(np.count_nonzero(np.diff(rows.at) < -TOLERANCE))
+    backwards = int(np.count_nonzero(np.diff(rows.at) < 0))
     is_numbered_in_order = backwards <= max(1, len(ids) // MIN_ROWS_PER_STEP)
     follows: list[bool | None] = [None]
     for before, one in pairwise(ids):

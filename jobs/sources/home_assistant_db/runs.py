@@ -128,7 +128,7 @@ class RowTimes:
         """Return the median length of the silences in which the instants of a span lie."""
         lengths = []
         for probe in range(start, end, max(1, (end - start) // _PROBES)):
-            before, after = self.last_before(probe), self.next_after(probe)
+            before, after = self.last_before(probe + 1), self.next_after(probe)
             if before is not None and after is not None:
                 lengths.append(after - before)
         return int(statistics.median(lengths)) if lengths else 0

@@ -1,0 +1,462 @@
+"""Recorder databases whose clocks, runs, names, rows and schemas are not what they should be: what is still right."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobs.activity.entities import EntityRules, Kind
+from jobs.activity.events import AUTOMATION, DEVICE, USER, DayLog
+from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, from_instant, midnight
+from jobs.sources.home_assistant_db import first_rows
+from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
+from jobs.sources.home_assistant_registry import read_registry
+from storage.errors import SourceMismatch
+from tests.support.recorder import RecorderDatabase, StateRow
+
+BERLIN: Final = ZoneInfo("Europe/Berlin")
+WINDOW: Final = DayWindow(dt.date(2026, 3, 10), BERLIN)
+NOW: Final = dt.datetime(2026, 3, 14, tzinfo=BERLIN)
+LAMP: Final = "light.lamp"
+
+Read = Callable[..., DayLog]
+
+
+def at(hours: float) -> int:
+    return midnight(WINDOW.day, BERLIN) + round(hours * HOUR)
+
+
+def rows(*changes: tuple[float, str], entity_id: str = LAMP) -> list[StateRow]:
+    return [StateRow(at(hours), entity_id, state) for hours, state in changes]
+
+
+def heartbeat(recorder: RecorderDatabase, first: float, last: float, minutes: float = 5) -> None:
+    """Write a temperature that reports all the time, as every home has some."""
+    recorder.describe("sensor.heartbeat", {"unit_of_measurement": "°C"})
+    instants = range(at(first), at(last), round(minutes * MINUTE))
+    recorder.write(
+        StateRow(instant, "sensor.heartbeat", f"{20 + n % 7 / 10:.1f}") for n, instant in enumerate(instants)
+    )
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> Iterator[RecorderDatabase]:
+    with RecorderDatabase(tmp_path / "home-assistant_v2.db") as database:
+        yield database
+
+
+@pytest.fixture
+def read(recorder: RecorderDatabase) -> Read:
+    def read_it(window: DayWindow = WINDOW, **options: Any) -> DayLog:
+        source = HomeAssistantDatabase(recorder.url, BERLIN, EntityRules(), clock=lambda: NOW, **options)
+        try:
+            return source.read(window)
+        finally:
+            source.close()
+
+    return read_it
+
+
+def known_hours(log: DayLog) -> float:
+    return round(log.known_seconds / 3600, 2)
+
+
+def events_of(log: DayLog, entity_id: str = LAMP) -> list[float]:
+    """The hours of the day at which an entity had events."""
+    of_one = log.events[log.events.entity == log.code_of(entity_id)]
+    return [round((instant - WINDOW.start) / HOUR, 3) for instant in of_one.at.tolist()]
+
+
+def episode_minutes(log: DayLog, entity_id: str = LAMP) -> list[float]:
+    """The lengths of the episodes whose begin and end are known."""
+    episodes = log.episodes[log.episodes.entity == log.code_of(entity_id)]
+    measured = episodes[episodes.start_known & episodes.end_known]
+    return [round((end - start) / MINUTE, 1) for start, end in zip(measured.start, measured.end, strict=True)]
+
+
+# --- known time: rows vouch, runs only claim ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("minutes", "silent_hours", "expected"),
+    [(5, 0.9, 24.0), (5, 1.5, 22.5), (5, 12, 12.0), (30, 2.5, 24.0), (30, 3.5, 20.5), (60, 5.5, 24.0), (60, 7, 17.0)],
+)
+def test_a_silence_of_all_entities_that_is_long_for_the_home_is_not_known(
+    recorder: RecorderDatabase, read: Read, minutes: float, silent_hours: float, expected: float
+) -> None:
+    """Long is six times the usual silence, an hour at least and ``max_silence_hours`` at most."""
+    recorder.run(at(-240), at(120))
+    heartbeat(recorder, -48, 9 + 0.001, minutes)
+    heartbeat(recorder, 9 + silent_hours, 48, minutes)
+    assert known_hours(read()) == pytest.approx(expected, abs=minutes / 60 + 0.01)
+
+
+@pytest.mark.parametrize(("hours", "expected"), [(8, 24), (9, 15)])
+def test_no_home_is_so_quiet_that_a_silence_beyond_the_setting_is_known(
+    recorder: RecorderDatabase, read: Read, hours: float, expected: float
+) -> None:
+    recorder.run(at(-240), None)
+    recorder.write(rows(*((-48 + 2 * n, ("on", "off")[n % 2]) for n in range(29))))
+    recorder.write(rows(*((8 + hours + 2 * n, ("on", "off")[n % 2]) for n in range(12))))
+    assert known_hours(read(max_silence_hours=8.5)) == pytest.approx(expected, abs=0.01)
+
+
+def test_a_run_that_is_closed_hours_after_its_last_row_ends_with_that_row(
+    recorder: RecorderDatabase, read: Read
+) -> None:
+    recorder.run(at(-240), at(21))
+    recorder.run(at(21.01), None)
+    recorder.write(rows((-12, "off"), (8.9, "on"), (21.05, "off")))
+    heartbeat(recorder, -48, 9)
+    heartbeat(recorder, 21.02, 30)
+    log = read()
+    assert known_hours(log) == pytest.approx(12, abs=0.1)
+    assert episode_minutes(log) == []
+
+
+@pytest.mark.parametrize(
+    "start", ["1970-01-01 00:00:12", "2120-01-31 12:00:00", "0000-00-00 00:00:00", "", "soon", None]
+)
+@pytest.mark.parametrize("end", ["2026-03-10 04:00:00", "1970-01-02 00:00:00", None])
+def test_a_wrong_date_of_a_run_costs_no_day_around_it(
+    recorder: RecorderDatabase, read: Read, start: str | None, end: str | None
+) -> None:
+    recorder.run(at(-240), at(-20))
+    recorder.run(at(5), None)
+    recorder.connection.execute("CREATE TABLE copied AS SELECT * FROM recorder_runs")
+    recorder.connection.execute("DROP TABLE recorder_runs")  # a database that was moved by hand has lost its rules
+    recorder.connection.execute("ALTER TABLE copied RENAME TO recorder_runs")
+    recorder.connection.execute(
+        'INSERT INTO recorder_runs (start, "end", closed_incorrect) VALUES (?, ?, 0)', (start, end)
+    )
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-12, "off"), (8, "on"), (9, "off")))
+    log = read()
+    assert known_hours(log) == pytest.approx(24, abs=0.1)
+    assert episode_minutes(log) == [60]
+
+
+@pytest.mark.parametrize("stray", [0, midnight(dt.date(2000, 1, 1), BERLIN), at(-24 * 80)])
+def test_a_stray_row_of_long_ago_makes_no_days(recorder: RecorderDatabase, stray: int) -> None:
+    recorder.run(at(-24 * 7), None)
+    recorder.write([StateRow(stray, LAMP, "off")])
+    heartbeat(recorder, -48, 48)
+    source = HomeAssistantDatabase(recorder.url, BERLIN, EntityRules(), clock=lambda: NOW)
+    span = source.span()
+    source.close()
+    assert span is not None
+    assert (WINDOW.day - span.first).days == 2
+
+
+# --- causes ---------------------------------------------------------------------------------------------------------
+
+
+def _set_context(recorder: RecorderDatabase, entity_id: str, context: bytes, user: bytes | None = None) -> None:
+    recorder.connection.execute(
+        "UPDATE states SET context_id_bin = ?, context_user_id_bin = ? "
+        "WHERE metadata_id = (SELECT metadata_id FROM states_meta WHERE entity_id = ?)",
+        (context, user, entity_id),
+    )
+    recorder.connection.commit()
+
+
+@pytest.mark.parametrize("machine", ["automation.evening", "script.film", "scene.film", "input_boolean.guests", None])
+@pytest.mark.parametrize("user", [None, b"u" * 16])
+def test_what_shares_its_context_with_an_automation_script_or_scene_was_caused_by_it(
+    recorder: RecorderDatabase, read: Read, machine: str | None, user: bytes | None
+) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.write(rows((-12, "off"), (8, "on"), (9, "off")))
+    _set_context(recorder, LAMP, b"c" * 16, user)
+    if machine is not None:
+        recorder.write(rows((7.99, "on"), entity_id=machine))
+        _set_context(recorder, machine, b"c" * 16)
+    log = read()
+    is_machine = machine is not None and not machine.startswith("input_boolean")
+    lamp = log.events[log.events.entity == log.code_of(LAMP)]
+    assert lamp.cause.tolist() == [AUTOMATION if is_machine else USER if user else DEVICE] * 2
+
+
+@pytest.mark.parametrize(
+    ("event_type", "expected"),
+    [("automation_triggered", AUTOMATION), ("script_started", AUTOMATION), ("call_service", DEVICE)],
+)
+@pytest.mark.parametrize("hour", [7.99, -10])
+def test_the_event_of_an_automation_tells_what_it_caused_also_after_midnight(
+    recorder: RecorderDatabase, read: Read, event_type: str, expected: int, hour: float
+) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.write(rows((-12, "off"), (8, "on"), (9, "off")))
+    _set_context(recorder, LAMP, b"c" * 16)
+    recorder.connection.execute("CREATE TABLE events (event_type_id INTEGER, time_fired_ts FLOAT, context_id_bin BLOB)")
+    recorder.connection.execute("INSERT INTO event_types VALUES (1, ?)", (event_type,))
+    recorder.connection.execute("INSERT INTO events VALUES (1, ?, ?)", (at(hour) / SECOND, b"c" * 16))
+    recorder.connection.commit()
+    assert read().events.cause.tolist() == [expected] * 2
+
+
+def test_an_empty_context_is_none(recorder: RecorderDatabase, read: Read) -> None:
+    recorder.run(at(-240), None)
+    recorder.write(rows((-2, "off"), (8, "on"), (9, "off"), (10, "off")))
+    recorder.connection.execute("UPDATE states SET context_parent_id_bin = x'', context_user_id_bin = x''")
+    recorder.connection.commit()
+    assert read(max_silence_hours=24).events.cause.tolist() == [DEVICE] * 2
+
+
+# --- the first row that is kept -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("run_hours", "oldest_hours", "link", "changed", "expected"),
+    [
+        (-480, -216, None, None, [20.0, 21.0]),  # the start's rows are purged, and the lamp's among them
+        (-216, -216, None, None, [21.0]),  # they are there: the lamp is new
+        (-216, -216, 4711, None, [20.0, 21.0]),  # it names a row before it
+        (-480, -216, None, -300.0, [21.0]),  # only attributes changed
+        (-480, 20 - 24.1, None, None, [20.0, 21.0]),
+        (-480, 20 - 23.9, None, None, [21.0]),  # too soon after the oldest row
+    ],
+)
+def test_the_first_row_is_a_change_if_the_row_before_it_was_purged(  # noqa: PLR0917 - parameters of one story
+    recorder: RecorderDatabase,
+    read: Read,
+    run_hours: float,
+    oldest_hours: float,
+    link: int | None,
+    changed: float | None,
+    expected: list[float],
+) -> None:
+    recorder.run(at(run_hours), None)
+    heartbeat(recorder, oldest_hours, 30)
+    recorder.write(rows((20, "on"), (21, "off")))
+    recorder.connection.execute(
+        "UPDATE states SET old_state_id = ?, last_changed_ts = ? WHERE state = 'on'",
+        (link, None if changed is None else at(changed) / SECOND),
+    )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log) == expected
+    assert episode_minutes(log) == ([60] if expected[0] == 20 else [])
+
+
+@pytest.mark.parametrize("count", [first_rows.MIN_ADDED_TOGETHER - 1, first_rows.MIN_ADDED_TOGETHER])
+def test_first_rows_that_come_together_are_a_new_device(recorder: RecorderDatabase, read: Read, count: int) -> None:
+    recorder.run(at(-480), None)
+    heartbeat(recorder, -216, 30)
+    for number in range(count):
+        recorder.write(rows((20 + number / 3600, "on"), entity_id=f"light.number_{number}"))
+    assert len(read().events) == (count if count < first_rows.MIN_ADDED_TOGETHER else 0)
+
+
+# --- classes of entities --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [None, "", "unavailable", "unknown"])
+def test_what_an_entity_is_comes_from_its_last_row_with_a_state(
+    recorder: RecorderDatabase, read: Read, state: str | None
+) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.describe("binary_sensor.bridge", {"device_class": "connectivity"})
+    recorder.write(rows((-2, "on"), (8, "off"), (9, "on"), entity_id="binary_sensor.bridge"))
+    recorder.describe("binary_sensor.bridge", {"restored": True})
+    recorder.write([StateRow(at(20), "binary_sensor.bridge", state)])
+    log = read()
+    assert log.entities[log.code_of("binary_sensor.bridge")].kind is Kind.IGNORED
+
+
+# --- identity -------------------------------------------------------------------------------------------------------
+
+
+def test_two_metadata_ids_of_one_name_are_one_entity_and_noticed(recorder: RecorderDatabase, read: Read) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.write(rows((-2, "off"), (8, "on"), (9, "off"), (18, "on")))
+    recorder.write(rows((19, "off"), (20, "on"), (21, "off"), entity_id="light.copy"))
+    recorder.connection.execute("DROP INDEX ix_states_meta_entity_id")
+    recorder.connection.execute("UPDATE states_meta SET entity_id = ? WHERE entity_id = 'light.copy'", (LAMP,))
+    recorder.connection.commit()
+    log = read()
+    assert episode_minutes(log) == [60, 60, 60]
+    assert [entity.entity_id for entity in log.entities].count(LAMP) == 1
+    assert "1 entities have several metadata ids and are read together: light.lamp" in log.notices
+
+
+def test_two_names_under_one_metadata_id_cost_these_two_and_are_noticed(recorder: RecorderDatabase, read: Read) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.write(rows((-2, "off"), (8, "on"), (9, "off")))
+    recorder.write(rows((-2, "off"), (10, "on"), (11, "off"), entity_id="light.other"))
+    recorder.connection.execute("CREATE TABLE copied AS SELECT * FROM states_meta")
+    recorder.connection.execute("DROP TABLE states_meta")
+    recorder.connection.execute("ALTER TABLE copied RENAME TO states_meta")
+    recorder.connection.execute(
+        "INSERT INTO states_meta SELECT metadata_id, 'light.second_name' FROM states_meta WHERE entity_id = ?", (LAMP,)
+    )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log, "light.other") == [10, 11]
+    assert log.code_of(LAMP) == -1
+    assert any("share a metadata id" in notice for notice in log.notices)
+
+
+def test_one_entry_of_the_registries_that_cannot_be_read_costs_that_entry_only(tmp_path: Path) -> None:
+    entities = '{"data": {"entities": [3, {"entity_id": null}, {"entity_id": "light.a", "platform": "hue", '
+    entities += '"unique_id": 7, "area_id": 4, "capabilities": [], "device_class": {}}]}}'
+    (tmp_path / "core.entity_registry").write_text(entities, encoding="utf-8")
+    (tmp_path / "core.device_registry").write_text('{"data": {"devices": [null, {"id": "d"}]}}', encoding="utf-8")
+    registry = read_registry(tmp_path)
+    assert list(registry.descriptions) == ["light.a"]
+    assert registry.keys == {"light.a": "light hue 7"}
+    assert registry.notices == ("3 entries of the registries cannot be read",)
+
+
+# --- rows in the form of older schemas ------------------------------------------------------------------------------
+
+
+def _text(hours: float) -> str:
+    return from_instant(at(hours)).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+@pytest.mark.parametrize("which", ["time", "entity", "both"])
+def test_rows_that_were_never_migrated_are_read(recorder: RecorderDatabase, read: Read, which: str) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.write(rows((-2, "off"), (8, "on"), (8.5, "off"), (12, "on"), (12.5, "off")))
+    for hours in (-2, 12, 12.5):
+        if which in ("entity", "both"):
+            recorder.connection.execute(
+                "UPDATE states SET entity_id = ?, metadata_id = NULL "
+                "WHERE last_updated_ts = ? AND state IN ('on', 'off')",
+                (LAMP, at(hours) / SECOND),
+            )
+        if which in ("time", "both"):
+            recorder.connection.execute(
+                "UPDATE states SET last_updated = ?, last_updated_ts = NULL "
+                "WHERE last_updated_ts = ? AND state IN ('on', 'off')",
+                (_text(hours), at(hours) / SECOND),
+            )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log) == [8, 8.5, 12, 12.5]
+    assert episode_minutes(log) == [30, 30]
+    assert log.notices == ()
+
+
+def test_rows_without_any_time_are_counted(recorder: RecorderDatabase, read: Read) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    recorder.write(rows((-2, "off"), (8, "on"), (9, "off"), (10, "on")))
+    for hours, text in ((9, None), (10, "yesterday")):
+        recorder.connection.execute(
+            "UPDATE states SET last_updated = ?, last_updated_ts = NULL "
+            "WHERE last_updated_ts = ? AND state IN ('on', 'off')",
+            (text, at(hours) / SECOND),
+        )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log) == [8]
+    assert "2 rows have no time that can be read" in log.notices
+
+
+@pytest.mark.parametrize(
+    ("version", "is_read"), [(30, False), (35, False), (40, False), (41, True), (42, True), (54, True)]
+)
+def test_each_schema_is_read_or_refused_by_its_number(
+    recorder: RecorderDatabase, read: Read, version: int, is_read: bool
+) -> None:
+    recorder.connection.execute("INSERT INTO schema_changes VALUES (2, ?, '2026-01-01')", (version,))
+    recorder.connection.commit()
+    if is_read:
+        assert read().samples == 0
+    else:
+        with pytest.raises(SourceMismatch, match=f"schema {version}, which is too old"):
+            read()
+
+
+@pytest.mark.parametrize(
+    ("version", "hint"), [(54, "update this program"), (50, "schema is 50"), (None, "not recorded")]
+)
+def test_a_missing_column_is_named_with_the_schema(
+    recorder: RecorderDatabase, read: Read, version: int | None, hint: str
+) -> None:
+    recorder.connection.execute("DELETE FROM schema_changes")
+    if version:
+        recorder.connection.execute("INSERT INTO schema_changes VALUES (1, ?, '2026-01-01')", (version,))
+    recorder.connection.execute("ALTER TABLE states DROP COLUMN last_changed_ts")
+    recorder.connection.commit()
+    with pytest.raises(SourceMismatch, match=r"states\.last_changed_ts") as caught:
+        read()
+    assert hint in caught.value.hint
+
+
+# --- the order of writing -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("back_hours", [0.0001, 0.25, 1, 10])
+def test_a_clock_that_is_set_back_between_on_and_off_makes_no_long_episode(
+    recorder: RecorderDatabase, read: Read, back_hours: float
+) -> None:
+    """The lamp goes on at 12:00 by a clock that is ahead, off a moment later, and burns again from 21:00 to 22:00."""
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -24, 30)
+    off = 12 - back_hours
+    recorder.write(rows((-2, "off"), (12, "on"), (off, "off"), (21, "on"), (22, "off")))
+    log = read()
+    assert episode_minutes(log) == [60]
+    assert events_of(log) == [pytest.approx(off, abs=0.001), 21, 22]
+    assert any("1 rows left out: the clock was set back" in notice for notice in log.notices)
+
+
+@pytest.mark.parametrize(("link", "is_set_back"), [("before", True), ("other", False), ("none", False)])
+def test_old_state_id_tells_a_clock_that_was_set_back_from_imported_rows(
+    recorder: RecorderDatabase, read: Read, link: str, is_set_back: bool
+) -> None:
+    """The last row is dated two days before the one written before it."""
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -72, 30)
+    recorder.write(rows((-60, "off"), (8, "on"), (9, "off"), (-40, "on")))
+    before, last = (
+        recorder.connection.execute(
+            "SELECT state_id FROM states WHERE last_updated_ts = ? AND state IN ('on', 'off')", (t,)
+        ).fetchone()[0]
+        for t in (at(9) / SECOND, at(-40) / SECOND)
+    )
+    links = {"before": before, "other": before - 2, "none": None}
+    recorder.connection.execute("UPDATE states SET old_state_id = ? WHERE state_id = ?", (links[link], last))
+    recorder.connection.commit()
+    assert bool(events_of(read())) is not is_set_back
+
+
+def test_rows_since_a_start_with_a_stale_clock_are_not_dated(recorder: RecorderDatabase, read: Read) -> None:
+    """The board starts with 11:17, its last stop but one; at 15:00 the clock is set right."""
+    recorder.run(at(-240), at(11.283), closed_incorrect=True)
+    recorder.run(at(11.283), None)
+    heartbeat(recorder, -24, 12)
+    recorder.write(
+        rows((-2, "off"), (11.9, "on"), (11.3, "off"), (11.31, "on"), (15.2, "off"), (16, "on"), (17, "off"))
+    )
+    heartbeat(recorder, 15, 30)
+    log = read()
+    assert known_hours(log) == pytest.approx(21, abs=0.2)
+    assert [hour for hour in events_of(log) if hour > 12] == [15.2, 16, 17]
+    assert episode_minutes(log) == [60]
+
+
+def test_a_database_file_of_another_program_stays_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as other:
+        other.execute("CREATE TABLE states (state_id INTEGER)")
+    other.close()
+    source = HomeAssistantDatabase(f"sqlite:///{tmp_path / 'other.db'}", BERLIN, EntityRules())
+    with pytest.raises(SourceMismatch) as caught:
+        source.span()
+    source.close()
+    assert "not a recorder database" in caught.value.hint
