@@ -38,7 +38,9 @@ from jobs.wiring import Home, open_home
 from storage.backends.sql import SqlStore
 from storage.dates import ONE_DAY, DateRange
 from storage.query import Fields, TimeBasedDaily, open_query
+from tests.support import mariadb, postgresql
 from tests.support.recorder import RecorderDatabase, StateRow
+from tests.support.recorder_servers import copy_recorder
 from tests.support.rows import batch, duration, finding, time_based
 
 ZONE: Final = ZoneInfo("Europe/Berlin")
@@ -66,7 +68,7 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 160)
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        for part in (_one_day, _whole_run, _backfill, _by_events, _by_days, _history, _query):
+        for part in (_one_day, _servers, _whole_run, _backfill, _by_events, _by_days, _history, _query):
             began = time.perf_counter()
             found = list(part(folder))
             figures += found
@@ -208,6 +210,27 @@ def _one_day(folder: Path) -> Iterator[Figure]:
     for name, taken in zip(("time_based", "duration"), together, strict=True):
         yield _compared(f"{name} on {len(log.events):,} events", taken, bare, BARE)
     yield _absolute("both together", sum(together), "s", 0.1)
+
+
+def _servers(folder: Path) -> Iterator[Figure]:
+    """The newest and the oldest of ten days of 100,000 rows, from each kind of database in turns."""
+    if mariadb.find_programs() is None or postgresql.find_programs() is None:
+        return
+    days = DateRange(FIRST, FIRST + 9 * ONE_DAY)
+    path = _database(folder / "ten.db", days, 100_000)
+    (folder / "mariadb").mkdir()
+    with mariadb.running(folder / "mariadb") as maria, postgresql.running() as cluster:
+        urls = [copy_recorder(path, maria.new_database()), copy_recorder(path, postgresql.new_database(cluster.url))]
+        sources = [_source(path)]
+        sources += [
+            HomeAssistantDatabase(url.render_as_string(hide_password=False), ZONE, EntityRules()) for url in urls
+        ]
+        for age, day in (("newest", days.last), ("second", days.first + ONE_DAY)):
+            sqlite, *others = _in_turns(*(partial(source.read, DayWindow(day, ZONE)) for source in sources))
+            for name, seconds in zip(("MariaDB", "PostgreSQL"), others, strict=True):
+                yield _compared(f"read the {age} of ten days of 100,000 rows from {name}", seconds, sqlite, "SQLite", 3)
+        for source in sources:
+            source.close()
 
 
 def _config(folder: Path, name: str, database: Path) -> Path:
