@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import datetime as dt
+import inspect
 import json
 import re
 import subprocess
@@ -459,8 +460,8 @@ PUBLIC = [
 def test_whatever_a_public_call_takes_gives_or_raises_can_be_imported_from_the_module(
     member: Callable[..., Any],
 ) -> None:
-    documented = re.findall(r"^ {12}([A-Z]\w+): |^ {8}([A-Z]\w+): ", member.__doc__ or "", re.MULTILINE)
-    raised = {name for pair in documented for name in pair if name and hasattr(storage.errors, name)}
+    documented = re.findall(r"^ {4}([A-Z]\w+): ", inspect.getdoc(member) or "", re.MULTILINE)
+    raised = {name for name in documented if hasattr(storage.errors, name)}
     annotated = {
         name
         for annotation in member.__annotations__.values()
