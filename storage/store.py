@@ -104,6 +104,11 @@ class AggregateWriter(Protocol):
         The run records are written after the rows they describe, and a reader never sees an empty day in between.
         Rows of other detectors and other days stay as they are.
 
+        Writers that replace the same day at once, from any process or machine, wait for each other where the store has
+        transactions (SQL, memory): afterwards the day holds the batch of one of them. InfluxDB has neither transactions
+        nor locks: there the day may hold rows of both until the next ``replace_day`` of that day, which ends in exactly
+        its batch. Runs that share a ledger never replace a day at once, whatever the store.
+
         Raises:
             StoreUnavailable: Nothing or only a part was written; repeating the call completes it.
         """

@@ -1,7 +1,9 @@
 """Aggregates in a SQL database: an SQLite file by default, or PostgreSQL.
 
-A day is replaced in one transaction, so a reader sees the old day or the new one. Tables of an earlier version are
-brought up to date, in one transaction, when a writer first uses the store; ``storage.backends.sql_tables`` says how.
+A day is replaced in one transaction, so a reader sees the old day or the new one, and two writers of the same day wait
+for each other: SQLite locks the file, in PostgreSQL ``storage.drivers.postgresql`` locks the day. Tables of an earlier
+version are brought up to date, in one transaction, when a writer first uses the store; ``storage.backends.sql_tables``
+says how.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from storage.backends.sql_tables import OWN_TABLES, create_table, present_columns, table_of, update_table
 from storage.batch import DayBatch
 from storage.columns import decode, encode
 from storage.dates import DateRange
-from storage.drivers import sql
+from storage.drivers import postgresql, sql
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.store import NO_FILTER, Fields, Function, Summary, Where, as_values, check_query
@@ -103,25 +106,24 @@ class SqlStore:
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - the job deletes old days
         """See ``AggregateWriter.prepare``."""
-        with self._transaction() as connection:
-            for model in _BUILT_IN:
-                self._create(connection, model)
+        self._make_tables(_BUILT_IN)
         changes, self._changes = self._changes, []
         return changes
 
     def replace_day(self, batch: DayBatch) -> None:
         """See ``AggregateWriter.replace_day``: upsert, prune and run records in one transaction."""
+        self._make_tables([*(finding.model for finding in batch.findings), DetectorRunDaily])
         with self._transaction() as connection:
+            postgresql.lock_day(connection, batch.day)
             for finding in batch.findings:
-                self._create(connection, finding.model)
                 _upsert(connection, finding.model, finding.rows)
                 _prune(connection, finding.model, batch.day, {row.key() for row in finding.rows})
-            self._create(connection, DetectorRunDaily)
             _upsert(connection, DetectorRunDaily, [finding.run for finding in batch.findings])
 
     def expire(self, before: dt.date) -> int:
         """See ``AggregateWriter.expire``; only the store's own tables are touched."""
         with self._transaction() as connection:
+            postgresql.lock_tables(connection)
             if not sa.inspect(connection).has_table(OWN_TABLES.name):
                 return 0
             deleted = 0
@@ -145,10 +147,16 @@ class SqlStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
+        if not self._is_updated:
+            self._update_tables()
+        with self._plain_transaction() as connection:
+            yield connection
+
+    @contextmanager
+    def _plain_transaction(self) -> Iterator[sa.Connection]:
         before = list(self._changes)
         try:
             with sql.transaction(self._engine, _ERRORS, self._name) as connection:
-                self._update(connection)
                 yield connection
         except BaseException:  # also an interrupt: the transaction is rolled back all the same
             self._is_updated, self._changes = self._read_only, before
@@ -156,15 +164,29 @@ class SqlStore:
             self._readable.clear()
             raise
 
-    def _update(self, connection: sa.Connection) -> None:
+    def _update_tables(self) -> None:
         """Bring tables of an earlier version up to date, once."""
-        if self._is_updated:
-            return
-        inspector = sa.inspect(connection)
-        for model in _BUILT_IN:
-            if model.former_names() and inspector.has_table(model.measurement):
-                self._changes += update_table(connection, model)
+        with self._plain_transaction() as connection:
+            postgresql.lock_tables(connection)
+            inspector = sa.inspect(connection)
+            for model in _BUILT_IN:
+                if model.former_names() and inspector.has_table(model.measurement):
+                    self._changes += update_table(connection, model)
         self._is_updated = True
+
+    def _make_tables(self, models: Collection[type[DailyAggregate]]) -> None:
+        """Create the tables of models, or bring them up to date, unless this store has already done so.
+
+        In a transaction of its own: writers of different days would otherwise wait for each other.
+        """
+        missing = [model for model in models if model.measurement not in self._created]
+        if not missing:
+            return
+        with self._transaction() as connection:
+            postgresql.lock_tables(connection)
+            for model in missing:
+                self._changes += create_table(connection, model)
+        self._created.update(model.measurement for model in missing)
 
     def _stored(self, connection: sa.Connection, model: type[DailyAggregate]) -> Expressions | None:
         """Return how to read each column of a model; None for a measurement that was never written."""
@@ -177,11 +199,6 @@ class SqlStore:
         if is_present:  # else a writer may bring the table up to date at any time
             self._readable[model.measurement] = expressions
         return expressions
-
-    def _create(self, connection: sa.Connection, model: type[DailyAggregate]) -> None:
-        if model.measurement not in self._created:
-            self._changes += create_table(connection, model)
-            self._created.add(model.measurement)
 
 
 def _refuse_foreign(tables: Collection[str]) -> None:
@@ -221,7 +238,7 @@ def _upsert(connection: sa.Connection, model: type[DailyAggregate], rows: Iterab
     if not records:
         return
     table = table_of(model)
-    dialect: Any = postgresql if connection.dialect.name == "postgresql" else sqlite
+    dialect: Any = postgresql_dialect if connection.dialect.name == "postgresql" else sqlite_dialect
     insert = dialect.insert(table)
     values = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
     connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), records)

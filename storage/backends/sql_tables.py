@@ -62,7 +62,7 @@ def create_table(connection: sa.Connection, model: type[DailyAggregate]) -> list
 def update_table(connection: sa.Connection, model: type[DailyAggregate]) -> list[str]:
     """Rename and add the columns that a table of an earlier version lacks. Returns a sentence for each change.
 
-    Safe to repeat, and safe beside another writer that does the same: the table is locked before it is changed.
+    Safe to repeat. The caller keeps other writers out; the table is locked because readers of it come without a lock.
     """
     if _is_present(connection, model):
         return []

@@ -106,7 +106,8 @@ def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
     """
     file = sqlite_file(url)
     if file is None:
-        return sa.create_engine(url, pool_pre_ping=True)
+        # Whoever waited for another writer's lock must see what that one has committed, whatever the server's default.
+        return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
     create_private_file(file, setting)
 
     def connect() -> sqlite3.Connection:
