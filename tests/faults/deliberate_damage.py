@@ -50,5 +50,5 @@ def deliberate_damage(bench: Bench) -> Iterator[Result]:
             connection.execute(statement)
         result.tries += 1
         result.check("" if expected_words in check(home, bench.expected(kind)) else f"not noticed: {statement}")
-    result.seen = "all noticed"
+    result.seen = "all detected"
     yield result

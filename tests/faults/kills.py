@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 from tests.faults.homes import BACKFILL, Bench, InfluxStoreKind, Result, StoreKind
 
-KILLS_PER_BACKFILL = 10  # roughly, before it comes through
+KILLS_PER_BACKFILL = 10  # roughly, before it completes
 
 
 def kills(bench: Bench) -> Iterator[Result]:
-    """For each kind of store: kill a backfill, check the ledger's claims, repeat until it comes through, compare."""
+    """For each kind of store: kill a backfill, check the ledger's claims, repeat until it completes, compare."""
     for kind in bench.kinds:
         yield _kill(bench, kind, bench.kills // 2 if isinstance(kind, InfluxStoreKind) else bench.kills)
 
@@ -42,5 +42,5 @@ def _kill(bench: Bench, kind: StoreKind, max_kills: int) -> Result:
         finished += 1
         most = max(most, count)
         result.check(home.difference(expected), f"after {count} kills")
-    result.seen = f"{finished} backfills came through, one after {most} kills"
+    result.seen = f"{finished} backfills completed, one of them after {most} kills"
     return result
