@@ -18,6 +18,8 @@ from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Final, TextIO
 
+from jobs.isolation import describe
+
 REPEAT_SECONDS: Final = 3600.0
 MAX_REMEMBERED: Final = 256  # different messages whose repeats are recognised
 _BOUND: ContextVar[Mapping[str, object]] = ContextVar("fields", default=MappingProxyType({}))
@@ -102,7 +104,7 @@ class RepeatFilter(logging.Filter):
         """Return whether to log a record now; only warnings and errors are left out."""
         if record.levelno < logging.WARNING:
             return True
-        cause = repr(record.exc_info[1]) if record.exc_info else ""
+        cause = describe(record.exc_info[1]) if record.exc_info and record.exc_info[1] else ""
         key, now = (record.name, record.getMessage(), cause), self._clock()
         at, left_out = self._logged.pop(key, (None, 0))
         if at is not None and now - at < REPEAT_SECONDS:

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
 from jobs.due import DayPlan, has_findings, with_late_events
+from jobs.isolation import describe, run_isolated
 from jobs.logs import fields
 from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, NotJudged
 from jobs.run_report import DayReport, DayStatus, DetectorReport
@@ -31,7 +32,7 @@ from storage.errors import LedgerError, PatternAggregatesError, SettingsError, S
 from storage.ledger.day import LedgerDay
 from storage.ledger.entry import Entry, Status, findings_fingerprint
 from storage.ledger.ledger import Ledger
-from storage.ledger.payload import Models
+from storage.ledger.payload import Models, verified
 from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
 from storage.overlay import OverlaidReader
 from storage.renamed import RenamedReader
@@ -86,7 +87,7 @@ class Pipeline:
                 report.error, report.cause = str(error), error
             except Exception as error:  # noqa: BLE001 - an unforeseen error of a source costs this day, not the others
                 _log.exception("%s: the source failed", plan.day)
-                report.error = f"{type(error).__name__}: {error}"
+                report.error = describe(error)
                 report.cause = SourceError(report.error)
             if plan.write:
                 done |= self._write(work, report)
@@ -139,13 +140,14 @@ class Pipeline:
             return set()
         if not has_findings(plan.candidates, work.entries):
             return self._defer_all(work, due)
-        written_and_staged = OverlaidReader(self.store, self.ledger.staged(self._models()))
-        history = RenamedReader(written_and_staged, self.ledger.renames())
+        renames = self.ledger.renames()
         fingerprint = findings_fingerprint(work.entries.values())
         events = max((entry.events for entry in work.entries.values()), default=0)
         known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
         facts = _DayFacts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
         for one in due:
+            # Its own for each: rows hold lists, which a detector of another package could change for the next one.
+            history = RenamedReader(OverlaidReader(self.store, self.ledger.staged(self._models())), renames)
             try:
                 with _timed(report, one):
                     self._attempt(work, one, partial(one.judge, work.day, history), facts, fingerprint)
@@ -171,39 +173,50 @@ class Pipeline:
         self, work: LedgerDay, one: Detector, find: Callable[[], Finding], facts: _DayFacts, fingerprint: str
     ) -> None:
         """Run one detector and stage what it finds. What it raises is noted and affects no other detector."""
+        deferring = (
+            (StoreError, SettingsError) if isinstance(one, HistoryDetector) else ()
+        )  # the store's, which it reads
         try:
-            found = find()
-            entry = work.entries.get(one.name)
-            is_written = entry is not None and entry.written_version is not None
-            if isinstance(found, NotJudged) and is_written and self._is_stored(work.day, one.name):
-                work.keep(one.name, one.version, fingerprint)
-                return
-            rows, reason = found
-            run = DetectorRunDaily(
-                date=work.day,
-                detector=one.name,
-                version=one.version,
-                rows=len(rows),
-                events=facts.events,
-                known_seconds=facts.known_seconds,
-                day_seconds=facts.day_seconds,
-                reason=_shortened("; ".join([reason, *facts.notices])),
-                computed_at=self.clock(),
-            )
-            finding = DetectorDay(run, one.model, tuple(rows))
-        except (StoreError, SettingsError):  # the store's, which a history detector reads
+            found = run_isolated(find)
+            finding = run_isolated(partial(self._finding, work.day, one, found, facts))
+        except deferring:
             raise
         except Exception as error:  # noqa: BLE001 - a detector may raise anything
             _log.exception("%s: %s failed", work.day, one.name)
-            work.fail(one.name, one.version, _shortened(f"{type(error).__name__}: {error}"))
-        else:
-            work.stage(finding, fingerprint, facts.samples)
+            work.fail(one.name, one.version, _shortened(describe(error)))
+            return
+        entry = work.entries.get(one.name)
+        is_written = entry is not None and entry.written_version is not None
+        if isinstance(found, NotJudged) and is_written and self._is_stored(work.day, one.name):
+            work.keep(one.name, one.version, fingerprint)
+            return
+        work.stage(finding, fingerprint, facts.samples)
+
+    def _finding(self, day: dt.date, one: Detector, found: Finding, facts: _DayFacts) -> DetectorDay:
+        """Return what a detector found with the record of its run, validated as it will be read from the ledger."""
+        rows, reason = tuple(found[0]), found[1]
+        run = DetectorRunDaily(
+            date=day,
+            detector=one.name,
+            version=one.version,
+            rows=len(rows),
+            events=facts.events,
+            known_seconds=facts.known_seconds,
+            day_seconds=facts.day_seconds,
+            reason=_shortened("; ".join([reason, *facts.notices])),
+            computed_at=self.clock(),
+        )
+        return verified(DetectorDay(run, one.model, rows))
 
     def _write(self, work: LedgerDay, report: DayReport) -> set[str]:
-        """Give the store everything that waits. Returns the names of the detectors that found it."""
+        """Give the store everything that waits. Returns the names of its detectors, also of those that have failed."""
+        waiting = {name for name, entry in work.entries.items() if entry.status is Status.STAGED}
         batch = work.batch(self._models())
+        failed = {name for name in waiting if work.entries[name].status is Status.FAILED}
+        for name in failed:
+            _log.error("%s: %s: %s", work.day, name, work.entries[name].error)
         if batch is None:
-            return set()
+            return failed
         try:
             self.store.replace_day(batch)
         except PatternAggregatesError as error:
@@ -211,7 +224,7 @@ class Pipeline:
             report.error, report.cause = str(error), error
         else:
             work.written(batch)
-        return {finding.run.detector for finding in batch.findings}
+        return failed | {finding.run.detector for finding in batch.findings}
 
     def _models(self) -> Models:
         return {model.measurement: model for model in (*self.models, *(one.model for one in self.detectors))}

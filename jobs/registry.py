@@ -14,6 +14,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import entry_points
 from itertools import chain
 from pathlib import Path
@@ -21,9 +22,10 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, run
 
 from pydantic import TypeAdapter, ValidationError
 
+from jobs.isolation import describe, run_isolated
 from storage.columns import closest, columns
 from storage.errors import DetectorInvalid
-from storage.models import DailyAggregate
+from storage.models import DailyAggregate, DetectorRunDaily
 from storage.plurals import counted
 from storage.settings_check import Problem, problems_error, unknown_key
 from storage.settings_file import Document
@@ -272,7 +274,7 @@ def _checked(candidates: Iterable[_Candidate]) -> list[tuple[Any, str]]:
     checked: list[tuple[Any, str]] = []
     problems: list[str] = []
     for cls, origin, error in candidates:
-        fault = error or _fault(cls)
+        fault = error or run_isolated(partial(_fault, cls))
         if fault:
             problems.append(f"{origin}: {fault}")
         elif cls.name in origins:
@@ -294,7 +296,11 @@ def _modules() -> Iterator[pkgutil.ModuleInfo]:
 
 def _from_package() -> Iterator[_Candidate]:
     for module_info in _modules():
-        module = importlib.import_module(module_info.name)
+        try:
+            module = run_isolated(partial(importlib.import_module, module_info.name))
+        except Exception as error:  # noqa: BLE001 - whatever a file that was added raises is reported
+            yield None, module_info.name, f"cannot be loaded: {describe(error)}"
+            continue
         for value in vars(module).values():
             if isinstance(value, type) and _MARK in vars(value) and value.__module__ == module.__name__:
                 yield value, module.__name__, ""
@@ -305,9 +311,9 @@ def _from_entry_points() -> Iterator[_Candidate]:
         distribution = entry.dist.name if entry.dist else "an unknown distribution"
         origin = f"{entry.value} of {distribution}"
         try:
-            yield entry.load(), origin, ""
+            yield run_isolated(entry.load), origin, ""
         except Exception as error:  # noqa: BLE001 - whatever another package raises is reported
-            yield None, origin, f"cannot be loaded: {type(error).__name__}: {error}"
+            yield None, origin, f"cannot be loaded: {describe(error)}"
 
 
 def _fault(cls: Any) -> str:  # noqa: ANN401, PLR0911 - it may be anything; the first fault decides
@@ -321,6 +327,8 @@ def _fault(cls: Any) -> str:  # noqa: ANN401, PLR0911 - it may be anything; the 
         return f"its version {version!r} is not a positive whole number"
     if not isinstance(model, type) or not issubclass(model, DailyAggregate):
         return "its model is not a DailyAggregate"
+    if model.measurement == DetectorRunDaily.measurement:
+        return f"its model's measurement {model.measurement!r} is that of the records of runs"
     if model.measurement != f"{name}_daily":
         return f"its model's measurement is {model.measurement!r}, not '{name}_daily'"
     try:
@@ -347,10 +355,13 @@ def _instance(cls: Any, name: str, parameters: Mapping[str, Any]) -> tuple[Detec
     reported = {where for where, _ in problems}
     built = None
     try:
-        built = TypeAdapter(cls).validate_python({key: parameters[key] for key in known if key in parameters})
+        given = {key: parameters[key] for key in known if key in parameters}
+        built = run_isolated(partial(TypeAdapter(cls).validate_python, given))
     except ValidationError as error:
         found = ((f"detectors.{name}.{'.'.join(map(str, part['loc']))}", part["msg"]) for part in error.errors())
         problems += [(where, message) for where, message in found if where not in reported]
+    except Exception as error:  # noqa: BLE001 - a detector's own check of its parameters may raise anything
+        problems.append((f"detectors.{name}", f"cannot be made: {describe(error)}"))
     return (None if problems else built), problems
 
 

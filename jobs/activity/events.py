@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -168,7 +169,7 @@ class ShortGaps(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class DayLog:
-    """Everything a detector may know about one day.
+    """Everything a detector may know about one day; its arrays are read-only.
 
     Attributes:
         window: The day.
@@ -193,6 +194,14 @@ class DayLog:
     samples: int
     notices: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Make arrays and keys read-only: every detector of the day is given the same ones."""
+        for table in (self.events, self.intervals, self.episodes):
+            for column in fields(table):
+                getattr(table, column.name).setflags(write=False)
+        self.known.setflags(write=False)
+        object.__setattr__(self, "keys", MappingProxyType(self.keys))
 
     def code_of(self, entity_id: str) -> int:
         """Return the code of an entity; -1 if the log has none with that id."""

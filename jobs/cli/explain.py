@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +14,11 @@ from rich.text import Text
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say
 from jobs.cli.query import conditions_of, model_of
+from jobs.isolation import describe, run_isolated
 from jobs.registry import Evidence, ExplainsByEvents, ExplainsByHistory
 from jobs.wiring import Home
 from storage.dates import DateRange
-from storage.errors import SourceError, UsageError
+from storage.errors import PatternAggregatesError, SourceError, UsageError
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import AggregateStore
 
@@ -60,18 +63,29 @@ def _evidence(home: Home, store: AggregateStore, row: DailyAggregate) -> Evidenc
     """Return the evidence from raw events if the source still holds them, else from what is stored."""
     detector: object = next((one.detector for one in home.registered if one.detector.model is type(row)), None)
     if isinstance(detector, ExplainsByHistory):
-        return detector.explain_by_history(row, store)
+        return _explained(row, partial(detector.explain_by_history, row, store))
     if isinstance(detector, ExplainsByEvents):
         try:
             with closing(home.open_source()) as source:
                 span = source.span()
-                if span is not None and row.date in span:
-                    return detector.explain(row, source.read(DayWindow(row.date, home.zone)))
+                log = source.read(DayWindow(row.date, home.zone)) if span is not None and row.date in span else None
         except SourceError as error:
             say(f"source: {error}", style="yellow")
-    return _stored(
-        row, "the raw events are gone" if isinstance(detector, ExplainsByEvents) else "its detector explains no rows"
-    )
+        else:
+            if log is not None:
+                return _explained(row, partial(detector.explain, row, log))
+        return _stored(row, "the raw events are gone")
+    return _stored(row, "its detector explains no rows")
+
+
+def _explained(row: DailyAggregate, explain: Callable[[], Evidence]) -> Evidence:
+    """Return the evidence that a detector gives; the row as stored if it fails. Errors of the store are raised."""
+    try:
+        return run_isolated(explain)
+    except PatternAggregatesError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a detector may raise anything
+        return _stored(row, f"its detector cannot explain it: {describe(error)}")
 
 
 def _stored(row: DailyAggregate, why: str) -> Evidence:

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.batch import DayBatch, DetectorDay
+from storage.errors import LedgerCorrupt
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, pack, unpack
 from storage.ledger.schema import ENTRIES
@@ -73,16 +74,27 @@ class LedgerDay:
     def batch(self, models: Models) -> DayBatch | None:
         """Return everything that waits for the store; None if nothing does.
 
+        A detector whose finding cannot be read is noted as failed, so that it is tried again; the others do not wait.
+
         Args:
             models: The models that may be written; findings of other measurements keep waiting.
         """
-        query = sa.select(ENTRIES.c.payload).where(
+        query = sa.select(ENTRIES.c.detector, ENTRIES.c.payload).where(
             ENTRIES.c.day == self.day.isoformat(), ENTRIES.c.payload.is_not(None)
         )
         with self._transaction() as connection:
-            payloads = connection.execute(query.order_by(ENTRIES.c.detector)).scalars().all()
-        findings = tuple(finding for payload in payloads if (finding := unpack(payload, models)))
-        return DayBatch(self.day, findings) if findings else None
+            waiting = connection.execute(query.order_by(ENTRIES.c.detector)).all()
+        findings = []
+        for detector, payload in waiting:
+            try:
+                finding = unpack(payload, models)
+            except LedgerCorrupt as error:
+                if self.entries[detector].status is Status.STAGED:
+                    text = f"{error}; it is computed again while the source holds the day"
+                    self._save_attempt(detector, status=Status.FAILED, error=text, redo=False)
+            else:
+                findings += [] if finding is None else [finding]
+        return DayBatch(self.day, tuple(findings)) if findings else None
 
     def written(self, batch: DayBatch) -> None:
         """Note that the store holds a batch. Call it only after ``replace_day`` has returned."""

@@ -122,11 +122,19 @@ class Ledger:
             return {(entry.day, entry.detector): entry for entry in read_entries(connection, *conditions)}
 
     def staged(self, models: Models) -> list[DetectorDay]:
-        """Return everything that waits for the store, oldest day first."""
+        """Return everything that waits for the store, oldest day first; what cannot be read is left out and logged."""
+        query = sa.select(ENTRIES.c.day, ENTRIES.c.detector, ENTRIES.c.payload).where(ENTRIES.c.payload.is_not(None))
         with self._transaction() as connection:
-            query = sa.select(ENTRIES.c.payload).where(ENTRIES.c.payload.is_not(None))
-            payloads = connection.execute(query.order_by(ENTRIES.c.day, ENTRIES.c.detector)).scalars().all()
-        return [finding for payload in payloads if (finding := unpack(payload, models))]
+            waiting = connection.execute(query.order_by(ENTRIES.c.day, ENTRIES.c.detector)).all()
+        findings = []
+        for day, detector, payload in waiting:
+            try:
+                finding = unpack(payload, models)
+            except LedgerCorrupt as error:
+                _log.warning("%s %s: %s", day, detector, error)
+            else:
+                findings += [] if finding is None else [finding]
+        return findings
 
     def record_names(self, keys: Mapping[str, str]) -> dict[str, str]:
         """Note how entities are called now; returns those renamed since the last call. See ``storage.ledger.names``."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from storage.batch import DetectorDay
 from storage.columns import decode, encode, from_json, to_json
-from storage.errors import LedgerCorrupt, PatternAggregatesError
+from storage.errors import LedgerCorrupt
 from storage.models import DailyAggregate, DetectorRunDaily
 
 Models = Mapping[str, type[DailyAggregate]]
@@ -37,8 +37,24 @@ def unpack(payload: str, models: Models) -> DetectorDay | None:
             return None
         (run,) = decode(DetectorRunDaily, [packed["run"]])
         return DetectorDay(run, model, tuple(decode(model, packed["rows"])))
-    except (ValueError, TypeError, KeyError, PatternAggregatesError) as error:
+    except Exception as error:  # a model of another package may raise anything
         raise LedgerCorrupt(
-            f"a staged day in the ledger cannot be read: {error}",
-            hint="Recompute it: pattern-aggregates backfill DAY DAY --redo all",
+            f"its staged rows cannot be read: {error}",
+            hint="Recompute the day: pattern-aggregates backfill DAY --redo failed",
         ) from error
+
+
+def verified(finding: DetectorDay) -> DetectorDay:
+    """Return a finding as it will be read from the ledger, so that nothing unreadable gets there.
+
+    A row may have skipped the validation of its model (``model_construct``).
+
+    Raises:
+        ValueError: A row does not satisfy its model.
+    """
+    try:
+        read = unpack(pack(finding), {finding.model.measurement: finding.model})
+    except LedgerCorrupt as error:
+        raise ValueError(f"a row does not satisfy its model: {error.__cause__}") from error
+    assert read is not None  # noqa: S101 - its model is given
+    return read

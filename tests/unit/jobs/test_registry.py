@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pkgutil
+import re
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from jobs.registry import EventDetector, Finding, HistoryDetector, enabled_names, load
 from storage.errors import DetectorInvalid, SettingsError
+from tests.support.packages import write_package
 
 GOOD = """
 from __future__ import annotations
@@ -51,18 +53,8 @@ def provide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provide
     modules: list[str] = []
 
     def install(source: str, *names: str, distribution: str = "visitors", entry: str = "") -> None:
-        module = f"{distribution}_detectors"
-        modules.append(module)
-        folder = tmp_path / distribution
-        info = folder / f"{distribution}-1.0.dist-info"
-        info.mkdir(parents=True)
-        (folder / f"{module}.py").write_text(source, encoding="utf-8")
-        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.0\n", encoding="utf-8")
-        lines = [f"{name.lower()} = {module}:{name}" for name in names] + ([entry] if entry else [])
-        (info / "entry_points.txt").write_text(
-            "[pattern_aggregates.detectors]\n" + "\n".join(lines) + "\n", encoding="utf-8"
-        )
-        monkeypatch.syspath_prepend(folder)
+        modules.append(f"{distribution}_detectors")
+        monkeypatch.syspath_prepend(write_package(tmp_path, source, *names, distribution=distribution, entry=entry))
 
     yield install
     for module in modules:
@@ -257,3 +249,33 @@ def test_all_refusals_are_reported_at_once(provide: Provide) -> None:
 def test_an_entry_point_that_names_no_class_is_refused(provide: Provide) -> None:
     provide(GOOD, entry="visits = visitors_detectors")
     assert "visitors_detectors of visitors: is not a dataclass" in refusal()
+
+
+@pytest.mark.parametrize("error", ["SystemExit(0)", "GeneratorExit()", "RecursionError()", "MemoryError()"])
+def test_whatever_a_package_raises_when_it_is_imported_is_named_and_ends_nothing(provide: Provide, error: str) -> None:
+    provide(f"raise {error}\n", "Visits")
+    message = refusal()
+    assert "visitors_detectors:Visits of visitors: cannot be loaded" in message
+    assert error.partition("(")[0] in message
+    with pytest.raises(DetectorInvalid):
+        enabled_names({})
+
+
+def test_what_a_package_prints_when_it_is_imported_is_no_output(
+    provide: Provide, capfd: pytest.CaptureFixture[str]
+) -> None:
+    provide(GOOD + "\nprint('hello')\n", "Visits")
+    load()
+    found = capfd.readouterr()
+    assert (found.out, found.err) == ("", "hello\n")
+
+
+@pytest.mark.parametrize("error", ["SystemExit(0)", "ZeroDivisionError(0)"])
+def test_a_detector_that_cannot_be_made_is_a_problem_of_its_own_settings(provide: Provide, error: str) -> None:
+    provide(GOOD + f"\n    def __post_init__(self):\n        raise {error}\n", "Visits")
+    assert re.search(rf"detectors\.visits: cannot be made: .*{error.partition('(')[0]}", problems({}))
+
+
+def test_the_name_of_the_records_of_runs_is_taken(provide: Provide) -> None:
+    provide(GOOD.replace("visits_daily", "detector_run_daily").replace('"visits"', '"detector_run"'), "Visits")
+    assert "is that of the records of runs" in refusal()

@@ -250,14 +250,19 @@ def test_a_truncated_ledger_is_reported_as_damaged(tmp_path: Path) -> None:
         broken.staged(MODELS)
 
 
-def test_a_staged_row_that_no_longer_fits_its_model_is_reported(ledger: Ledger) -> None:
+def test_a_staged_row_that_no_longer_fits_its_model_is_left_out_and_logged(
+    ledger: Ledger, caplog: pytest.LogCaptureFixture
+) -> None:
     with ledger.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
     with sqlite3.connect(ledger.path) as other:
         other.execute("UPDATE entry SET payload = replace(payload, '0.125', '7')")
     other.close()
-    with pytest.raises(LedgerCorrupt, match="frequency"):
-        ledger.staged(MODELS)
+    assert ledger.staged(MODELS) == []
+    assert "frequency" in caplog.text
+    with ledger.day(DAY) as work:
+        assert work.batch(MODELS) is None
+        assert "frequency" in work.entries["time_based"].error
 
 
 def test_a_folder_that_cannot_be_made_is_a_matter_of_settings(tmp_path: Path) -> None:

@@ -1,0 +1,78 @@
+"""Calls of code of other packages: whatever it raises is an error, and what it prints is not part of our output.
+
+It is still code that runs as this user. This guards against mistakes, not against a program that wants to do harm.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+STDOUT: Final = 1
+STDERR: Final = 2
+
+
+class ExitAttempt(Exception):
+    """A detector raised something that would have ended the program."""
+
+
+def run_isolated(function: Callable[[], T]) -> T:
+    """Call code of another package.
+
+    What it writes to standard output, also by a program that it starts, goes to standard error, so that ``--json``
+    stays JSON. What it sets in a context, such as numpy's handling of errors, ends with the call.
+
+    Raises:
+        ExitAttempt: It raised an exception that ends programs, such as ``SystemExit``.
+        KeyboardInterrupt: The program is to stop.
+        Exception: Whatever else it raised.
+    """
+    with _stdout_as_stderr():
+        try:
+            return contextvars.copy_context().run(function)
+        except (Exception, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise ExitAttempt(f"{describe(error)}, which would have ended the program") from error
+
+
+def describe(error: BaseException) -> str:
+    """Return the type and the message of an error, even of one whose message cannot be made."""
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # noqa: BLE001 - an error's own code may raise anything
+        return f"{type(error).__name__}: its message cannot be read"
+
+
+@contextmanager
+def _stdout_as_stderr() -> Iterator[None]:
+    """Send to standard error what Python code and programs that it starts write to standard output."""
+    _flush()
+    try:
+        saved = os.dup(STDOUT)
+    except OSError:  # it is closed, so nothing written to it can go anywhere
+        with redirect_stdout(sys.stderr):
+            yield
+        return
+    try:
+        with suppress(OSError):  # standard error is closed
+            os.dup2(STDERR, STDOUT)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _flush()
+        os.dup2(saved, STDOUT)
+        os.close(saved)
+
+
+def _flush() -> None:
+    """Write what is buffered for standard output; a failure is raised again when the program writes its own output."""
+    for stream in (sys.stdout, sys.__stdout__):
+        with suppress(OSError, ValueError, AttributeError):  # full, closed, or not there
+            stream.flush()  # type: ignore[union-attr]  # None where there is no standard output

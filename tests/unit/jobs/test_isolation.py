@@ -1,0 +1,101 @@
+"""Code of other packages: what it raises is an error, and what it prints is no output."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from jobs.isolation import ExitAttempt, describe, run_isolated
+
+
+def raising(error: BaseException) -> Callable[[], None]:
+    def function() -> None:
+        raise error
+
+    return function
+
+
+class Unreadable(Exception):
+    def __str__(self) -> str:
+        raise SystemError("no message")
+
+    __repr__ = __str__
+
+
+class Own(BaseException):
+    pass
+
+
+def test_a_result_is_returned() -> None:
+    assert run_isolated(lambda: 7) == 7
+
+
+@pytest.mark.parametrize("error", [SystemExit(0), SystemExit(), GeneratorExit(), asyncio.CancelledError(), Own("x")])
+def test_what_would_end_the_program_is_an_ordinary_error_that_names_it(error: BaseException) -> None:
+    with pytest.raises(ExitAttempt, match=type(error).__name__) as raised:
+        run_isolated(raising(error))
+    assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), RecursionError(), MemoryError(), KeyboardInterrupt()])
+def test_ordinary_errors_and_the_signal_to_stop_pass_as_they_are(error: BaseException) -> None:
+    with pytest.raises(type(error)) as raised:
+        run_isolated(raising(error))
+    assert raised.value is error
+
+
+def test_an_error_is_described_also_if_it_has_no_readable_message() -> None:
+    assert describe(ValueError("wrong")) == "ValueError: wrong"
+    assert describe(Unreadable()) == "Unreadable: its message cannot be read"
+
+
+def test_what_is_printed_goes_to_standard_error_in_every_way_and_output_before_and_after_stays(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def noisy() -> None:
+        print("printed")  # noqa: T201 - what a detector may do
+        sys.stdout.write("written")
+        os.write(1, b"raw")
+        subprocess.run([sys.executable, "-c", "print('child')"], check=True)
+
+    sys.stdout.write("before,")
+    run_isolated(noisy)
+    sys.stdout.write("after")
+    sys.stdout.flush()
+    found = capfd.readouterr()
+    assert found.out == "before,after"
+    assert all(word in found.err for word in ("printed", "written", "raw", "child"))
+
+
+def test_standard_output_is_back_after_an_error_too(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ExitAttempt):
+        run_isolated(raising(SystemExit(0)))
+    os.write(1, b"output")
+    assert capfd.readouterr().out == "output"
+
+
+CLOSED = """
+import os
+from jobs.isolation import run_isolated
+os.close({number})
+print(run_isolated(lambda: print("noise") or 7), file=open({other}, "w", closefd=False))
+"""
+
+
+@pytest.mark.parametrize(("number", "other"), [(1, 2), (2, 1)])
+def test_it_works_without_standard_output_or_error(number: int, other: int) -> None:
+    script = CLOSED.format(number=number, other=other)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stderr if other == 2 else done.stdout).splitlines()[-1] == "7"
+
+
+def test_how_numpy_handles_errors_is_not_changed_for_others() -> None:
+    before = np.geterr()
+    run_isolated(lambda: np.seterr(all="raise"))
+    assert np.geterr() == before
