@@ -83,7 +83,7 @@ class CoOccurrence:
     """
 
     name: ClassVar = "co_occurrence"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = CoOccurrenceDaily
 
     time_window_seconds: Annotated[int, Field(ge=1, le=_HOUR_SECONDS)] = 300

@@ -50,7 +50,7 @@ class Duration:
     """
 
     name: ClassVar = "duration"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = DurationDaily
 
     around_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600

@@ -69,7 +69,7 @@ class RoomBased:
     """
 
     name: ClassVar = "room_based"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = RoomBasedDaily
 
     gap_seconds: Annotated[int, Field(ge=1, le=3600)] = 300

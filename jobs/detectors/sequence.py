@@ -73,7 +73,7 @@ class Sequence:
     """
 
     name: ClassVar = "sequence"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = SequenceDaily
 
     max_steps: Annotated[int, Field(ge=2, le=5)] = 5

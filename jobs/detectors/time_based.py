@@ -46,7 +46,7 @@ class TimeBased:
     """
 
     name: ClassVar = "time_based"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = TimeBasedDaily
 
     peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05

@@ -18,7 +18,7 @@ def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: 
     middle = report["days"][1]
     assert middle["detectors"]["time_based"] == {
         "status": "written",
-        "version": 1,
+        "version": 2,
         "rows": 2,
         "error": None,
         "reason": "2 entities had 5 activity events; none with a peak hour",
