@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from storage.backends.sql_tables import OWN_TABLES, create_table, present_columns, table_of, update_table
+from storage.backends.sql_tables import OWN_TABLES, create_table, is_own_table, present_columns, table_of, update_table
 from storage.batch import DayBatch
 from storage.columns import decode, encode
 from storage.dates import DateRange
@@ -63,8 +63,10 @@ class SqlStore:
                 f"there is no store at {file}",
                 hint="Run `pattern-aggregates run` or `init` first, or correct store.url.",
             )
+        self._unchecked_file = file  # until it is known to be a store's
         if file is not None:
-            _refuse_foreign(sql.table_names(file))
+            with suppress(StoreUnavailable):  # then the first transaction checks it
+                self._check_file(max_wait_seconds=0.0)
         self._engine = sql.reading_engine(self._url) if read_only else sql.writing_engine(self._url, "store.url")
         self._read_only = read_only
         self._is_updated = read_only  # whether tables of an earlier version have been brought up to date
@@ -156,7 +158,11 @@ class SqlStore:
     def _plain_transaction(self) -> Iterator[sa.Connection]:
         before = list(self._changes)
         try:
+            if self._unchecked_file is not None:
+                self._check_file()
             with sql.transaction(self._engine, _ERRORS, self._name) as connection:
+                if self._unchecked_file is not None:  # only now nobody else can fill it
+                    self._accept(sql.FileContents.of(connection))
                 yield connection
         except BaseException:  # also an interrupt: the transaction is rolled back all the same
             self._is_updated, self._changes = self._read_only, before
@@ -168,9 +174,9 @@ class SqlStore:
         """Bring tables of an earlier version up to date, once."""
         with self._plain_transaction() as connection:
             postgresql.lock_tables(connection)
-            inspector = sa.inspect(connection)
             for model in _BUILT_IN:
-                if model.former_names() and inspector.has_table(model.measurement):
+                is_there = sa.inspect(connection).has_table(model.measurement) and is_own_table(connection, model)
+                if model.former_names() and is_there:
                     self._changes += update_table(connection, model)
         self._is_updated = True
 
@@ -187,6 +193,22 @@ class SqlStore:
             for model in missing:
                 self._changes += create_table(connection, model)
         self._created.update(model.measurement for model in missing)
+        if self._unchecked_file is not None:  # it was empty
+            self._unchecked_file = None
+            sql.use_write_ahead_log(self._engine)
+
+    def _check_file(self, max_wait_seconds: float | None = None) -> None:
+        file = self._unchecked_file
+        if file is None:
+            return
+        found = sql.FileContents.of_file(file, _ERRORS, self._name, max_wait_seconds=max_wait_seconds)
+        if found is not None:
+            self._accept(found)
+
+    def _accept(self, found: sql.FileContents) -> None:
+        _refuse_foreign(found)
+        if found.names:
+            self._unchecked_file = None
 
     def _stored(self, connection: sa.Connection, model: type[DailyAggregate]) -> Expressions | None:
         """Return how to read each column of a model; None for a measurement that was never written."""
@@ -201,12 +223,12 @@ class SqlStore:
         return expressions
 
 
-def _refuse_foreign(tables: Collection[str]) -> None:
-    """Refuse an SQLite file that has tables but not our list of them: another program's, Home Assistant's perhaps."""
-    if tables and OWN_TABLES.name not in tables:
+def _refuse_foreign(found: sql.FileContents) -> None:
+    """Refuse an SQLite file that has something in it, but not our list of tables: it is another program's."""
+    if found.application_id or (found.names and OWN_TABLES.name not in found.names):
+        what = f"it has {', '.join(sorted(found.names)[:3])} ..." if found.names else "it is marked as such"
         raise SettingsError(
-            f"store.url names a database of another program (it has {', '.join(sorted(tables)[:3])} ...)",
-            hint="Name a file of its own for the aggregates.",
+            f"store.url names a database of another program ({what})", hint="Name a file of its own for the aggregates."
         )
 
 

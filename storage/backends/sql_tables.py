@@ -14,6 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from storage.columns import Column, Kind, columns
+from storage.errors import SettingsError
 from storage.models import TAG_LENGTH, DailyAggregate, FormerlyNamed
 
 _BY_CODE_POINT = sa.String(TAG_LENGTH).with_variant(sa.String(TAG_LENGTH, collation="C"), "postgresql")
@@ -50,13 +51,31 @@ def _column(column: Column, *, primary_key: bool) -> sa.Column[Any]:
 
 
 def create_table(connection: sa.Connection, model: type[DailyAggregate]) -> list[str]:
-    """Create the table of a model, or bring it up to date. Returns a sentence for each change."""
+    """Create the table of a model, or bring it up to date. Returns a sentence for each change.
+
+    Raises:
+        SettingsError: Another program has a table of that name, which is left as it is.
+    """
     OWN_TABLES.create(connection, checkfirst=True)
     if sa.inspect(connection).has_table(model.measurement):
+        if not is_own_table(connection, model):
+            raise SettingsError(
+                f"store.url: the database has a table {model.measurement} of another program",
+                hint="Name a database, or a search_path, of its own for the aggregates.",
+            )
         return update_table(connection, model)
     table_of(model).create(connection)
-    connection.execute(sa.insert(OWN_TABLES).values(measurement=model.measurement))
+    if not is_own_table(connection, model):  # else somebody has dropped it
+        connection.execute(sa.insert(OWN_TABLES).values(measurement=model.measurement))
     return [f"made table {model.measurement}"]
+
+
+def is_own_table(connection: sa.Connection, model: type[DailyAggregate]) -> bool:
+    """Return whether a table of that name would be this store's own; another program may have one."""
+    if not sa.inspect(connection).has_table(OWN_TABLES.name):
+        return False
+    listed = sa.select(OWN_TABLES.c.measurement).where(OWN_TABLES.c.measurement == model.measurement)
+    return connection.execute(listed).first() is not None
 
 
 def update_table(connection: sa.Connection, model: type[DailyAggregate]) -> list[str]:

@@ -10,9 +10,9 @@ import errno
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -21,6 +21,7 @@ from storage.errors import PatternAggregatesError, SettingsError
 
 MAX_LOCK_WAIT_SECONDS: Final = 10.0
 
+_NAMES_QUERY: Final = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _CORRUPT = ("file is not a database", "malformed", "database corruption", "file is encrypted")
 _DISK_FULL = ("disk is full", "no space left")
 _LOGIN_REFUSED = (  # what servers answer to an account, password or right that is not valid
@@ -101,6 +102,9 @@ def sqlite_file(url: sa.URL) -> Path | None:
 def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
     """Return an engine that may create and change the database.
 
+    An SQLite file that exists is opened as it is: the caller checks whether it is its own (``FileContents``), and calls
+    ``use_write_ahead_log`` for one that it has filled.
+
     Raises:
         SettingsError: The file or its folder cannot be created or written to.
     """
@@ -113,8 +117,6 @@ def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(file, timeout=MAX_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            if not file.stat().st_size:  # a new file; an existing one keeps its mode, it may be another program's
-                connection.execute("PRAGMA journal_mode=WAL")
             # The ledger must never claim what a power cut took from the store.
             connection.execute("PRAGMA synchronous=FULL")
         except sqlite3.Error:
@@ -128,7 +130,11 @@ def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
 
 
 def reading_engine(url: sa.URL) -> sa.Engine:
-    """Return an engine that only reads, each transaction from one snapshot. An SQLite file must exist."""
+    """Return an engine that only reads, each transaction from one snapshot. An SQLite file must exist.
+
+    Raises:
+        SettingsError: It is not a regular file.
+    """
     file = sqlite_file(url)
     if file is None:
         # One snapshot for all statements of a read: otherwise a purge between two of them halves a day.
@@ -138,6 +144,7 @@ def reading_engine(url: sa.URL) -> sa.Engine:
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
         )
+    _require_regular(file, "url")
     address = file.resolve().as_uri()
 
     def connect() -> sqlite3.Connection:
@@ -160,10 +167,22 @@ def reading_engine(url: sa.URL) -> sa.Engine:
     return engine
 
 
-def _connect_read_only(address: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        address, uri=True, timeout=MAX_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False
-    )
+def use_write_ahead_log(engine: sa.Engine) -> None:
+    """Let readers of an SQLite file go on while it is written. Does nothing while another program has it locked.
+
+    Only for a file that is known to be the caller's own: it changes the file, and no transaction can undo it.
+    """
+    raw = engine.raw_connection()
+    try:
+        with suppress(sqlite3.OperationalError), closing(raw.cursor()) as cursor:
+            cursor.execute("PRAGMA journal_mode=WAL")
+    finally:
+        raw.close()
+
+
+def _connect_read_only(address: str, max_wait_seconds: float | None = None) -> sqlite3.Connection:
+    wait = MAX_LOCK_WAIT_SECONDS if max_wait_seconds is None else max_wait_seconds
+    connection = sqlite3.connect(address, uri=True, timeout=wait, isolation_level=None, check_same_thread=False)
     try:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()  # opens the file, which connect does not
     except sqlite3.Error:
@@ -172,23 +191,68 @@ def _connect_read_only(address: str) -> sqlite3.Connection:
     return connection
 
 
-def table_names(file: Path) -> list[str]:
-    """Return the tables of an SQLite file without changing it; none if it does not exist or cannot be read now."""
-    if not file.is_file() or not file.stat().st_size:
-        return []
-    try:
-        with closing(_connect_read_only(f"{file.resolve().as_uri()}?mode=ro")) as connection:
-            return [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    except sqlite3.Error:
-        return []  # the error is reported where the file is used
+class FileContents(NamedTuple):
+    """What an SQLite file holds, to tell whose it is.
+
+    Attributes:
+        application_id: The number by which some programs mark their files; 0 if there is none.
+        names: The tables, views, indexes and triggers.
+    """
+
+    application_id: int
+    names: frozenset[str]
+
+    @classmethod
+    def of(cls, connection: sa.Connection) -> Self:
+        """Return the contents as a transaction sees them: nobody can change them before it ends, if it writes."""
+        application_id: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+        names = connection.exec_driver_sql(_NAMES_QUERY).scalars()
+        return cls(application_id, frozenset(names))
+
+    @classmethod
+    def of_file(
+        cls, file: Path, errors: ErrorClasses, name: str, *, max_wait_seconds: float | None = None
+    ) -> Self | None:
+        """Return the contents of a file, which is opened read-only.
+
+        A program that opens another one's file for writing may change it without writing to it: the last one that
+        closes a file also empties its write-ahead log into it. Hence this check before such a file is opened at all.
+
+        Returns:
+            None if the file is missing or empty, or only a writer can read it (after a crash, for example).
+
+        Raises:
+            PatternAggregatesError: As ``errors`` says: another program keeps the file locked.
+        """
+        if not file.is_file() or not file.stat().st_size:
+            return None
+        try:
+            with closing(_connect_read_only(f"{file.resolve().as_uri()}?mode=ro", max_wait_seconds)) as connection:
+                (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+                return cls(application_id, frozenset(one for (one,) in connection.execute(_NAMES_QUERY)))
+        except sqlite3.Error as error:
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise _translated(error, errors, name) from error
+            return None  # whatever it is, the transaction that follows reports it and changes nothing
+
+
+def _require_regular(file: Path, setting: str) -> None:
+    """Refuse what could be read for ever: a pipe, a socket or a device.
+
+    Raises:
+        SettingsError: It exists and is not a regular file.
+    """
+    if file.exists() and not file.is_file():
+        raise SettingsError(f"{setting}: {file} is not a regular file", hint="Name a file, not a folder or a device.")
 
 
 def create_private_file(file: Path, setting: str) -> None:
     """Create a file that only its owner may read, and its folders, unless it exists.
 
     Raises:
-        SettingsError: It or its folder cannot be created or written to.
+        SettingsError: It or its folder cannot be created or written to, or it is not a regular file.
     """
+    _require_regular(file, setting)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         os.close(os.open(file, os.O_CREAT | os.O_RDWR, 0o600))

@@ -74,16 +74,21 @@ class Ledger:
         self._engine: sa.Engine | None = None
         url = sa.URL.create("sqlite", database=str(path))
         if read_only:
-            if path.is_file():
+            if path.exists():
                 self._open_for_reading(url)
         else:
             self._open_for_writing(url)
 
     def _open_for_writing(self, url: sa.URL) -> None:
+        found = sql.FileContents.of_file(self.path, _ERRORS, self._name)
+        if found is not None:
+            schema.refuse_foreign(found, self._name)
         self._engine = sql.writing_engine(url, _SETTING)
         try:
             with self._transaction() as connection:
                 self.changes = schema.upgrade(connection, self._name)
+            if found is None and self.changes:
+                sql.use_write_ahead_log(self._engine)
         except PatternAggregatesError:
             self.close()
             raise

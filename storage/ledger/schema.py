@@ -13,6 +13,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from storage.drivers.sql import FileContents
 from storage.errors import LedgerMismatch, LedgerVersionMismatch
 from storage.ledger import names
 
@@ -95,13 +96,20 @@ def _version_mismatch(name: str, stored: int) -> LedgerVersionMismatch:
 
 def _stored_version(connection: sa.Connection, name: str) -> int | None:
     """Return the schema version of a ledger; None for an empty database."""
-    owner: int = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+    found = FileContents.of(connection)
+    refuse_foreign(found, name)
     version: int = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-    if owner == APPLICATION_ID:
-        return version
-    if owner or sa.inspect(connection).get_table_names():
+    return version if found.application_id == APPLICATION_ID else None
+
+
+def refuse_foreign(found: FileContents, name: str) -> None:
+    """Refuse an SQLite file that has something in it and is not marked as a ledger.
+
+    Raises:
+        LedgerMismatch: It is another program's.
+    """
+    if found.application_id != APPLICATION_ID and (found.application_id or found.names):
         raise LedgerMismatch(f"{name} belongs to another program", hint="Name a file of its own in ledger.path.")
-    return None
 
 
 def _store_version(connection: sa.Connection) -> None:
