@@ -121,7 +121,7 @@ class Pipeline:
             if one.name not in due:
                 continue
             entry = work.entries.get(one.name)
-            if entry is not None and not plan.force and _has_less_data(log, entry):
+            if entry is not None and not plan.force and _has_less_data(log, entry, one.version):
                 work.keep(one.name, one.version, fingerprint)
                 _log.warning("%s: %s is kept: the source now has less data for this day", work.day, one.name)
                 continue
@@ -248,13 +248,17 @@ def _timed(report: DayReport, one: Detector) -> Iterator[None]:
     report.detector_seconds[one.name] = time.perf_counter() - began
 
 
-def _has_less_data(log: DayLog, entry: Entry) -> bool:
-    """Whether the source has less data for a day than its stored rows were computed from, as after a purge."""
+def _has_less_data(log: DayLog, entry: Entry, version: int) -> bool:
+    """Return whether the source has less data for a day than its stored rows were computed from, as after a purge.
+
+    Known time is compared within one version only: a new version may know better that nothing was recorded.
+    """
     if entry.written_version is None:
         return False
     if not entry.fingerprint and len(log.events) < entry.events:  # restored from the store, which counts no samples
         return True
-    return log.known_seconds < entry.written_known_seconds or log.samples < entry.written_samples
+    knows_less = entry.written_version == version and log.known_seconds < entry.written_known_seconds
+    return knows_less or log.samples < entry.written_samples
 
 
 def _shortened(text: str) -> str:

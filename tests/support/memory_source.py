@@ -36,7 +36,7 @@ class MemorySource:
         rules: How entities are classed.
 
     Attributes:
-        rows: Can be changed at any time.
+        rows: Can be changed at any time, as can ``runs``.
         held: What ``span`` returns, where a test sets it.
         error: What the next calls raise, where a test sets it.
         reads: How often a day was read.
@@ -56,7 +56,7 @@ class MemorySource:
         self.error: SourceError | None = None
         self.reads = 0
         self._zone = zone
-        self._runs = None if runs is None else sorted(runs)
+        self.runs = None if runs is None else sorted(runs)
         self._about = list(about)
         self._rules = rules or EntityRules()
 
@@ -72,7 +72,7 @@ class MemorySource:
             builder.describe(about)
         for row in self.rows:
             builder.add(*row)
-        starts = [start for start, _ in self._runs or ()]
+        starts = [start for start, _ in self.runs or ()]
         return Recording.of(builder.build(self._known(), starts), self._rules).day(window)
 
     def fingerprint(self, window: DayWindow) -> str:
@@ -93,8 +93,8 @@ class MemorySource:
         return DateRange(first, last)
 
     def _known(self) -> list[tuple[int, int]]:
-        if self._runs is not None:
-            return self._runs
+        if self.runs is not None:
+            return self.runs
         instants = [row.at for row in self.rows]
         return [(min(instants), max(instants))] if instants else []
 

@@ -272,6 +272,19 @@ def test_purged_events_are_not_late_events(night: Night) -> None:
     assert night.counts()[DAYS.last] == 1
 
 
+def test_less_known_time_of_the_same_samples_replaces_rows_only_in_a_new_version(night: Night) -> None:
+    night.run()
+    before = night.runs("count")[DAYS.last]
+    first, last = DayWindow(DAYS.first, ZONE), DayWindow(DAYS.last, ZONE)
+    night.source.runs = [(first.start, last.end - HOUR)]  # a hole that the former version did not see
+    night.backfill(DateRange(DAYS.last, DAYS.last), redo="all")
+    assert night.runs("count")[DAYS.last] == before
+    night.counter.version = 2
+    night.run()
+    after = night.runs("count")[DAYS.last]
+    assert (after.version, before.known_seconds - after.known_seconds) == (2, 3600)
+
+
 def test_a_new_version_makes_old_days_outstanding(night: Night) -> None:
     night.run()
     night.counter.version = 2
