@@ -27,7 +27,7 @@ from jobs.activity.events import Spans
 from jobs.activity.settling import SETTLING
 from jobs.activity.spans import union
 from jobs.activity.window import DAY, HOUR, SECOND, Instants, to_instant
-from jobs.sources.home_assistant_db.schema import RUNS, UPDATED
+from jobs.sources.home_assistant_db.schema import RUNS, UPDATED, instant_of
 
 MIN_INSTANT: Final = to_instant(dt.datetime(2013, 9, 17, tzinfo=dt.UTC))  # the first release of Home Assistant
 MAX_SECONDS: Final = 2.2e11  # the year 8941, before which every instant fits everywhere
@@ -238,13 +238,6 @@ def _read_runs(connection: sa.Connection, now: int) -> tuple[list[tuple[int, int
 
 
 def _recorded(moment: object) -> int | None:
-    """Return a time of ``recorder_runs``: UTC, as text in SQLite; None unless it can be true."""
-    if isinstance(moment, str):
-        try:
-            moment = dt.datetime.fromisoformat(moment)
-        except ValueError:
-            return None
-    if not isinstance(moment, dt.datetime):
-        return None
-    instant = to_instant(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment)
-    return instant if instant >= MIN_INSTANT else None
+    """Return a time of ``recorder_runs`` as an instant; None unless it can be true."""
+    instant = instant_of(moment)
+    return instant if instant is not None and instant >= MIN_INSTANT else None

@@ -13,11 +13,13 @@ A newer version is read as long as it has the columns that are needed.
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from typing import Final
 
 import sqlalchemy as sa
 
+from jobs.activity.window import to_instant
 from storage.errors import SourceMismatch
 
 MIN_SCHEMA: Final = 41  # 2023.4: the first with states_meta and binary contexts
@@ -113,3 +115,15 @@ def _version(connection: sa.Connection) -> int | None:
     newest = sa.select(_CHANGES.c.schema_version).order_by(_CHANGES.c.change_id.desc()).limit(1)
     version = connection.execute(newest).scalar()
     return int(version) if version is not None else None
+
+
+def instant_of(moment: object) -> int | None:
+    """Return the instant in a ``DATETIME`` column: UTC, as text in SQLite; None if it is not a time."""
+    if isinstance(moment, str):
+        try:
+            moment = dt.datetime.fromisoformat(moment)
+        except ValueError:
+            return None
+    if not isinstance(moment, dt.datetime):
+        return None
+    return to_instant(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment)

@@ -6,15 +6,14 @@ rows up to today's schema. A comparison with NULL is never true, so no other que
 
 from __future__ import annotations
 
-import datetime as dt
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
 from jobs.activity.events import AUTOMATION, DEVICE, USER
-from jobs.activity.window import DAY, SECOND, DayWindow, to_instant
+from jobs.activity.window import DAY, SECOND, DayWindow
 from jobs.sources.home_assistant_db.opening import StateRow
-from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema
+from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema, instant_of
 
 LOOKBACK: Final = 10 * DAY  # how far back a state before the day is looked for
 
@@ -77,12 +76,6 @@ def _cause(row: Any) -> int:  # noqa: ANN401 - a database row
 
 
 def _seconds(moment: object) -> float | None:
-    """Return the time of a ``DATETIME`` column: UTC, as text in SQLite."""
-    if isinstance(moment, str):
-        try:
-            moment = dt.datetime.fromisoformat(moment)
-        except ValueError:
-            return None
-    if not isinstance(moment, dt.datetime):
-        return None
-    return to_instant(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment) / SECOND
+    """Return the time of a ``DATETIME`` column in seconds since 1970; None if it is not a time."""
+    instant = instant_of(moment)
+    return None if instant is None else instant / SECOND
