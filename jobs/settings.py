@@ -57,6 +57,7 @@ class HomeAssistantDatabaseSettings(Section):
     url: Annotated[str, Field(repr=False)]  # it may hold a password
     registry_dir: str | None = None
     max_silence_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 6.0
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
 
 
 class CsvFilesSettings(Section):

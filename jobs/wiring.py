@@ -110,7 +110,13 @@ class Home:
             url = absolute_url(self.base, source.url)
             registry = absolute_path(self.base, source.registry_dir) if source.registry_dir else None
             return HomeAssistantDatabase(
-                url, self.zone, self.rules, registry, self.clock, max_silence_hours=source.max_silence_hours
+                url,
+                self.zone,
+                self.rules,
+                registry,
+                self.clock,
+                max_silence_hours=source.max_silence_hours,
+                timeout_seconds=source.timeout_seconds,
             )
         if isinstance(source, CsvFilesSettings):
             from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used

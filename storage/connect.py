@@ -29,7 +29,7 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
     """
     backend: Callable[..., AggregateStore] = _load(_BACKENDS[settings.kind], settings.kind)
     if isinstance(settings, SqlStoreSettings):
-        return backend(settings.url, read_only=read_only)
+        return backend(settings.url, read_only=read_only, timeout_seconds=settings.timeout_seconds)
     server = influx_server(settings, "store")
     return backend(server, settings.bucket, retention_days=settings.retention_days, read_only=read_only)
 

@@ -37,10 +37,15 @@ class _Kept(Section):
 
 
 class SqlStoreSettings(_Kept):
-    """``[store]`` of kind sql: any SQLAlchemy URL."""
+    """``[store]`` of kind sql: any SQLAlchemy URL.
+
+    Attributes:
+        timeout_seconds: How long a server may take to answer one statement.
+    """
 
     kind: Literal["sql"] = "sql"
     url: Annotated[str, Field(repr=False)] = "sqlite:///data/aggregates.db"  # it may hold a password
+    timeout_seconds: Annotated[float, Field(gt=0, le=3600)] = 60.0
 
     @property
     def file(self) -> Path | None:

@@ -22,6 +22,7 @@ from storage.batch import DayBatch
 from storage.columns import decode, encode
 from storage.dates import DateRange
 from storage.drivers import postgresql, sql
+from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.store import NO_FILTER, Fields, Function, Summary, Where, as_values, check_query
@@ -47,6 +48,7 @@ class SqlStore:
     Args:
         url: An SQLAlchemy URL.
         read_only: Never create or change anything; a file that is not there is an error.
+        timeout_seconds: How long a server may take to answer one statement.
 
     Raises:
         SettingsError: The URL is not valid, its file cannot be created, or the file is another program's database
@@ -54,7 +56,7 @@ class SqlStore:
         StoreMissing: ``read_only``, and there is no such file.
     """
 
-    def __init__(self, url: str, *, read_only: bool = False) -> None:
+    def __init__(self, url: str, *, read_only: bool = False, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._url = sql.parse_url(url, "store.url")
         self._name = f"store {self._url.set(query={}).render_as_string()}"
         file = sql.sqlite_file(self._url)
@@ -67,7 +69,10 @@ class SqlStore:
         if file is not None:
             with suppress(StoreUnavailable):  # then the first transaction checks it
                 self._check_file(max_wait_seconds=0.0)
-        self._engine = sql.reading_engine(self._url) if read_only else sql.writing_engine(self._url, "store.url")
+        if read_only:
+            self._engine = sql.reading_engine(self._url, timeout_seconds)
+        else:
+            self._engine = sql.writing_engine(self._url, "store.url", timeout_seconds)
         self._read_only = read_only
         self._is_updated = read_only  # whether tables of an earlier version have been brought up to date
         self._changes: list[str] = []  # made since the store was opened, for ``prepare`` to report

@@ -12,14 +12,15 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
+from storage.drivers import time_limits
 from storage.errors import PatternAggregatesError, SettingsError
 
-MAX_LOCK_WAIT_SECONDS: Final = 10.0
+MAX_LOCK_WAIT_SECONDS: Final = time_limits.MAX_LOCK_WAIT_SECONDS
 
 _NAMES_QUERY: Final = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _CORRUPT = ("file is not a database", "malformed", "database corruption", "file is encrypted")
@@ -99,7 +100,7 @@ def sqlite_file(url: sa.URL) -> Path | None:
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
-def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
+def writing_engine(url: sa.URL, setting: str, timeout_seconds: float = time_limits.TIMEOUT_SECONDS) -> sa.Engine:
     """Return an engine that may create and change the database.
 
     An SQLite file that exists is opened as it is: the caller checks whether it is its own (``FileContents``), and calls
@@ -111,7 +112,7 @@ def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
     file = sqlite_file(url)
     if file is None:
         # Whoever waited for another writer's lock must see what that one has committed, whatever the server's default.
-        return sa.create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED")
+        return _server_engine(url, timeout_seconds, isolation_level="READ COMMITTED")
     create_private_file(file, setting)
 
     def connect() -> sqlite3.Connection:
@@ -129,7 +130,7 @@ def writing_engine(url: sa.URL, setting: str) -> sa.Engine:
     return engine
 
 
-def reading_engine(url: sa.URL) -> sa.Engine:
+def reading_engine(url: sa.URL, timeout_seconds: float = time_limits.TIMEOUT_SECONDS) -> sa.Engine:
     """Return an engine that only reads, each transaction from one snapshot. An SQLite file must exist.
 
     Raises:
@@ -138,9 +139,9 @@ def reading_engine(url: sa.URL) -> sa.Engine:
     file = sqlite_file(url)
     if file is None:
         # One snapshot for all statements of a read: otherwise a purge between two of them halves a day.
-        return sa.create_engine(
+        return _server_engine(
             url,
-            pool_pre_ping=True,
+            timeout_seconds,
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
         )
@@ -164,6 +165,13 @@ def reading_engine(url: sa.URL) -> sa.Engine:
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _server_engine(url: sa.URL, timeout_seconds: float, **options: Any) -> sa.Engine:  # noqa: ANN401 - of SQLAlchemy
+    arguments = time_limits.connect_arguments(url, timeout_seconds)
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=arguments, **options)
+    time_limits.limit_waits(engine, timeout_seconds)
     return engine
 
 
@@ -320,8 +328,10 @@ def _is_temporary(error: Exception) -> bool:
 
 
 def _hint_when_unavailable(text: str) -> str:
-    if "locked" in text or "busy" in text:
+    if any(words in text for words in ("locked", "busy", "lock timeout", "lock wait timeout", "deadlock")):
         return "Another program is using it; run again when that one has finished."
+    if "statement timeout" in text:
+        return "If the server is only slow, raise timeout_seconds in [store] or [source]."
     if "readonly" in text or "unable to open" in text:
         return "Check the permissions of the file and its folder."
     return "Check that the database answers, then run again."

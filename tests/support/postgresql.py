@@ -52,6 +52,11 @@ class Cluster:
     def start(self) -> None:
         self._run("pg_ctl", "start", "--wait", "--log", str(self._folder / "log"), "--options", self._options)
 
+    @property
+    def process_id(self) -> int:
+        """The process that accepts connections."""
+        return int((self._folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
+
     def stop(self) -> None:
         """Stop it as if the machine had lost its power."""
         self._run("pg_ctl", "stop", "--mode", "immediate")

@@ -40,6 +40,7 @@ from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrate
 from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
+from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SourceCorrupt, SourceError, SourceUnavailable
 
 MAX_SILENCE_HOURS: Final = 6.0  # how long nothing at all may be recorded with the time in between known, at most
@@ -59,6 +60,7 @@ class HomeAssistantDatabase:
         clock: Gives the present instant: what lies in the future is not known. Without one there is no future.
         max_silence_hours: A longer silence of all entities is not known time; see ``runs`` for shorter ones. Infinite:
             every silence within a run is known time.
+        timeout_seconds: How long a server may take to answer one statement.
 
     Raises:
         SettingsError: The URL is not valid, or the registries cannot be read.
@@ -73,11 +75,12 @@ class HomeAssistantDatabase:
         clock: Clock | None = None,
         *,
         max_silence_hours: float = MAX_SILENCE_HOURS,
+        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         parsed = sql.parse_url(url, "source.url")
         self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
         self._file = sql.sqlite_file(parsed)
-        self._engine = sql.reading_engine(parsed)
+        self._engine = sql.reading_engine(parsed, timeout_seconds)
         self._zone = zone
         self._clock = clock
         self._rules = rules
