@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from storage.errors import SettingsError
+from storage.regular_file import read_regular_text
 
 CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
 PREFIX: Final = "PATTERN_AGGREGATES__"
@@ -75,7 +76,7 @@ def load_document(
     values: dict[str, Any] = {}
     base, origin = Path.cwd(), "the defaults"
     try:
-        values = tomllib.loads(file.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_regular_text(file))
         base, origin = file.resolve().parent, str(file)
     except FileNotFoundError as error:
         if named is not None:
@@ -100,7 +101,7 @@ def _overrides(environ: Mapping[str, str], secrets: Path) -> Iterator[tuple[str,
     for file in sorted(secrets.iterdir()):
         if file.name.upper().startswith(PREFIX) and file.is_file():
             try:
-                yield file.name, file.read_text(encoding="utf-8").strip()
+                yield file.name, read_regular_text(file).strip()
             except (OSError, UnicodeDecodeError) as error:
                 raise SettingsError(f"the secret {file.name} cannot be read as text") from error
 

@@ -32,6 +32,7 @@ from jobs.activity.entities import Description
 from jobs.activity.window import SECOND, to_instant
 from storage.errors import SourceMismatch
 from storage.models import TAG_LENGTH, tag_fault
+from storage.regular_file import open_regular
 
 OLDEST: Final = to_instant(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
 COLUMNS: Final = {
@@ -92,7 +93,7 @@ class Dialect:
 
 def open_text(file: Path) -> TextIO:
     """Open a file as text; bytes that are not valid become lone surrogates, which no row may hold."""
-    with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as opened:
+    with open_regular(file) as raw, gzip.open(raw) if file.suffix == ".gz" else raw as opened:
         mark = opened.read(2)
     encoding = "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
     errors = "replace" if encoding == "utf-16" else "surrogateescape"

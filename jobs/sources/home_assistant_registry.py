@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from jobs.activity.entities import Description
 from storage.errors import SettingsError
+from storage.regular_file import read_regular_text
 
 
 class Registry(NamedTuple):
@@ -50,7 +51,7 @@ def read_registry(folder: Path) -> Registry:
     """
     try:
         entities, devices = (
-            json.loads((folder / f"core.{name}_registry").read_text(encoding="utf-8"))["data"][key]
+            json.loads(read_regular_text(folder / f"core.{name}_registry"))["data"][key]
             for name, key in (("entity", "entities"), ("device", "devices"))
         )
         readable_devices = [one for one in devices if isinstance(one, dict) and isinstance(one.get("id"), str)]

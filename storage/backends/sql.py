@@ -60,7 +60,7 @@ class SqlStore:
         self._url = sql.parse_url(url, "store.url")
         self._name = f"store {self._url.set(query={}).render_as_string()}"
         file = sql.sqlite_file(self._url)
-        if read_only and file is not None and not file.is_file():
+        if read_only and file is not None and not file.exists():
             raise StoreMissing(
                 f"there is no store at {file}",
                 hint="Run `pattern-aggregates run` or `init` first, or correct store.url.",
@@ -70,7 +70,7 @@ class SqlStore:
             with suppress(StoreUnavailable):  # then the first transaction checks it
                 self._check_file(max_wait_seconds=0.0)
         if read_only:
-            self._engine = sql.reading_engine(self._url, timeout_seconds)
+            self._engine = sql.reading_engine(self._url, timeout_seconds, setting="store.url")
         else:
             self._engine = sql.writing_engine(self._url, "store.url", timeout_seconds)
         self._read_only = read_only

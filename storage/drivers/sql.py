@@ -130,7 +130,9 @@ def writing_engine(url: sa.URL, setting: str, timeout_seconds: float = time_limi
     return engine
 
 
-def reading_engine(url: sa.URL, timeout_seconds: float = time_limits.TIMEOUT_SECONDS) -> sa.Engine:
+def reading_engine(
+    url: sa.URL, timeout_seconds: float = time_limits.TIMEOUT_SECONDS, *, setting: str = "url"
+) -> sa.Engine:
     """Return an engine that only reads, each transaction from one snapshot. An SQLite file must exist.
 
     Raises:
@@ -145,7 +147,7 @@ def reading_engine(url: sa.URL, timeout_seconds: float = time_limits.TIMEOUT_SEC
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
         )
-    _require_regular(file, "url")
+    _require_regular(file, setting)
     address = file.resolve().as_uri()
 
     def connect() -> sqlite3.Connection:

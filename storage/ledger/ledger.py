@@ -96,7 +96,7 @@ class Ledger:
             _log.info("%s", self.changes)
 
     def _open_for_reading(self, url: sa.URL) -> None:
-        self._engine = sql.reading_engine(url)
+        self._engine = sql.reading_engine(url, setting=_SETTING)
         try:
             with self._transaction() as connection:
                 is_there = schema.check(connection, self._name)

@@ -80,7 +80,7 @@ class HomeAssistantDatabase:
         parsed = sql.parse_url(url, "source.url")
         self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
         self._file = sql.sqlite_file(parsed)
-        self._engine = sql.reading_engine(parsed, timeout_seconds)
+        self._engine = sql.reading_engine(parsed, timeout_seconds, setting="source.url")
         self._zone = zone
         self._clock = clock
         self._rules = rules

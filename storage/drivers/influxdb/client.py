@@ -37,6 +37,7 @@ from storage.drivers.influxdb.influxql import database_parameters
 from storage.drivers.influxdb.response import ClientError, RefusedError, Response, TransientError, UntrustedError
 from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError
+from storage.regular_file import open_regular
 
 __all__ = ["Client", "InfluxDBClient", "QueryApi", "WriteApi"]
 
@@ -219,6 +220,8 @@ def _tls_context(server: Server) -> ssl.SSLContext | None:
     if not server.url.lower().startswith("https:"):
         return None
     try:
+        if server.ca_file is not None:
+            open_regular(server.ca_file).close()
         context = ssl.create_default_context(cafile=server.ca_file)
     except OSError as error:
         raise SettingsError(f"{server.section}.ca_file: {server.ca_file} holds no certificates: {error}") from error

@@ -1,0 +1,34 @@
+"""Open files for reading in a way that cannot wait for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+
+def open_regular(file: Path) -> BinaryIO:
+    """Open a file for reading bytes; refuse what may never end or never begin: a pipe, a socket or a device.
+
+    Raises:
+        OSError: It is not a regular file, or cannot be read.
+    """
+    # Without O_NONBLOCK, opening a pipe waits until somebody writes into it. It changes nothing for a regular file.
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(file))
+    return os.fdopen(descriptor, "rb")
+
+
+def read_regular_text(file: Path) -> str:
+    """Return the text of a regular file in UTF-8.
+
+    Raises:
+        OSError: As ``open_regular``.
+        UnicodeDecodeError: It is not UTF-8.
+    """
+    with open_regular(file) as opened:
+        return opened.read().decode()
