@@ -10,6 +10,7 @@ that it cannot parse, so it would lose "did you mean" and "all problems at once"
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
 PREFIX: Final = "PATTERN_AGGREGATES__"
 DEFAULT_FILE: Final = Path("config/default.toml")
 SECRETS: Final = Path("/run/secrets")
+
+_SECRET_KEYS: Final = ("token", "password", "secret")
+_URL_WITH_PASSWORD: Final = re.compile(r"[a-z0-9+.-]+://[^/@]*:[^/@]+@", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,26 @@ def load_document(
         _set(values, keys, _parse(text))
         overrides[".".join(keys)] = name
     return Document(values, base, origin, overrides)
+
+
+def secrets_in(file: Path) -> list[str]:
+    """Return the dotted names of the secrets in a configuration file: tokens, passwords, URLs with a password.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is not valid TOML.
+    """
+    return list(_secrets(tomllib.loads(read_regular_text(file)), ""))
+
+
+def _secrets(value: object, name: str) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _secrets(inner, f"{name}.{key}" if name else key)
+    elif isinstance(value, str) and value:
+        is_secret_key = name.rpartition(".")[2].endswith(_SECRET_KEYS)
+        if is_secret_key or _URL_WITH_PASSWORD.match(value):
+            yield name
 
 
 def _overrides(environ: Mapping[str, str], secrets: Path) -> Iterator[tuple[str, str]]:

@@ -123,7 +123,10 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
     """A place where aggregates are kept."""
 
     def check(self) -> list[str]:
-        """Return a sentence for each thing that prevents reading or writing. Changes nothing."""
+        """Return a sentence for each thing that prevents reading or writing. Changes nothing.
+
+        Also a store that was opened read-only is checked for what a writer needs.
+        """
         ...
 
     def close(self) -> None:

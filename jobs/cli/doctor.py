@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -28,6 +29,7 @@ from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, StoreMissing
 from storage.ledger.entry import Entry, Status
 from storage.models import DetectorRunDaily
+from storage.settings_file import secrets_in
 
 LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")
 MIN_FREE_BYTES = 16 * 2**20  # with less, a run soon runs out of space
@@ -87,6 +89,7 @@ def _rebuild(home: Home, *, as_json: bool) -> Outcome:
 
 def _settings(home: Home) -> Iterator[Check]:
     yield Check("settings", "ok", f"from {home.origin}")
+    yield from _secrets(Path(home.origin))
     ours = f"pattern-aggregates {version('pattern-aggregates')}, Python {sys.version.split()[0]}"
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     yield Check("versions", "ok", f"{ours}, {libraries}")
@@ -100,6 +103,18 @@ def _settings(home: Home) -> Iterator[Check]:
     enabled = home.enabled_detectors
     hint = "" if enabled else "Set enabled = true in some [detectors.NAME]."
     yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none are enabled", hint)
+
+
+def _secrets(file: Path) -> Iterator[Check]:
+    """Check that no other user can read the secrets in the configuration file."""
+    try:
+        others_may_read = file.stat().st_mode & stat.S_IROTH
+        names = secrets_in(file) if others_may_read else []
+    except (OSError, ValueError):
+        return  # there is none: the defaults hold
+    if names:
+        hint = f"chmod o-r {file}, or move them into environment variables or secret files."
+        yield Check("settings", "note", f"every user of this machine can read {', '.join(names)} in {file}", hint)
 
 
 def _store(home: Home) -> Iterator[Check]:

@@ -17,7 +17,15 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
-from storage.backends.sql_tables import OWN_TABLES, create_table, is_own_table, present_columns, table_of, update_table
+from storage.backends.sql_tables import (
+    OWN_TABLES,
+    create_table,
+    is_own_table,
+    present_columns,
+    table_of,
+    try_statements,
+    update_table,
+)
 from storage.batch import DayBatch
 from storage.columns import decode, encode
 from storage.dates import DateRange
@@ -32,6 +40,7 @@ A = TypeVar("A", bound=DailyAggregate)
 Expressions = Mapping[str, sa.ColumnElement[Any]]
 
 _ERRORS: Final = sql.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
+_SUPPORTED: Final = ("sqlite", "postgresql")
 _FUNCTIONS: Final[Mapping[Function, Any]] = {
     "sum": sa.func.sum,
     "mean": sa.func.avg,
@@ -59,6 +68,11 @@ class SqlStore:
     def __init__(self, url: str, *, read_only: bool = False, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         self._url = sql.parse_url(url, "store.url")
         self._name = f"store {self._url.set(query={}).render_as_string()}"
+        if self._url.get_backend_name() not in _SUPPORTED:
+            raise SettingsError(
+                f"store.url: {self._url.get_backend_name()} is not supported as a store",
+                hint="Use SQLite or PostgreSQL; MariaDB and MySQL can be a source.",
+            )
         file = sql.sqlite_file(self._url)
         if read_only and file is not None and not file.exists():
             raise StoreMissing(
@@ -74,6 +88,7 @@ class SqlStore:
         else:
             self._engine = sql.writing_engine(self._url, "store.url", timeout_seconds)
         self._read_only = read_only
+        self._timeout_seconds = timeout_seconds
         self._is_updated = read_only  # whether tables of an earlier version have been brought up to date
         self._changes: list[str] = []  # made since the store was opened, for ``prepare`` to report
         self._created: set[str] = set()  # measurements whose table is there and up to date, for writing
@@ -140,13 +155,29 @@ class SqlStore:
             return deleted
 
     def check(self) -> list[str]:
-        """See ``AggregateStore.check``."""
+        """See ``AggregateStore.check``; on a server, everything that the job does is tried and rolled back."""
         try:
-            with self._transaction() as connection:
-                connection.execute(sa.select(1))
+            if sql.sqlite_file(self._url) is None:
+                self._try_writing()
+            else:  # who has the right to write it shows without writing
+                with self._transaction() as connection:
+                    connection.execute(sa.select(1))
         except (StoreError, SettingsError) as error:
             return [f"{error} {error.hint}".strip()]
         return []
+
+    def _try_writing(self) -> None:
+        """Create, read, write and delete as the job does, for no row, in a transaction that is rolled back."""
+        engine = sql.writing_engine(self._url, "store.url", self._timeout_seconds)
+        try:
+            with sql.transaction(engine, _ERRORS, self._name) as connection:
+                postgresql.lock_tables(connection)
+                for model in _BUILT_IN:
+                    create_table(connection, model)
+                    try_statements(connection, table_of(model))
+                connection.rollback()
+        finally:
+            engine.dispose()
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""

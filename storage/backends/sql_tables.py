@@ -70,6 +70,16 @@ def create_table(connection: sa.Connection, model: type[DailyAggregate]) -> list
     return [f"made table {model.measurement}"]
 
 
+def try_statements(connection: sa.Connection, table: sa.Table) -> None:
+    """Read, insert, update and delete no row at all: enough for the server to check the rights to do so."""
+    nothing = sa.select(table).where(sa.false())
+    values = {column: column for column in table.columns if not column.primary_key}
+    connection.execute(nothing)
+    connection.execute(sa.insert(table).from_select(list(table.columns), nothing))
+    connection.execute(sa.update(table).values(values).where(sa.false()))
+    connection.execute(sa.delete(table).where(sa.false()))
+
+
 def is_own_table(connection: sa.Connection, model: type[DailyAggregate]) -> bool:
     """Return whether a table of that name would be this store's own; another program may have one."""
     if not sa.inspect(connection).has_table(OWN_TABLES.name):

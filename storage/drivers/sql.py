@@ -25,6 +25,7 @@ MAX_LOCK_WAIT_SECONDS: Final = time_limits.MAX_LOCK_WAIT_SECONDS
 _NAMES_QUERY: Final = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _CORRUPT = ("file is not a database", "malformed", "database corruption", "file is encrypted")
 _DISK_FULL = ("disk is full", "no space left")
+_READ_ONLY: Final = "read-only transaction"
 _LOGIN_REFUSED = (  # what servers answer to an account, password or right that is not valid
     "password authentication failed",
     "no password supplied",
@@ -32,6 +33,7 @@ _LOGIN_REFUSED = (  # what servers answer to an account, password or right that 
     "permission denied for",
     "access denied for user",
     "command denied to user",
+    "must be owner of",
 )
 _DRIVERS: Final = {  # the driver of this project's extra, for URLs that name none
     "mysql": "mysql+pymysql",
@@ -310,16 +312,30 @@ def _translated(error: Exception, errors: ErrorClasses, name: str) -> PatternAgg
         return errors.corrupt(f"{name} is damaged: {text}", hint=errors.hint_when_corrupt)
     if any(words in lower for words in _DISK_FULL):
         return errors.unavailable(f"{name}: {text}", hint="Free some disk space and run again.")
+    if (refused := _refused(name, text)) is not None:
+        return refused
+    if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # such as a column that does not exist
+        return errors.other(f"{name}: {text}", hint="Its tables may be of another version of the program.")
+    if _is_temporary(error) or _READ_ONLY in lower:
+        return errors.unavailable(f"{name} cannot be used now: {text}", hint=_hint_when_unavailable(lower))
+    return errors.other(f"{name}: {text}")
+
+
+def _refused(name: str, text: str) -> SettingsError | None:
+    """Return the error for a server that lets this account not do what it has to do; None for any other error."""
+    lower = text.lower()
     if any(words in lower for words in _LOGIN_REFUSED):
         return SettingsError(
             f"{name}: the server refuses this account: {text}",
-            hint="Correct user and password in the URL; reading needs the right to SELECT.",
+            hint="Correct user and password in the URL, or give the account its rights: SELECT to read; to write also "
+            "INSERT, UPDATE and DELETE, CREATE on the schema, and to be the owner of the tables.",
         )
-    if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # such as a column that does not exist
-        return errors.other(f"{name}: {text}", hint="Its tables may be of another version of the program.")
-    if _is_temporary(error):
-        return errors.unavailable(f"{name} cannot be used now: {text}", hint=_hint_when_unavailable(lower))
-    return errors.other(f"{name}: {text}")
+    if "no schema has been selected" in lower:
+        return SettingsError(
+            f"{name}: {text}: no schema of the search_path exists, or the account may not use it",
+            hint="Create the schema, or correct the search_path of the account, the database or the URL.",
+        )
+    return None
 
 
 def _is_temporary(error: Exception) -> bool:
@@ -332,6 +348,8 @@ def _is_temporary(error: Exception) -> bool:
 def _hint_when_unavailable(text: str) -> str:
     if any(words in text for words in ("locked", "busy", "lock timeout", "lock wait timeout", "deadlock")):
         return "Another program is using it; run again when that one has finished."
+    if _READ_ONLY in text:
+        return "If this server is a standby, name the one that takes writes; else see default_transaction_read_only."
     if "statement timeout" in text:
         return "If the server is only slow, raise timeout_seconds in [store] or [source]."
     if "readonly" in text or "unable to open" in text:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from tests.support.home import CSV_CONFIG, Home
 
 
@@ -56,3 +58,25 @@ def test_doctor_rebuilds_a_lost_ledger_so_that_nothing_is_due(home: Home) -> Non
 def test_a_ledger_cannot_be_rebuilt_from_a_store_that_is_not_there(home: Home) -> None:
     assert "error" in home.json("doctor", "--rebuild-ledger", "--json", exit_code=1)
     assert not (home.folder / "ledger.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("mode", "line", "is_reported"),
+    [
+        (0o644, 'proxy = "http://me:hush-hush@proxy"', True),
+        (0o604, 'token = "hush-hush"', True),
+        (0o640, 'token = "hush-hush"', False),
+        (0o644, 'token = ""', False),
+        (0o644, 'proxy = "http://proxy"', False),
+    ],
+)
+def test_a_secret_that_every_user_can_read_is_noted(tmp_path: Path, mode: int, line: str, *, is_reported: bool) -> None:
+    store = f'kind = "influxdb"\nurl = "http://127.0.0.1:1"\norg = "o"\n{line}'
+    home = Home(tmp_path, CSV_CONFIG.replace('url = "sqlite:///aggregates.db"', store))
+    home.config.chmod(mode)
+    result = home.call("doctor", "--json")
+    (about, *more) = [check for check in json.loads(result.stdout)["checks"] if check["about"] == "settings"]
+    assert about["verdict"] == "ok"
+    assert [check["verdict"] for check in more] == (["note"] if is_reported else [])
+    assert all(f"store.{line.split(maxsplit=1)[0]}" in check["found"] for check in more)
+    assert "hush-hush" not in result.output
