@@ -5,7 +5,8 @@ times that a clock change makes ambiguous are read so that the file stays in ord
 say when their recorder ran: a silence of everything for longer than a bound is not known time (``recorder_uptime``).
 
 A row that cannot be used is counted and told with its line, on the day of its neighbours; it never costs the day. A
-file without any row that can be used is told on each day, and if there is no other, it is an error.
+file without any row that can be used, or without the columns, is told on each day, and if there is no other, it is an
+error.
 """
 
 from __future__ import annotations
@@ -48,11 +49,13 @@ class _Contents:
     Attributes:
         recording: What they hold.
         faults: The rows that could not be used.
+        refused: Why a file could not be used, of each such file beside others.
         identity: A number for each sample that changes with its entity or state.
     """
 
     recording: Recording
     faults: tuple[Fault, ...]
+    refused: tuple[str, ...]
     identity: NDArray[np.uint64]
 
 
@@ -94,6 +97,9 @@ class CsvFiles:
         more = [f"and {len(faults) - MAX_SHOWN} more"] if len(faults) > MAX_SHOWN else []
         told = "; ".join([*faults[:MAX_SHOWN], *more])
         notices = [f"{counted(len(faults), 'bad row')}: {told}"] if faults else []
+        notices += [f"a file was left out: {why}" for why in contents.refused[:MAX_SHOWN]]
+        if len(contents.refused) > MAX_SHOWN:
+            notices.append(f"{counted(len(contents.refused) - MAX_SHOWN, 'more file')} left out")
         return contents.recording.day(window, notices)
 
     def fingerprint(self, window: DayWindow) -> str:
@@ -135,14 +141,20 @@ class CsvFiles:
         faults: list[Fault] = []
         instants: list[int] = []
         reader = RowReader(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
+        refused: list[SourceMismatch] = []
         for file in files:
-            for row in reader.read(file):
-                if isinstance(row, Fault):
-                    faults.append(row)
-                else:
-                    builder.describe(row.about)
-                    builder.add(row.at, row.about.entity_id, row.state)
-                    instants.append(row.at)
+            try:
+                for row in reader.read(file):
+                    if isinstance(row, Fault):
+                        faults.append(row)
+                    else:
+                        builder.describe(row.about)
+                        builder.add(row.at, row.about.entity_id, row.state)
+                        instants.append(row.at)
+            except SourceMismatch as error:  # raised before the first row
+                refused.append(error)
+        if len(refused) == len(files):
+            raise refused[0]
         if faults and not reader.rows:
             raise SourceMismatch(
                 f"source.path: none of {counted(len(faults), 'row')} can be read: {faults[0].text}",
@@ -154,7 +166,8 @@ class CsvFiles:
         entities = np.array([_number(about.entity_id) for about in samples.entities], np.uint64)
         states = np.array([*(_number(text) for text in samples.states), 0], np.uint64)  # a gap is the last, at -1
         identity = entities[samples.entity] * np.uint64(31) ^ states[samples.state] if len(samples.at) else entities
-        return _Contents(recording, tuple(faults), identity)
+        why = tuple(str(error).removeprefix("source.path: ") for error in refused)
+        return _Contents(recording, tuple(faults), why, identity)
 
 
 def _number(text: str) -> int:

@@ -4,13 +4,15 @@
 what          how it is read
 ============  =======================================================================================================
 separator     comma, semicolon, tab or bar: the one with which the heading names the columns; ``sep=;`` may precede it
-encoding      UTF-8 with or without a byte order mark, or UTF-16 with one
+encoding      UTF-8 or UTF-16, with or without a byte order mark
 columns       ``time`` (or ``last_changed``, ``last_updated``, ``timestamp``, ``datetime``), ``entity_id`` (or
               ``entity``, ``item``), ``state`` (or ``value``), perhaps ``area`` and ``device_class``; no others
-ISO time      ``2026-11-26T07:00:00.123Z``, ``2026-11-26 07:00``: with an offset, or local to the home
+ISO time      ``2026-11-26T07:00:00.123Z``, ``2026-11-26 07:00``, ``2026/11/26 07:00``: with an offset or ``UTC``, or
+              local to the home
 other dates   ``26.11.2026 07:00`` (the day first), ``26/11/2026``, ``11/26/2026 7:00 PM``: with slashes or dashes in
-              the order that a date of the file shows; else in the one in which rows ascend; else the day first
-seconds       ``1795305600``, and 13 digits for milliseconds: since 1970
+              the order that a date of the file shows; else in the one in which more rows ascend; else in the one in
+              which the file covers less time; else the day first
+seconds       ``1795305600``, ``1795305600,5``; 13, 16 or 19 digits for smaller units: since 1970
 ============  =======================================================================================================
 """
 
@@ -46,7 +48,9 @@ REQUIRED: Final = ("time", "entity_id", "state")
 SEPARATORS: Final = ",;\t|"
 _SHOWN_CHARACTERS: Final = 40
 _PREAMBLE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
-_EPOCH: Final = re.compile(r"(\d{10})(\d{3})?(?:\.(\d{1,9}))?")
+_EPOCH: Final = re.compile(r"(\d{10})((?:\d{3}){0,3})(?:[.,](\d{1,9}))?")
+_YEAR_FIRST: Final = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?!\d)")
+_UTC: Final = re.compile(r"\s*(?:UTC|GMT)", re.IGNORECASE)
 _DATE: Final = re.compile(
     r"(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})"
     r"(?:(?:,?\s+|T)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<s>\d{2})(?:[.,](?P<part>\d{1,6})\d*)?)?\s*"
@@ -96,7 +100,9 @@ def open_text(file: Path) -> TextIO:
     with open_regular(file) as raw, gzip.open(raw) if file.suffix == ".gz" else raw as opened:
         mark = opened.read(2)
     encoding = "utf-16" if mark in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
-    errors = "replace" if encoding == "utf-16" else "surrogateescape"
+    if b"\0" in mark:  # a heading's first character has a single byte
+        encoding = "utf-16-le" if mark[1:] == b"\0" else "utf-16-be"
+    errors = "replace" if encoding.startswith("utf-16") else "surrogateescape"
     if file.suffix == ".gz":
         return gzip.open(file, "rt", encoding=encoding, errors=errors, newline="")
     return file.open(encoding=encoding, errors=errors, newline="")
@@ -131,7 +137,7 @@ def dialect_of(file: Path) -> Dialect:
 
 def _places(heading: str, mark: str) -> dict[str, int]:
     try:
-        names = [name.strip().lower() for name in cells_of(heading, mark)]
+        names = ["_".join(name.lower().split()) for name in cells_of(heading, mark)]
     except csv.Error:
         return {}
     found = {}
@@ -149,7 +155,7 @@ def cells_of(line: str, separator: str) -> list[str]:
 
 def _day_first(lines: TextIO, dialect: Dialect) -> bool:
     """Return whether a file's dates with slashes or dashes begin with the day, as far as they tell."""
-    dates: dict[bool, list[tuple[int, ...]]] = {True: [], False: []}
+    dates: dict[bool, list[tuple[int, int, int]]] = {True: [], False: []}
     place = dialect.place["time"]
     for line in lines:
         try:
@@ -170,8 +176,14 @@ def _day_first(lines: TextIO, dialect: Dialect) -> bool:
             return False
         dates[True].append((year, second, first))
         dates[False].append((year, first, second))
-    descents = {order: sum(one > other for one, other in pairwise(days)) for order, days in dates.items()}
-    return descents[True] <= descents[False]
+    return _disorder(dates[True]) <= _disorder(dates[False])
+
+
+def _disorder(dates: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """Return how often dates (year, month, day) descend, and how many days, or nearly so, they cover."""
+    descents = sum(one > other for one, other in pairwise(dates))
+    days = [(12 * year + month) * 31 + day for year, month, day in dates]
+    return descents, max(days, default=0) - min(days, default=0)
 
 
 class RowReader:
@@ -255,7 +267,7 @@ class RowReader:
         if epoch := _EPOCH.fullmatch(text):
             return round(float(f"{epoch[1]}.{epoch[2] or ''}{epoch[3] or ''}0") * SECOND)
         found = _DATE.fullmatch(text)
-        at = _date_of(found, day_first=day_first) if found else dt.datetime.fromisoformat(text)
+        at = _date_of(found, day_first=day_first) if found else _iso_time_of(text)
         if at.tzinfo is not None:
             return to_instant(at)
         instant = to_instant(at.replace(tzinfo=self._zone))
@@ -263,6 +275,16 @@ class RowReader:
             later = to_instant(at.replace(tzinfo=self._zone, fold=1))
             return later if later >= self._previous else instant
         return instant
+
+
+def _iso_time_of(text: str) -> dt.datetime:
+    """Return the time of a date that begins with the year."""
+    if year_first := _YEAR_FIRST.match(text):
+        year, month, day = year_first.groups()
+        text = f"{year}-{month:0>2}-{day:0>2}{text[year_first.end() :]}"
+    if (utc := _UTC.search(text)) and utc.end() == len(text):
+        return dt.datetime.fromisoformat(text[: utc.start()]).replace(tzinfo=dt.UTC)
+    return dt.datetime.fromisoformat(text)
 
 
 def _date_of(found: re.Match[str], *, day_first: bool) -> dt.datetime:

@@ -135,10 +135,17 @@ def test_a_history_export_of_home_assistant_is_read_whatever_a_spreadsheet_made_
     assert log.notices == ()
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
-def test_a_file_with_a_byte_order_mark_is_read_in_its_encoding(read: Read, encoding: str) -> None:
-    mark = "\ufeff" if encoding == "utf-16-le" else ""
-    assert len(read((mark + HISTORY).encode(encoding)).events) == 4
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_a_file_is_read_in_its_encoding_with_or_without_a_byte_order_mark(read: Read, encoding: str, mark: str) -> None:
+    by_codec = encoding in {"utf-8-sig", "utf-16"}  # these write the mark themselves
+    assert len(read((HISTORY if by_codec else mark + HISTORY).encode(encoding)).events) == 4
+
+
+@pytest.mark.parametrize("heading", ["Last Changed,Entity ID,State", "LAST_CHANGED, entity_id , state"])
+def test_columns_are_known_by_their_words_however_these_are_joined(read: Read, heading: str) -> None:
+    log = read(f"{heading}\n2025-10-21 08:00,light.a,off\n2025-10-21 09:00,light.a,on\n")
+    assert times(log) == ["2025-10-21T09:00:00+02:00"]
 
 
 def test_of_several_columns_with_times_the_plainest_name_counts(read: Read) -> None:
@@ -341,6 +348,24 @@ def test_a_file_of_bad_rows_beside_good_ones_is_told_on_each_day(tmp_path: Path)
     assert len(both.read(DayWindow(DAY, MADRID)).events) == 2
 
 
+@pytest.mark.parametrize("content", ["", "hello\n", "when,what,how\n2025-10-21 08:00,light.lamp,on\n"])
+def test_a_file_without_the_columns_beside_a_good_one_is_told_on_each_day(tmp_path: Path, content: str) -> None:
+    (tmp_path / "a.csv").write_text(content, encoding="utf-8")
+    (tmp_path / "b.csv").write_text(GOOD, encoding="utf-8")
+    both = source(tmp_path / "*.csv")
+    for day in (20, 21, 22):
+        (notice,) = both.read(DayWindow(dt.date(2025, 10, day), MADRID)).notices
+        assert "a.csv has no column time" in notice
+    assert len(both.read(DayWindow(DAY, MADRID)).events) == 2
+
+
+def test_files_none_of_which_has_the_columns_are_an_error(tmp_path: Path) -> None:
+    for name in ("a.csv", "b.csv"):
+        (tmp_path / name).write_text("hello\n", encoding="utf-8")
+    with pytest.raises(SourceMismatch, match=r"a\.csv has no column time"):
+        source(tmp_path / "*.csv").span()
+
+
 def test_a_bad_row_with_a_good_time_is_told_on_its_own_day(read: Read) -> None:
     lines = GOOD.splitlines()
     log = read("\n".join([*lines[:2], "2025-10-21T07:00:00+02:00,,on", *lines[2:]]))
@@ -423,6 +448,12 @@ def test_a_time_has_an_offset_or_is_local(read: Read, text: str) -> None:
         ("1760940000", "1761030000"),
         ("1760940000000", "1761030000000"),
         ("1760940000.5", "1761030000.0"),
+        ("1760940000,5", "1761030000,0"),
+        ("1760940000000000", "1761030000000000"),
+        ("1760940000000000000", "1761030000000000000"),
+        ("2025/10/20 08:00", "2025/10/21 09:00:00"),
+        ("2025/10/20 06:00 UTC", "2025-10-21 07:00:00 UTC"),
+        ("2025-10-20T06:00:00 GMT", "2025-10-21T07:00:00.000 utc"),
     ],
 )
 def test_dates_of_other_orders_and_seconds_are_times(read: Read, other: str, text: str) -> None:
@@ -439,6 +470,9 @@ def test_dates_of_other_orders_and_seconds_are_times(read: Read, other: str, tex
         (["03/10/2025 08:00", "04/10/2025 08:00", "13/10/2025 08:00"], [(10, 4), (10, 13)]),  # there is no 13th month
         (["03/10/2025 08:00", "03/11/2025 08:00", "03/13/2025 08:00"], [(3, 11), (3, 13)]),
         (["05/05/2025 08:00", "05/05/2025 09:00", "05/05/2025 10:00"], [(5, 5), (5, 5)]),
+        (["11/05/2025 08:00", "11/06/2025 08:00", "11/07/2025 08:00"], [(11, 6), (11, 7)]),  # days, and not months
+        (["05/11/2025 08:00", "06/11/2025 08:00", "07/11/2025 08:00"], [(11, 6), (11, 7)]),
+        (["12/01/2025 08:00", "12/01/2025 09:00", "12/01/2025 10:00"], [(1, 12), (1, 12)]),  # nothing tells: day first
     ],
 )
 def test_the_order_of_day_and_month_is_the_one_in_which_the_file_makes_sense(
