@@ -24,6 +24,7 @@ MAX_LOCK_WAIT_SECONDS: Final = time_limits.MAX_LOCK_WAIT_SECONDS
 
 _NAMES_QUERY: Final = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 _CORRUPT = ("file is not a database", "malformed", "database corruption", "file is encrypted")
+_UNDECODABLE: Final = "could not decode to utf-8"
 _DISK_FULL = ("disk is full", "no space left")
 _READ_ONLY: Final = "read-only transaction"
 _LOGIN_REFUSED = (  # what servers answer to an account, password or right that is not valid
@@ -179,6 +180,28 @@ def _server_engine(url: sa.URL, timeout_seconds: float, **options: Any) -> sa.En
     return engine
 
 
+def is_undecodable(error: BaseException) -> bool:
+    """Return whether an error says that a text in SQLite is not valid UTF-8."""
+    return _UNDECODABLE in str(error).lower()
+
+
+def skip_invalid_text(engine: sa.Engine) -> None:
+    """Let an SQLite engine read a text that is not valid UTF-8 as empty: all reading is a twelfth slower then."""
+
+    def replace_decoder(connection: sqlite3.Connection, _record: object) -> None:
+        connection.text_factory = _text_or_empty
+
+    engine.dispose()
+    event.listen(engine, "connect", replace_decoder)
+
+
+def _text_or_empty(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        return ""
+
+
 def use_write_ahead_log(engine: sa.Engine) -> None:
     """Let readers of an SQLite file go on while it is written. Does nothing while another program has it locked.
 
@@ -308,7 +331,7 @@ def _translated(error: Exception, errors: ErrorClasses, name: str) -> PatternAgg
     original = getattr(error, "orig", None) or error
     text = (str(original).strip() or type(original).__name__).splitlines()[0]
     lower = text.lower()
-    if any(words in lower for words in _CORRUPT):
+    if _UNDECODABLE in lower or any(words in lower for words in _CORRUPT):
         return errors.corrupt(f"{name} is damaged: {text}", hint=errors.hint_when_corrupt)
     if any(words in lower for words in _DISK_FULL):
         return errors.unavailable(f"{name}: {text}", hint="Free some disk space and run again.")

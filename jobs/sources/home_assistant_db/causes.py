@@ -24,12 +24,22 @@ LOOKBACK: Final = DAY  # a script may wait; what it does later still has its con
 _T = TypeVar("_T")
 _BATCH: Final = 500  # contexts in one statement
 _NOTHING = sa.literal(b"")
-# An empty context is none, too: some tools that move databases write it for NULL.
-CAUSE: Final = sa.case(
-    (STATES.c.context_parent_id_bin > _NOTHING, AUTOMATION),
-    (STATES.c.context_user_id_bin > _NOTHING, USER),
-    else_=DEVICE,
-)
+_EMPTY = sa.literal("")
+
+
+def cause_of(schema: Schema) -> sa.ColumnElement[int]:
+    """Return what caused a row, as far as its own context says: a parent, a user, or neither.
+
+    An empty context is none: some tools that move databases write it for NULL. A context that Home Assistant has not
+    migrated yet stands in the former columns.
+    """
+    conditions = [(STATES.c.context_parent_id_bin > _NOTHING, AUTOMATION)]
+    if "context_parent_id" in schema.former:
+        conditions.append((STATES.c.context_parent_id > _EMPTY, AUTOMATION))
+    conditions.append((STATES.c.context_user_id_bin > _NOTHING, USER))
+    if "context_user_id" in schema.former:
+        conditions.append((STATES.c.context_user_id > _EMPTY, USER))
+    return sa.case(*conditions, else_=DEVICE)
 
 
 def read_caused_state_ids(

@@ -13,10 +13,10 @@ from jobs.activity.entities import Description
 from jobs.activity.events import AUTOMATION, GAP, Codes, Flags, Samples
 from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND, Instants
-from jobs.sources.home_assistant_db.causes import CAUSE
+from jobs.sources.home_assistant_db.causes import cause_of
 from jobs.sources.home_assistant_db.row_order import Predecessors, Rows, in_written_order
 from jobs.sources.home_assistant_db.runs import KnownTime
-from jobs.sources.home_assistant_db.schema import MYSQL, STATES, UPDATED
+from jobs.sources.home_assistant_db.schema import MYSQL, STATES, UPDATED, Schema
 
 _CHUNK: Final = 500  # rows asked of the driver at once
 _WIDTH: Final = 5  # values of a row
@@ -26,36 +26,42 @@ _QUARTER_SECONDS: Final = 900
 _MAX_TEXT_BYTES: Final = 1 << 30
 
 
-def fetch(connection: sa.Connection, day: sa.ColumnElement[bool], left_out: Collection[int]) -> Iterator[list[Any]]:
+def fetch(
+    connection: sa.Connection, schema: Schema, day: sa.ColumnElement[bool], left_out: Collection[int]
+) -> Iterator[list[Any]]:
     """Yield a day's rows in order of time, in portions: state ids, metadata ids, states, seconds and causes as columns.
 
     Rows come as the driver's own tuples, made faster than a toolkit's, and few at once, to stay in a cache.
 
     Args:
         connection: To the database.
+        schema: What the database offers.
         day: Which rows are the day's.
         left_out: Metadata ids of entities that cannot be activity.
     """
     whose = STATES.c.metadata_id
     chosen = sa.and_(day, sa.or_(whose.is_(None), whose.not_in(sorted(left_out)))) if left_out else day
-    joined = _fetch_joined(connection, chosen) if connection.dialect.name in MYSQL else None
+    cause = cause_of(schema)
+    joined = _fetch_joined(connection, chosen, cause) if connection.dialect.name in MYSQL else None
     if joined is not None:
         yield from joined
         return
-    query = sa.select(STATES.c.state_id, whose, STATES.c.state, UPDATED, CAUSE).where(chosen)
+    query = sa.select(STATES.c.state_id, whose, STATES.c.state, UPDATED, cause).where(chosen)
     result = connection.execute(query.order_by(UPDATED, STATES.c.state_id))
     while rows := result.cursor.fetchmany(_CHUNK):
         yield list(zip(*rows, strict=True))
 
 
-def _fetch_joined(connection: sa.Connection, chosen: sa.ColumnElement[bool]) -> list[list[Any]] | None:
+def _fetch_joined(
+    connection: sa.Connection, chosen: sa.ColumnElement[bool], cause: sa.ColumnElement[int]
+) -> list[list[Any]] | None:
     """Return the rows of each quarter of an hour; None if the server cut one short.
 
     PyMySQL spends 10 µs on each row and more on each value, so MariaDB and MySQL join many rows into one text: a day of
     100,000 rows then takes a third of the time.
     """
     values = (
-        *(STATES.c.state_id, sa.func.coalesce(STATES.c.metadata_id, -1), UPDATED, CAUSE),
+        *(STATES.c.state_id, sa.func.coalesce(STATES.c.metadata_id, -1), UPDATED, cause),
         sa.func.replace(STATES.c.state, _NEXT_ROW, " "),  # the last, as concat_ws leaves out what is NULL
     )
     text = sa.func.aggregate_strings(sa.func.concat_ws(_NEXT_VALUE, *values), _NEXT_ROW)
@@ -177,7 +183,7 @@ class Columns:
         if caused:
             by_automation = np.isin(rows.state_id, np.fromiter(caused, np.int64, len(caused)))
             rows.cause[by_automation] = AUTOMATION
-        is_gap = np.array([text is None or text in GAPS for text in self._states], np.bool_)
+        is_gap = np.array([not isinstance(text, str) or text in GAPS for text in self._states], np.bool_)
         rows.state[is_gap[rows.state] if len(rows.state) else []] = GAP
         rows, contradicted = in_written_order(rows, known.starts, predecessors)
         return (
@@ -187,7 +193,7 @@ class Columns:
                 state=rows.state,
                 cause=rows.cause,
                 entities=entities,
-                states=[text or "" for text in self._states],
+                states=[text if isinstance(text, str) else "" for text in self._states],
                 known=known.spans,
                 starts=known.starts,
                 is_change=self._is_change(rows.entity, rows.at),

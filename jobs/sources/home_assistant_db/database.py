@@ -36,7 +36,7 @@ from jobs.sources.home_assistant_db.runs import (
     without_silences,
 )
 from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema, read_schema
-from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrated
+from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrated, read_unmigrated_times
 from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
@@ -81,6 +81,7 @@ class HomeAssistantDatabase:
         self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
         self._file = sql.sqlite_file(parsed)
         self._engine = sql.reading_engine(parsed, timeout_seconds, setting="source.url")
+        self._skips_invalid_text = False
         self._zone = zone
         self._clock = clock
         self._rules = rules
@@ -94,8 +95,18 @@ class HomeAssistantDatabase:
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""
+        try:
+            return self._read(window)
+        except SourceCorrupt as error:
+            if self._skips_invalid_text or not sql.is_undecodable(error):
+                raise
+        sql.skip_invalid_text(self._engine)
+        self._skips_invalid_text = True
+        return self._read(window)
+
+    def _read(self, window: DayWindow) -> DayLog:
         with self._connection() as (connection, schema):
-            rows = self._row_times(connection)
+            rows = self._row_times(connection, schema)
             unmigrated = read_unmigrated(connection, schema, window)
             directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
             followed = self._followed(directory)
@@ -103,7 +114,7 @@ class HomeAssistantDatabase:
             known = read_known_time(connection, rows)
             entities = {number: followed[code] for number, code in directory.code_of.items() if code in followed}
             complete = self._read_openings(connection, window, entities, known.starts, columns)
-            nameless = self._read_day(connection, window, directory, followed, columns)
+            nameless = self._read_day(connection, schema, window, directory, followed, columns)
             _add_unmigrated(unmigrated, directory, followed, columns)
             nameless -= unmigrated.nameless_in_day
             oldest = rows.first()
@@ -126,6 +137,7 @@ class HomeAssistantDatabase:
             )
             total = connection.execute(sa.select(sa.func.count()).where(_within(window))).scalar_one()
         notices = [*directory.notices, *known.notices]
+        notices += ["texts that are not valid UTF-8 were read as not known"] * self._skips_invalid_text
         notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
         notices += [f"{unmigrated.timeless} rows have no time that can be read"] * (unmigrated.timeless > 0)
         notices += [
@@ -136,8 +148,8 @@ class HomeAssistantDatabase:
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: rows and their ids within the day, and the time its runs vouch for."""
-        with self._connection() as (connection, _):
-            known = read_known_time(connection, self._row_times(connection))
+        with self._connection() as (connection, schema):
+            known = read_known_time(connection, self._row_times(connection, schema))
             ids = STATES.c.state_id
             rows = connection.execute(
                 sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(_within(window))
@@ -147,8 +159,8 @@ class HomeAssistantDatabase:
 
     def span(self) -> DateRange | None:
         """See ``EventSource.span``."""
-        with self._connection() as (connection, _):
-            rows = self._row_times(connection)
+        with self._connection() as (connection, schema):
+            rows = self._row_times(connection, schema)
             known = read_known_time(connection, rows)
             began_at = rows.recording_began_at()
         spans = known.spans if began_at is None else known.spans[known.spans[:, 1] > began_at]
@@ -177,8 +189,9 @@ class HomeAssistantDatabase:
                 self._schema = read_schema(connection, self._name)
             yield connection, self._schema
 
-    def _row_times(self, connection: sa.Connection) -> RowTimes:
-        return RowTimes(connection, MAX_SECONDS if self._clock is None else self._clock().timestamp())
+    def _row_times(self, connection: sa.Connection, schema: Schema) -> RowTimes:
+        now = MAX_SECONDS if self._clock is None else self._clock().timestamp()
+        return RowTimes(connection, now, read_unmigrated_times(connection, schema))
 
     def _day_of(self, instant: int) -> dt.date:
         return from_instant(instant).astimezone(self._zone).date()
@@ -205,12 +218,17 @@ class HomeAssistantDatabase:
         return complete
 
     @staticmethod
-    def _read_day(
-        connection: sa.Connection, window: DayWindow, directory: Directory, followed: Collection[int], columns: Columns
+    def _read_day(  # noqa: PLR0917 - what one read has found so far
+        connection: sa.Connection,
+        schema: Schema,
+        window: DayWindow,
+        directory: Directory,
+        followed: Collection[int],
+        columns: Columns,
     ) -> int:
         """Add the day's rows, without those of entities that cannot be activity; returns how many have no entity."""
         left_out = [number for number, code in directory.code_of.items() if code not in followed]
-        return sum(columns.extend_columns(*some) for some in fetch(connection, _within(window), left_out))
+        return sum(columns.extend_columns(*some) for some in fetch(connection, schema, _within(window), left_out))
 
 
 def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:

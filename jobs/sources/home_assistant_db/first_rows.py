@@ -55,7 +55,7 @@ def find_first_changes(
             continue
         first = min(rows, key=lambda row: row.last_updated_ts)
         at = round(first.last_updated_ts * SECOND)
-        if first.state is None or first.state in GAPS or round(changed_seconds(first) * SECOND) != at:
+        if not isinstance(first.state, str) or first.state in GAPS or round(changed_seconds(first) * SECOND) != at:
             continue  # not a state, or one that the entity had before: only attributes changed
         started = int(np.searchsorted(starts, at, side="right"))
         start_is_purged = not started or int(starts[started - 1]) < oldest - SETTLING

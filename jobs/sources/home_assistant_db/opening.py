@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from jobs.activity.entities import Entity
 from jobs.activity.events import DEVICE
 from jobs.activity.settling import SETTLING_LIMIT
-from jobs.activity.states import TRANSITIONAL
+from jobs.activity.states import TRANSITIONAL, Transitional
 from jobs.activity.tracing import SHORT_GAP
 from jobs.activity.window import SECOND, Instants
 from jobs.sources.home_assistant_db.runs import MIN_INSTANT
@@ -115,8 +115,10 @@ def read_openings(
 def changed_seconds(row: Any) -> float:  # noqa: ANN401 - a database row
     """Return when the state of a row began: updates of attributes only keep the instant of the change."""
     updated: float = row.last_updated_ts
-    changed: float | None = row.last_changed_ts
-    return updated if changed is None or not MIN_INSTANT / SECOND <= changed <= updated else changed
+    changed: object = row.last_changed_ts  # SQLite keeps a text in a column of numbers
+    return (
+        updated if not isinstance(changed, float | int) or not MIN_INSTANT / SECOND <= changed <= updated else changed
+    )
 
 
 def _follow_back(
@@ -128,9 +130,7 @@ def _follow_back(
 ) -> Chain:
     chain = [opening]
     bound = start / SECOND  # the known value, or the day, that the gap being followed leads up to
-    state = (
-        None if (word := entity.words.read(opening.state)) is TRANSITIONAL else word
-    )  # of the oldest row that has one
+    state = None if (word := _word(entity, opening)) is TRANSITIONAL else word  # of the oldest row that has one
     since = opening  # that row
     limit = 2
     while True:
@@ -151,7 +151,7 @@ def _follow_back(
             elif bound - changed_seconds(chain[-1]) > SHORT_GAP / SECOND and not settles:
                 return _chain(chain, complete=False)  # whatever was known before, it has been forgotten
             chain.append(row)
-            older = entity.words.read(row.state)
+            older = _word(entity, row)
             if older is TRANSITIONAL:
                 continue
             is_change = state is not None and older is not None and older != state
@@ -161,6 +161,10 @@ def _follow_back(
         if len(earlier) < limit or len(chain) > MAX_LOOKBACK_ROWS:
             return _chain(chain, complete=len(earlier) < limit)
         limit *= 4
+
+
+def _word(entity: Entity, row: Any) -> str | Transitional | None:  # noqa: ANN401 - a database row
+    return entity.words.read(row.state if isinstance(row.state, str) else None)
 
 
 def _is_settling(seconds: float, starts: Instants) -> bool:

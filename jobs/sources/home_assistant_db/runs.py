@@ -4,8 +4,9 @@ The recorder notes when it started and stopped, by a clock that may have been wr
 records nothing. So a run bounds known time only where its dates can be true:
 
 * A run starts at its start, unless that is missing, in the future, or older than Home Assistant itself.
-* It ends at its end if it was closed properly and the end lies between its start and the next one's; else (a crash, a
-  reversed date, a run that goes on) with its last row before the next start.
+* It ends at its end if it was closed properly and the end lies after its start; at the next one's start if that comes
+  first. Else (a crash, a reversed date, an end in the future, a run that goes on) it ends with its last row before the
+  next start.
 * Rows in no run, because their own run has no valid start, are known from the first to the last of them.
 * Nothing before the first row is known: runs outlive the rows that a purge takes.
 * A silence of *all* entities that is long for this home is not known, whatever the runs claim. Long is six times the
@@ -36,6 +37,7 @@ SILENCE_FACTOR: Final = 6  # how many times the usual silence is long
 MIN_STRAY_GAP: Final = 30 * DAY
 MAX_STRAY_BLOCKS: Final = 50  # of rows at wrong dates before the recording
 
+_NO_INSTANTS: Final = np.empty(0, np.int64)
 _PROBES: Final = 48
 _HALF: Final = 0.5  # microseconds: rows hold seconds as floating-point numbers
 _MAX_LOOKBACK: Final = 60 * DAY  # how far before a day silences are looked for
@@ -75,11 +77,13 @@ class RowTimes:
     Args:
         connection: To the database.
         now: The present, seconds since 1970: later rows are not believed.
+        unmigrated: Ascending instants of rows that the index does not hold; see ``unmigrated``.
     """
 
-    def __init__(self, connection: sa.Connection, now: float) -> None:
+    def __init__(self, connection: sa.Connection, now: float, unmigrated: Instants = _NO_INSTANTS) -> None:
         self._connection = connection
         self._now = now
+        self._unmigrated = unmigrated
 
     @property
     def now(self) -> int:
@@ -155,7 +159,13 @@ class RowTimes:
         latest = self._now if until is None else min(self._now, (until + _HALF) / SECOND)
         bounds = {"after": (after + _HALF) / SECOND, "until": latest}
         seconds = self._connection.execute(query, bounds).scalar_one_or_none()
-        return None if seconds is None else round(seconds * SECOND)
+        found = [] if seconds is None else [round(seconds * SECOND)]
+        if len(self._unmigrated):
+            newest = self.now if until is None else min(self.now, until)
+            low, high = np.searchsorted(self._unmigrated, [after, newest], side="right")
+            if low < high:
+                found.append(int(self._unmigrated[low] if query is _FIRST else self._unmigrated[high - 1]))
+        return (min if query is _FIRST else max)(found, default=None)
 
 
 def read_known_time(connection: sa.Connection, rows: RowTimes) -> KnownTime:
@@ -172,9 +182,9 @@ def read_known_time(connection: sa.Connection, rows: RowTimes) -> KnownTime:
         if orphans_end is not None and orphans_end > covered:
             spans.append((covered, orphans_end))
         limit = rows.now if following is None else following
-        if closed and ended is not None and start < ended <= limit:
-            spans.append((start, ended))
-            covered = rows.next_after(ended) or limit
+        if closed and ended is not None and start < ended <= rows.now:
+            spans.append((start, min(ended, limit)))
+            covered = limit if ended >= limit else rows.next_after(ended) or limit
         else:
             newest = last if following is None else rows.last_before(following)
             spans.append((start, newest or start))

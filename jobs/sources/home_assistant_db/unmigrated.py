@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+import numpy as np
 import sqlalchemy as sa
 
 from jobs.activity.events import AUTOMATION, DEVICE, USER
-from jobs.activity.window import DAY, SECOND, DayWindow
+from jobs.activity.window import DAY, SECOND, DayWindow, Instants
 from jobs.sources.home_assistant_db.opening import StateRow
 from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema, instant_of
 
 LOOKBACK: Final = 10 * DAY  # how far back a state before the day is looked for
 
 _NO_TIME = UPDATED.is_(None)
+_COUNT = sa.select(sa.func.count()).where(_NO_TIME)
 
 
 class Unmigrated(NamedTuple):
@@ -42,7 +44,7 @@ def read_unmigrated(connection: sa.Connection, schema: Schema, window: DayWindow
     in_day = nameless = timeless = 0
     start, end = (window.start - LOOKBACK) / SECOND, window.end / SECOND
     dated: list[tuple[Any, float]] = []
-    if connection.execute(sa.select(sa.func.count()).where(_NO_TIME)).scalar_one():
+    if connection.execute(_COUNT).scalar_one():
         for row in connection.execute(_query(schema).where(_NO_TIME)):
             seconds = _seconds(getattr(row, "last_updated", None))
             if seconds is None:
@@ -62,6 +64,14 @@ def read_unmigrated(connection: sa.Connection, schema: Schema, window: DayWindow
         in_day += row.last_updated_ts is None and seconds * SECOND >= window.start
         rows.setdefault(name, []).append(StateRow(row.state_id, row.metadata_id, row.state, seconds, _cause(row)))
     return Unmigrated(rows, in_day, nameless, timeless)
+
+
+def read_unmigrated_times(connection: sa.Connection, schema: Schema) -> Instants:
+    """Return the ascending instants of all rows whose time only a former column holds."""
+    if "last_updated" not in schema.former or not connection.execute(_COUNT).scalar_one():
+        return np.empty(0, np.int64)
+    found = connection.execute(sa.select(STATES.c.last_updated).where(_NO_TIME)).scalars()
+    return np.sort(np.array([at for moment in found if (at := instant_of(moment)) is not None], np.int64))
 
 
 def _query(schema: Schema) -> sa.Select[Any]:

@@ -460,3 +460,90 @@ def test_a_database_file_of_another_program_stays_refused(tmp_path: Path) -> Non
         source.span()
     source.close()
     assert "not a recorder database" in caught.value.hint
+
+
+# --- rows and runs that contradict each other ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("end", "expected"), [(14, 24.0), (24 * 5, 23.83)])
+def test_runs_that_overlap_cost_no_time_between_them(
+    recorder: RecorderDatabase, read: Read, end: float, expected: float
+) -> None:
+    """A run that was closed after the next one began was alive until then; one closed in the future was not."""
+    recorder.run(at(-240), at(end))
+    recorder.run(at(10), at(40))
+    heartbeat(recorder, -48, 48, 10.01)
+    recorder.write(rows((-12, "off"), (12, "on"), (12.5, "off")))
+    log = read()
+    assert known_hours(log) == pytest.approx(expected, abs=0.09)
+    assert len(events_of(log)) == (2 if end == 14 else 1)
+
+
+@pytest.mark.parametrize("until", [12.0, 72.0])
+def test_the_time_of_rows_that_were_never_migrated_is_known(
+    recorder: RecorderDatabase, read: Read, until: float
+) -> None:
+    """All rows up to an hour have their time and their entity as text only, as after a migration that was stopped."""
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-12, "off"), (8, "on"), (9, "off"), (15, "on"), (16, "off")))
+    recorder.connection.execute(
+        "UPDATE states SET last_updated = strftime('%Y-%m-%d %H:%M:%f', last_updated_ts, 'unixepoch'), "
+        "entity_id = (SELECT m.entity_id FROM states_meta m WHERE m.metadata_id = states.metadata_id)"
+    )
+    recorder.connection.execute(
+        "UPDATE states SET last_updated_ts = NULL, metadata_id = NULL WHERE last_updated_ts < ?", (at(until) / SECOND,)
+    )
+    recorder.connection.commit()
+    log = read()
+    assert known_hours(log) == pytest.approx(24, abs=0.1)
+    assert episode_minutes(log) == [60, 60]
+    source = HomeAssistantDatabase(recorder.url, BERLIN, EntityRules(), clock=lambda: NOW)
+    span = source.span()
+    source.close()
+    assert span is not None
+    assert (span.first, span.last) == (dt.date(2026, 3, 8), dt.date(2026, 3, 11))
+
+
+@pytest.mark.parametrize(
+    ("column", "cause"), [("context_parent_id", AUTOMATION), ("context_user_id", USER), ("context_id", DEVICE)]
+)
+def test_a_context_that_was_never_migrated_says_what_caused_a_change(
+    recorder: RecorderDatabase, read: Read, column: str, cause: int
+) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-12, "off"), (8, "on")))
+    recorder.connection.execute(
+        f"UPDATE states SET {column} = '01KHB4S9', context_id_bin = NULL WHERE state = 'on'"  # noqa: S608 - a column
+    )
+    recorder.connection.commit()
+    assert read().events.cause.tolist() == [cause]
+
+
+@pytest.mark.parametrize("state", ["CAST(x'6f6eff' AS TEXT)", "x'6f6eff'"], ids=["invalid UTF-8", "bytes"])
+@pytest.mark.parametrize("hour", [-12, 8.25])
+def test_a_state_that_is_not_a_text_is_not_known_and_costs_no_other_entity(
+    recorder: RecorderDatabase, read: Read, state: str, hour: float
+) -> None:
+    other = "switch.fan"
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-13, "off"), (-12, "off"), (8, "on"), (8.25, "on"), (9, "off")))
+    recorder.write(rows((-13, "off"), (8, "on"), (9, "off"), entity_id=other))
+    recorder.connection.execute(
+        f"UPDATE states SET state = {state} WHERE last_updated_ts = ?",  # noqa: S608 - written above
+        (at(hour) / SECOND,),
+    )
+    recorder.connection.commit()
+    log = read()
+    assert episode_minutes(log, other) == [60]
+    assert "\ufffd" not in "".join(log.states)
+    assert events_of(log) == ([9.0] if hour == -12 else [8.0])
+    assert any("not valid UTF-8" in notice for notice in log.notices) == state.startswith("CAST")
+
+
+def test_a_time_of_change_that_is_not_a_number_costs_nothing(recorder: RecorderDatabase, read: Read) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-13, "off"), (8, "on"), (9, "off")))
+    recorder.connection.execute("UPDATE states SET last_changed_ts = 'soon'")
+    recorder.connection.commit()
+    assert episode_minutes(read()) == [60]
