@@ -90,9 +90,9 @@ def test_a_missing_file_is_not_made_and_may_come_back(open_db: Open, path: Path)
     assert not path.exists()
 
 
-def test_a_folder_is_no_database(open_db: Open, tmp_path: Path) -> None:
-    with pytest.raises(SourceUnavailable):
-        open_db(tmp_path).span()
+def test_a_folder_is_refused_as_a_wrong_setting(open_db: Open, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^source\.url: .* is not a regular file$"):
+        open_db(tmp_path)
 
 
 def test_a_schema_that_is_too_old_is_named(open_db: Open, path: Path) -> None:
