@@ -1,33 +1,29 @@
 """Logs: text on a terminal, otherwise one JSON object a line.
 
-``fields`` adds the run, day and detector at work to each record. Passwords and tokens are replaced by ``***``, in
+``fields`` adds the run, day and detector at work to each record. All text is cleaned (``storage.clean_text``), in
 tracebacks too. A warning or error that repeats is logged once an hour, with the number of times it was left out.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
-import re
+import sys
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from types import MappingProxyType
+from types import MappingProxyType, TracebackType
 from typing import Final, TextIO
 
 from jobs.isolation import describe
+from storage.clean_text import clean_json, clean_lines
 
 REPEAT_SECONDS: Final = 3600.0
 MAX_REMEMBERED: Final = 256  # different messages whose repeats are recognised
 _BOUND: ContextVar[Mapping[str, object]] = ContextVar("fields", default=MappingProxyType({}))
-_SECRETS: Final = (
-    (re.compile(r"(://[^\s:/@]*:)\S+(@)"), r"\1***\2"),
-    (re.compile(r"(?i)(password|passwd|pwd|token|secret|api_?key)(['\"]?\s*[=:]\s*['\"]?)[^\s'\",&;)]+"), r"\1\2***"),
-    (re.compile(r"(?i)\b(authorization['\"]?\s*[=:]\s*['\"]?(?:token|bearer|basic)\s+)[^\s'\",]+"), r"\1***"),
-)
 
 
 @contextmanager
@@ -40,24 +36,19 @@ def fields(**values: object) -> Iterator[None]:
         _BOUND.reset(token)
 
 
-def configure(stream: TextIO, level: int = logging.INFO) -> None:
-    """Log to a stream: as text to a terminal, otherwise as JSON. Replaces every earlier configuration."""
+def configure(stream: TextIO, level: int = logging.INFO, *, as_text: bool | None = None) -> None:
+    """Log to a stream, replacing every earlier configuration.
+
+    Args:
+        stream: The stream.
+        level: The lowest level that is logged.
+        as_text: Whether to log text and not JSON; by default if the stream is a terminal.
+    """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(TextFormatter() if stream.isatty() else JsonFormatter())
+    handler.setFormatter(TextFormatter() if (stream.isatty() if as_text is None else as_text) else JsonFormatter())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it logs each time it wakes
-
-
-def without_secrets(text: str) -> str:
-    """Return a text with passwords and tokens replaced by ``***``.
-
-    >>> without_secrets("postgresql://home:hunter2@server/db refused token=abc")
-    'postgresql://home:***@server/db refused token=***'
-    """
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 class TextFormatter(logging.Formatter):
@@ -67,8 +58,8 @@ class TextFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return a line, with its traceback."""
-        return without_secrets(super().format(record))
+        """Return a line, with its traceback; further lines are indented, so that none looks like a record."""
+        return clean_lines(super().format(record)).replace("\n", "\n    ")
 
 
 class JsonFormatter(logging.Formatter):
@@ -80,12 +71,17 @@ class JsonFormatter(logging.Formatter):
             "at": dt.datetime.fromtimestamp(record.created, dt.UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "text": without_secrets(record.getMessage()),
-            **{name: without_secrets(str(value)) for name, value in _BOUND.get().items()},
+            "text": record.getMessage(),
+            **{name: str(value) for name, value in _BOUND.get().items()},
         }
         if record.exc_info:
-            document["error"] = without_secrets(self.formatException(record.exc_info))
-        return json.dumps(document, ensure_ascii=False)
+            document["error"] = self.formatException(record.exc_info)
+        return clean_json(document)
+
+
+def print_uncaught(_kind: type[BaseException], error: BaseException, _traceback: TracebackType | None) -> None:
+    """Print an error that nothing has caught, with its traceback, as ``sys.excepthook`` does, but cleaned."""
+    sys.stderr.write(clean_lines("".join(traceback.format_exception(error))))
 
 
 class RepeatFilter(logging.Filter):

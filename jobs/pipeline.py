@@ -27,6 +27,7 @@ from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, Not
 from jobs.run_report import DayReport, DayStatus, DetectorReport
 from jobs.sources.base import EventSource
 from storage.batch import DetectorDay
+from storage.clean_text import clean
 from storage.dates import DateRange
 from storage.errors import LedgerError, PatternAggregatesError, SettingsError, SourceError, StoreError
 from storage.ledger.day import LedgerDay
@@ -183,7 +184,7 @@ class Pipeline:
             raise
         except Exception as error:  # noqa: BLE001 - a detector may raise anything
             _log.exception("%s: %s failed", work.day, one.name)
-            work.fail(one.name, one.version, _shortened(describe(error)))
+            work.fail(one.name, one.version, _kept(describe(error)))
             return
         entry = work.entries.get(one.name)
         is_written = entry is not None and entry.written_version is not None
@@ -203,7 +204,7 @@ class Pipeline:
             events=facts.events,
             known_seconds=facts.known_seconds,
             day_seconds=facts.day_seconds,
-            reason=_shortened("; ".join([reason, *facts.notices])),
+            reason=_kept("; ".join([reason, *facts.notices])),
             computed_at=self.clock(),
         )
         return verified(DetectorDay(run, one.model, rows))
@@ -261,7 +262,9 @@ def _has_less_data(log: DayLog, entry: Entry, version: int) -> bool:
     return knows_less or log.samples < entry.written_samples
 
 
-def _shortened(text: str) -> str:
+def _kept(text: str) -> str:
+    """Return a text as it is kept: cleaned, and no longer than a reason may be."""
+    text = clean(text)
     return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
 
 

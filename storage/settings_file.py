@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from storage.clean_text import remember_secrets
 from storage.errors import SettingsError
 from storage.regular_file import read_regular_text
 
@@ -94,6 +95,7 @@ def load_document(
         keys = name.upper().removeprefix(PREFIX).lower().split("__")
         _set(values, keys, _parse(text))
         overrides[".".join(keys)] = name
+    remember_secrets(values)
     return Document(values, base, origin, overrides)
 
 

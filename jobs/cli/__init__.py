@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import sys
 
-from jobs import signals
+from jobs import logs, signals
 from jobs.cli import app
 
 
 def main() -> None:
     """Run ``pattern-aggregates``."""
     signals.watch()
+    sys.excepthook = logs.print_uncaught
     try:
         app.app(prog_name=app.NAME)
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import functools
-import json
 import logging
 import os
 import sys
@@ -15,13 +14,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
+from rich.segment import Segment
 from rich.text import Text
 from typer.core import TyperCommand
 
+from jobs import logs
 from jobs.cli.commands import LazyGroup
 from jobs.exit_codes import EXIT_CODES, INTERRUPTED
 from jobs.outcome import Outcome
+from storage.clean_text import clean, clean_json, clean_lines
 from storage.dates import DateRange, parse_day
 from storage.errors import PatternAggregatesError, UsageError
 
@@ -45,8 +47,34 @@ app = typer.Typer(
 MAX_DAYS = 36_600
 UNLIMITED_WIDTH = 240  # columns of a table that goes to a file or pipe: no line is folded
 
+
+class CleanOutput(RenderHook):
+    """Cleans whatever a console prints, last of all; callers clean what they lay out, as an escape needs more room."""
+
+    def process_renderables(self, renderables: list[ConsoleRenderable]) -> list[ConsoleRenderable]:
+        """Return what prints the same, cleaned."""
+        return [_Clean(renderable) for renderable in renderables]
+
+
+class _Clean:
+    """Something to print, cleaned.
+
+    Args:
+        renderable: What to print.
+    """
+
+    def __init__(self, renderable: ConsoleRenderable) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        for text, style, control in console.render(self._renderable, options):
+            yield Segment(text if control else clean_lines(text), style, control)
+
+
 out = Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
 err = Console(stderr=True, highlight=False)
+for console in (out, err):
+    console.push_render_hook(CleanOutput())
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 First = Annotated[str, typer.Argument(metavar="FIRST", help="First day: YYYY-MM-DD, yesterday or -7d.")]
@@ -77,12 +105,7 @@ def _options(
     ] = False,
 ) -> None:
     context.obj = config
-    logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-        force=True,
-    )
+    logs.configure(sys.stderr, logging.INFO if verbose else logging.WARNING, as_text=True)
 
 
 def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, Outcome | None]], TyperCommand]:
@@ -139,8 +162,8 @@ def day_of(home: Home, text: str) -> dt.date:
 
 
 def say(text: str, *, style: str = "") -> None:
-    """Print a line to standard error; markup in it is text."""
-    err.print(Text(text, style=style), soft_wrap=True)
+    """Print a message to standard error, cleaned; markup in it is text."""
+    err.print(Text(clean_lines(text), style=style), soft_wrap=True)
 
 
 def print_error(error: PatternAggregatesError) -> None:
@@ -159,14 +182,14 @@ def program() -> str:
     return str(called_as) if relative.startswith("..") or not called_as.is_absolute() else relative
 
 
-def shown(text: str) -> Text:
-    """Return a text from outside for a terminal, with unprintable characters escaped and markup shown as text."""
-    return Text("".join(one if one.isprintable() else ascii(one)[1:-1] for one in text))
+def shown(text: str, style: str = "") -> Text:
+    """Return a text from outside as one line for a terminal, cleaned; markup in it is text."""
+    return Text(clean(text), style=style)
 
 
-def print_json(document: Any) -> None:  # noqa: ANN401 - anything JSON can hold
-    """Print one JSON document to standard output."""
-    sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+def print_json(document: Any, *, are_rows: bool = False) -> None:  # noqa: ANN401 - anything JSON can hold
+    """Print one JSON document to standard output, cleaned; see ``clean_json``."""
+    sys.stdout.write(clean_json(document, are_rows=are_rows, indent=2) + "\n")
     sys.stdout.flush()
 
 

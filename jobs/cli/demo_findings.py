@@ -192,7 +192,7 @@ def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[st
             empty[one.detector].append(one)
     for detector, days in empty.items():
         out.print(Text(f"{detector} found nothing on {counted(len(days), 'day')}, most recently on {days[-1].day}:"))
-        out.print(Text(f"  {days[-1].reason}"), soft_wrap=True)
+        out.print(shown(f"  {days[-1].reason}"), soft_wrap=True)
     if not partly and all(one.state is State.WRITTEN for one in completeness):
         out.print("Nothing is missing: every day is known from end to end and computed.")
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from jobs.cli.app import Json, command, home_of, out, print_json
 from jobs.registry import HistoryDetector
+from storage.clean_text import clean_lines
 
 
 @command("pattern-aggregates detectors --json")
@@ -32,7 +34,8 @@ def detectors(context: typer.Context, as_json: Json = False) -> None:
         table.add_column(heading)
     for one in registered:
         settings = one["settings"]
-        shown = "\n".join(f"{key} = {value}" for key, value in settings.items()) if isinstance(settings, dict) else ""
+        values = "\n".join(f"{key} = {value}" for key, value in settings.items()) if isinstance(settings, dict) else ""
         enabled = "yes" if one["enabled"] else "no"
-        table.add_row(str(one["name"]), str(one["version"]), enabled, str(one["reads"]), shown, str(one["origin"]))
+        cells = (one["name"], one["version"], enabled, one["reads"], values, one["origin"])
+        table.add_row(*(Text(clean_lines(str(cell))) for cell in cells))
     out.print(table)

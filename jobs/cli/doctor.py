@@ -25,6 +25,7 @@ from jobs.cli.app import Json, command, home_of, out, print_json, shown
 from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
+from storage.clean_text import clean
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, StoreMissing
 from storage.ledger.entry import Entry, Status
@@ -261,10 +262,11 @@ def _entity(one: Entity) -> dict[str, object]:
 def _show(checks: list[Check], entities: list[Entity]) -> None:
     for check in checks:
         out.print(
-            Text.assemble((f"{check.verdict:8}", STYLE[check.verdict]), f"{check.about}: {check.found}"), soft_wrap=True
+            Text.assemble((f"{check.verdict:8}", STYLE[check.verdict]), clean(f"{check.about}: {check.found}")),
+            soft_wrap=True,
         )
         if check.hint:
-            out.print(Text(f"        {check.hint}"), soft_wrap=True)
+            out.print(shown(f"        {check.hint}"), soft_wrap=True)
     if not entities:
         return
     table = Table(title="entities", title_justify="left")

@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from jobs.activity.window import DayWindow
-from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say
+from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say, shown
 from jobs.cli.query import conditions_of, model_of
 from jobs.isolation import describe, run_isolated
 from jobs.registry import Evidence, ExplainsByEvents, ExplainsByHistory
@@ -94,15 +93,15 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
 
 
 def _show(row: DailyAggregate, found: Evidence) -> None:
-    table = Table(title=Text(" ".join((str(row.date), row.measurement, *row.key()))), title_justify="left")
+    table = Table(title=shown(" ".join((str(row.date), row.measurement, *row.key()))), title_justify="left")
     filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
     for place in filled:
-        table.add_column(Text(found.columns[place]))
+        table.add_column(shown(found.columns[place]))
     for line in found.lines:
-        table.add_row(*(Text(_plain(line[place])) for place in filled))
+        table.add_row(*(shown(_plain(line[place])) for place in filled))
     out.print(table)
     for note in found.notes:
-        out.print(Text(note), soft_wrap=True)
+        out.print(shown(note), soft_wrap=True)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - text or number

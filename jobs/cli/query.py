@@ -14,6 +14,7 @@ from rich.table import Table
 
 from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say, shown
 from jobs.wiring import Home
+from storage.clean_text import csv_cell
 from storage.columns import closest, to_json
 from storage.dates import DateRange
 from storage.errors import UsageError
@@ -126,12 +127,12 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
 
 def _print(records: list[dict[str, Any]], output: Format) -> None:
     if output is Format.JSON:
-        print_json(records)
+        print_json(records, are_rows=True)
     elif output is Format.CSV:
         if records:
             writer = csv.writer(sys.stdout)
             writer.writerow(records[0])
-            writer.writerows([_plain(value) for value in record.values()] for record in records)
+            writer.writerows([csv_cell(_plain(value)) for value in record.values()] for record in records)
             sys.stdout.flush()
     elif not records:
         out.print("no rows")

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import err, out, print_json, say
+from jobs.cli.app import err, out, print_json, say, shown
 from jobs.nightly import Progress as ProgressCallback
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, RunReport
@@ -60,13 +60,13 @@ def _problems(report: RunReport) -> Iterator[Text]:
     for day in report.days:
         for name, detector in day.detectors.items():
             if detector.error:
-                yield Text(f"{day.day} {name}: {detector.error}", style="red")
+                yield shown(f"{day.day} {name}: {detector.error}", "red")
         if day.error:
-            yield Text(f"{day.day}: {day.error}", style="red")
+            yield shown(f"{day.day}: {day.error}", "red")
             if day.cause is not None and day.cause.hint:
-                yield Text(f"  {day.cause.hint}")
+                yield shown(f"  {day.cause.hint}")
     for notice in report.notices:
-        yield Text(notice, style="yellow")
+        yield shown(notice, "yellow")
 
 
 def document(report: RunReport) -> dict[str, Any]:
@@ -112,5 +112,5 @@ def _table(report: RunReport) -> Table:
     for day in report.days:
         rows = ", ".join(f"{name} {one.rows}" for name, one in day.detectors.items())
         status = Text(day.status, style=STYLE[day.status])
-        table.add_row(str(day.day), status, f"{day.events:,}", rows, f"{day.seconds:.2f}")
+        table.add_row(str(day.day), status, f"{day.events:,}", shown(rows), f"{day.seconds:.2f}")
     return table

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, say
+from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, say, shown
 from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
@@ -108,7 +108,7 @@ def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
     table = Table()
     table.add_column("day")
     for name in names:
-        table.add_column(name)
+        table.add_column(shown(name))
     errors = []
     for line in grid:
         cells = []
@@ -122,4 +122,4 @@ def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
         table.add_row(line["day"], *cells)
     out.print(table)
     for error in errors:
-        out.print(Text(error, style="red"), soft_wrap=True)
+        out.print(shown(error, "red"), soft_wrap=True)

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
 from typing import Final, NamedTuple
 
+from storage.clean_text import printable
 from storage.errors import SettingsError
 
 _log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def _handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             response = self._response()
-            body = response.body.encode()
+            body = printable(response.body, keep="\n").encode()
             self.send_response(response.status)
             self.send_header("Content-Type", response.content_type)
             self.send_header("Content-Length", str(len(body)))

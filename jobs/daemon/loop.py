@@ -11,7 +11,6 @@ watches the clock, because a scheduler sleeps until an instant and would not not
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 import secrets
 import signal
@@ -34,6 +33,7 @@ from jobs.logs import fields
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, RunReport
 from jobs.wiring import Home
+from storage.clean_text import clean_json
 from storage.errors import PatternAggregatesError
 
 _log = logging.getLogger(__name__)
@@ -196,12 +196,12 @@ class Daemon:
         found = health.check_health(self._home, self.last_error)
         body = {"status": found.state, "day": found.day.isoformat(), "reason": found.reason}
         status = HTTPStatus.OK if found.state is health.State.FRESH else HTTPStatus.SERVICE_UNAVAILABLE
-        return Response(status, json.dumps(body) + "\n")
+        return Response(status, clean_json(body) + "\n")
 
     def _readiness(self) -> Response:
         ready = self.ready and not self._stopping.is_set()
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return Response(status, json.dumps({"ready": ready}) + "\n")
+        return Response(status, clean_json({"ready": ready}) + "\n")
 
     def _metrics(self) -> Response:
         self.metrics.measure_disks(self._home.folders)

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.batch import DayBatch, DetectorDay
+from storage.clean_text import clean
 from storage.errors import LedgerCorrupt
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, pack, unpack
@@ -165,6 +166,7 @@ class LedgerDay:
 
     def _store(self, connection: sa.Connection, detector: str, values: dict[str, Any]) -> None:
         values = {"updated_at": self._clock().isoformat(timespec="seconds"), **values}
+        values |= {name: clean(values[name]) for name in ("error", "reason") if name in values}
         here = (ENTRIES.c.day == self.day.isoformat(), ENTRIES.c.detector == detector)
         if detector in self.entries:
             connection.execute(sa.update(ENTRIES).where(*here).values(**values))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from jobs import logs
+from storage.clean_text import without_secrets
 
 log = logging.getLogger("tests.logs")
 
@@ -107,7 +108,7 @@ def test_another_error_with_the_same_message_is_logged() -> None:
     ],
 )
 def test_a_secret_is_removed_wherever_it_stands(text: str) -> None:
-    assert "SECRET" not in logs.without_secrets(text)
+    assert "SECRET" not in without_secrets(text)
 
 
 def test_ten_thousand_equal_warnings_in_a_night_become_a_few_lines_with_their_number() -> None:
