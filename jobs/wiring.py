@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import glob
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from storage.errors import DetectorInvalid
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path, absolute_url
 from storage.settings_check import problems_error, validate
-from storage.settings_file import load_document
+from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateStore
 
 if TYPE_CHECKING:  # these load numpy, which `status` and `health` do not need
@@ -46,12 +46,14 @@ class Home:
         base: The folder that relative paths start from.
         origin: The configuration file, for messages.
         clock: Returns the current instant.
+        overrides: The settings that environment variables or secret files have set, with the names of those.
     """
 
     settings: Settings
     base: Path
     origin: str
     clock: Clock
+    overrides: Mapping[str, str] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def registered(self) -> list[Registered]:
@@ -101,6 +103,10 @@ class Home:
 
     def open_source(self) -> EventSource:
         """Open the source of raw events; only the kind that is used is imported."""
+        with naming_origin(self.overrides):
+            return self._open_source()
+
+    def _open_source(self) -> EventSource:
         source = self.settings.source
         if isinstance(source, HomeAssistantDatabaseSettings):
             from jobs.sources.home_assistant_db.database import (  # noqa: PLC0415 - loads a SQL toolkit
@@ -157,11 +163,13 @@ class Home:
 
     def open_store(self, *, read_only: bool = False) -> AggregateStore:
         """Open the store of aggregates."""
-        return open_store(self.store_settings, read_only=read_only)
+        with naming_origin(self.overrides):
+            return open_store(self.store_settings, read_only=read_only)
 
     def open_ledger(self, *, read_only: bool = False) -> Ledger:
         """Open the ledger."""
-        return Ledger(self.ledger_path, clock=self.clock, read_only=read_only)
+        with naming_origin(self.overrides):
+            return Ledger(self.ledger_path, clock=self.clock, read_only=read_only)
 
     def open_query(self) -> AggregateQuery:
         """Open the store for reading."""
@@ -213,4 +221,4 @@ def open_home(config: Path | None = None, *, clock: Clock = system_clock, check_
             problems = [*problems, ("detectors", str(error))]
     if settings is None or problems:
         raise problems_error(document, problems)
-    return Home(settings, document.base, document.origin, clock)
+    return Home(settings, document.base, document.origin, clock, overrides=document.overrides)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -53,7 +53,7 @@ from storage.models import (
     TimeBasedDaily,
 )
 from storage.settings import SqlStoreSettings, StoreSettings, store_settings
-from storage.settings_file import load_document
+from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateReader, AggregateStore, Fields, Function, Summary, Where
 
 __all__ = [
@@ -119,16 +119,18 @@ def open_query(
         StoreUnavailable: The store cannot be reached now.
     """
     settings: StoreSettings
+    overrides: Mapping[str, str] = {}
     if url is not None:
         settings = SqlStoreSettings(url=url)
     else:
         document = load_document(Path(config) if config is not None else None)
-        settings = store_settings(document)
+        settings, overrides = store_settings(document), document.overrides
         home = document.values.get("home")
         named = home.get("time_zone") if isinstance(home, dict) else None
         time_zone = time_zone or (DEFAULT_TIME_ZONE if named is None else str(named))
     zone = None if time_zone is None else _zone(time_zone)
-    store = open_store(settings, read_only=True)
+    with naming_origin(overrides):
+        store = open_store(settings, read_only=True)
     return AggregateQuery(store, today=None if zone is None else lambda: clock().astimezone(zone).date())
 
 

@@ -13,6 +13,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -59,6 +60,25 @@ class Document:
         while name not in self.overrides and name:
             name = name.rpartition(".")[0]
         return self.overrides.get(name) or next(iter(below), "")
+
+
+@contextmanager
+def naming_origin(overrides: Mapping[str, str]) -> Iterator[None]:
+    """Add to the hint of an error about a setting which environment variable or secret file the value comes from.
+
+    Args:
+        overrides: As in ``Document``.
+
+    Raises:
+        SettingsError: What the block raises.
+    """
+    try:
+        yield
+    except SettingsError as error:
+        first = str(error).split(":", maxsplit=1)[0].split(maxsplit=1)[0]  # the setting that the message begins with
+        if origin := Document({}, Path(), "", overrides).origin_of(first):
+            error.hint = f"{error.hint} {first} is set by {origin}.".strip()
+        raise
 
 
 def load_document(

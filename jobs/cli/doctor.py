@@ -89,7 +89,8 @@ def _rebuild(home: Home, *, as_json: bool) -> Outcome:
 
 
 def _settings(home: Home) -> Iterator[Check]:
-    yield Check("settings", "ok", f"from {home.origin}")
+    from_elsewhere = "".join(f"; {name} is set by {origin}" for name, origin in sorted(home.overrides.items()))
+    yield Check("settings", "ok", f"from {home.origin}{from_elsewhere}")
     yield from _secrets(Path(home.origin))
     ours = f"pattern-aggregates {version('pattern-aggregates')}, Python {sys.version.split()[0]}"
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
