@@ -1,4 +1,4 @@
-"""Is this day due? Decided here and nowhere else, from what the ledger says, without reading or changing anything.
+"""Decide whether a day is due: only here, from the ledger's entries, without reading or changing anything.
 
 ``nightly`` plans a run with ``plan_day``. Other processes may work on the same days meanwhile, so the pipeline asks
 again under the day's lock, with fresh entries (``DayPlan.renewed``).
@@ -25,13 +25,13 @@ class DayPlan:
 
     Attributes:
         day: The local calendar day.
-        detectors: The names of the detectors that are due; none if the day is only to be written or rechecked.
-        candidates: The detectors that may compute, those that are given events first.
+        detectors: The names of the detectors that are due; empty if the day is only to be written or rechecked.
+        candidates: The detectors that may compute, event detectors first.
         readable: Whether the source can be read for the day; if not, only stored and staged aggregates are used.
-        redo: What was asked to be computed again.
-        recheck: Whether to compute again what was computed from other raw events than the source has now.
+        redo: What the user asked to compute again.
+        recheck: Whether to compute again what was computed from raw events that have changed since.
         force: Whether to replace even rows that were computed from more data than the source has now.
-        write: Whether to try the store.
+        write: Whether to try to write to the store.
     """
 
     day: dt.date
@@ -44,7 +44,7 @@ class DayPlan:
     write: bool = True
 
     def renewed(self, entries: Entries) -> DayPlan | None:
-        """Return what is to be done by newer entries."""
+        """Return the plan for the same day by newer entries."""
         return plan_day(
             self.day, self.candidates, entries, readable=self.readable, redo=self.redo, recheck=self.recheck
         )
@@ -87,7 +87,7 @@ def plan_day(
 
 
 def with_late_events(detectors: Iterable[Detector], entries: Entries, fingerprint: str) -> set[str]:
-    """Return the event detectors that were given other raw events than the source has now.
+    """Return the event detectors whose raw events have changed since they ran.
 
     Args:
         detectors: The detectors that may compute.
@@ -99,7 +99,7 @@ def with_late_events(detectors: Iterable[Detector], entries: Entries, fingerprin
 
 
 def has_findings(detectors: Sequence[Detector], entries: Entries) -> bool:
-    """Return whether there is anything that history detectors could judge the day by."""
+    """Return whether there are findings from which history detectors could judge the day."""
     history = {one.name for one in detectors if isinstance(one, HistoryDetector)}
     return any(entry.has_finding for name, entry in entries.items() if name not in history)
 

@@ -1,4 +1,4 @@
-"""The exit codes of the commands, which other programs rely on: for the command line and the daemon's metrics."""
+"""The exit codes of the commands, for the command line and the daemon's metrics. Other programs rely on them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which days are due, and working on them, oldest first: the one path of daemon, ``run`` and ``backfill``.
+"""Find the days that are due and work on them, oldest first: the one path of daemon, ``run`` and ``backfill``.
 
 A day is due if the ledger does not know all its detectors as written in their present version (``jobs.due``), wherever
 it lies: a hole behind the newest success is found like any other. Days are bounded by what the source still holds, by
@@ -95,7 +95,8 @@ def run(
     else:
         _expire(pipeline, report, reach)
         if reach.span is not None and reach.span.last < yesterday:
-            report.add_problem(f"stale source: its newest whole day is {reach.span.last}, {yesterday} is over")
+            older = "; the store keeps no day that old (store.retention_days)" if reach.span.last < reach.oldest else ""
+            report.add_problem(f"stale source: its newest whole day is {reach.span.last}, not {yesterday}{older}")
         report.entries = pipeline.ledger.entries()
         days = _without_missed(_days_in_reach(report, reach), report, catch_up)
         recheck = DateRange.ending(yesterday, recheck_days) if recheck_days else None
@@ -182,8 +183,8 @@ def _report_unreadable(report: RunReport, reach: Reach, days: DateRange) -> None
 def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     """Apply the retention to ledger and store.
 
-    A clock that is months ahead would empty the store if it were believed alone: what the source holds has to be nearly
-    as new.
+    A clock that is months ahead would empty the store. So nothing is deleted unless the source holds days that are
+    nearly as new as the clock says.
     """
     if not reach.retention_days or reach.span is None:
         return
@@ -249,14 +250,14 @@ def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> lis
     known = {one.name for one in detectors}
     for name in names or ():
         if name not in known:
-            raise UsageError(f"there is no detector {name!r}", hint=f"Enabled are {', '.join(sorted(known))}.")
+            raise UsageError(f"unknown detector {name!r}", hint=f"Enabled are {', '.join(sorted(known))}.")
     return [one for one in detectors if not names or one.name in names]
 
 
 def _work(
     pipeline: Pipeline, report: RunReport, *, stop: Stop | None = None, progress: Progress | None = None
 ) -> RunReport:
-    """Do what is planned."""
+    """Work on the planned days."""
     availability = _Availability()
     for number, plan in enumerate(report.plan, 1):
         if stop is not None and stop():
@@ -280,7 +281,7 @@ def _work(
 
 @dataclass(slots=True)
 class _Availability:
-    """Whether source and store have answered so far in a run: what does not answer is not asked for every day.
+    """Whether source and store have answered so far in a run; what does not answer is not tried again for every day.
 
     Attributes:
         source_error: Why the source cannot be reached; None if it can.
@@ -293,12 +294,12 @@ class _Availability:
     unread_count: int = 0
 
     def limit(self, plan: DayPlan) -> DayPlan:
-        """Return what of a plan is worth trying."""
+        """Return the part of a plan that is worth trying."""
         readable = plan.readable and self.source_error is None
         return replace(plan, readable=readable, write=self.store_error_count < MAX_STORE_ERRORS)
 
     def learn(self, day: DayReport) -> None:
-        """Take note of the errors of a day."""
+        """Record the errors of a day."""
         if isinstance(day.cause, SourceError) and day.cause.retryable:
             self.source_error = day.cause
         if isinstance(day.cause, StoreError):
@@ -307,7 +308,7 @@ class _Availability:
             self.store_error_count = 0
 
     def report_unread(self, plan: DayPlan, day: DayReport) -> None:
-        """Report of a day that it was due and not read, whatever else was done of it."""
+        """Add to the report of a day that the day was due but could not be read."""
         self.unread_count += 1
         if not any(isinstance(one, EventDetector) and one.name in plan.detectors for one in plan.candidates):
             return

@@ -1,4 +1,4 @@
-"""How a run or a command ended, ordered by severity. Exit codes are made of it at the edge (``jobs.exit_codes``)."""
+"""How a run or a command ended, ordered by severity. ``jobs.exit_codes`` turns it into exit codes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from storage.errors import DaysMissing, PatternAggregatesError, SettingsError, U
 
 
 class Outcome(IntEnum):
-    """How something ended. The values only order: of several outcomes, ``max`` is the one that counts."""
+    """How something ended. The values are only an order: of several outcomes, the ``max`` counts."""
 
     DONE = 0  # everything that was due is done
     INCOMPLETE = 1  # some day or detector failed, or the source is stale; the rest is done
@@ -18,7 +18,7 @@ class Outcome(IntEnum):
 
     @classmethod
     def of_error(cls, error: BaseException) -> Outcome:
-        """Return how a command ends that an error stopped.
+        """Return the outcome of a command that an error stopped.
 
         >>> Outcome.of_error(SettingsError("no such time zone"))
         <Outcome.INVALID_SETTINGS: 4>

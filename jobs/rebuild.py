@@ -25,12 +25,12 @@ OLDEST_DAY: Final = dt.date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """What became of the ledger.
+    """The result of rebuilding a ledger.
 
     Attributes:
-        restored: How many detector days it knows as written now, and did not know before.
-        completed: How many were known as tried only, and now also say what the store holds.
-        kept: How many were known, and are left as they are.
+        restored: How many detector days are listed as written now and were not listed before.
+        completed: How many were listed only as tried, and now also name what the store holds.
+        kept: How many were listed as written before, and are left as they are.
         first: The oldest day that the store has a record of; None if it has none.
         last: The newest.
     """
@@ -51,7 +51,7 @@ class Rebuilt:
 def rebuild_ledger(
     store: AggregateReader, ledger: Ledger, detectors: Iterable[Detector], *, yesterday: dt.date
 ) -> Rebuilt:
-    """Note as written what the store says was computed. Nothing that the ledger knows is lost; safe to repeat.
+    """Enter into the ledger what the store has records of. Existing entries stay; safe to repeat.
 
     Args:
         store: Only read.

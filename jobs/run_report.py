@@ -1,4 +1,4 @@
-"""What became of a day, and of a run over several days."""
+"""The results of a day, and of a run over several days."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from storage.ledger.entry import Entry
 
 
 class DayStatus(StrEnum):
-    """What became of a day."""
+    """The result of a day in one word."""
 
     WRITTEN = "written"  # the store holds everything that was due
     PARTIAL = "partial"  # some detector failed or was deferred; the rest is written
@@ -26,7 +26,7 @@ class DayStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DetectorReport:
-    """What became of one detector's day."""
+    """The result of one detector on one day."""
 
     status: str
     version: int
@@ -37,12 +37,12 @@ class DetectorReport:
 
 @dataclass(slots=True)
 class DayReport:
-    """What became of a day.
+    """The result of a day.
 
     Attributes:
         day: The local calendar day.
-        status: What became of it.
-        detectors: What became of each detector that had something to do.
+        status: The result in one word.
+        detectors: The result of each detector that had something to do.
         entries: What the ledger knows of each detector afterwards.
         events: Activity events of the day; 0 if they were not read.
         seconds: How long it took.
@@ -64,16 +64,16 @@ class DayReport:
 
 @dataclass(slots=True)
 class RunReport:
-    """What became of a run.
+    """The result of a run.
 
     Attributes:
         days: The days that were worked on, in order.
         plan: What was due.
         entries: What the ledger knows of each day and detector afterwards, as far as the run has looked at it.
-        notices: What an operator should know besides.
+        notices: What else an operator should know.
         errors: Every error of source and store.
         span: The whole days that the source holds; None if it holds none, or could not be asked.
-        outcome: The most severe of what happened.
+        outcome: The most severe outcome of all days and steps.
     """
 
     days: list[DayReport] = field(default_factory=list)

@@ -71,7 +71,7 @@ class InfluxSourceSettings(InfluxServerSettings):
     """``[source]`` of kind influxdb.
 
     ``layout`` names the tags and fields that hold entity, area and so on. A setting beside it replaces one of these
-    names; an empty text says that the points have no such tag.
+    names; an empty text means that the points have no such tag.
     """
 
     renamed: ClassVar = {"longest_silence_hours": "max_silence_hours"}
@@ -110,7 +110,7 @@ class ScheduleSettings(Section):
 
 
 class HealthSettings(Section):
-    """``[health]``: where the daemon answers questions about its health."""
+    """``[health]``: the address of the daemon's health pages."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0 turns it off
@@ -127,7 +127,7 @@ class OverrideSettings(Section):
 
 
 class EntitiesSettings(Section):
-    """``[entities]``: which entities are used, and how they are classed."""
+    """``[entities]``: which entities are used, and how they are classified."""
 
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

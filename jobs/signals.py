@@ -1,7 +1,7 @@
 """How the program stops: SIGTERM works like Ctrl-C, within seconds even inside a driver, and a second signal at once.
 
 Python handles a signal only between two of its own instructions, and a database driver may not return for minutes. So a
-thread is told of each signal too, and ends the process if the program has not stopped in time. The ledger loses nothing
+thread receives each signal too, and ends the process if the program has not stopped in time. The ledger loses nothing
 by that, whatever the program was doing.
 """
 

@@ -1,4 +1,4 @@
-"""The composition root: settings become a source, detectors, a store and a ledger. Read it to see what is real."""
+"""The composition root: settings become a source, detectors, a store and a ledger. It shows which classes are used."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Home:
 
     @property
     def rules(self) -> EntityRules:
-        """The rules by which entities are classed."""
+        """The rules by which entities are classified."""
         entities = self.settings.entities
         override = {glob: Override(**about.model_dump()) for glob, about in entities.override.items()}
         return EntityRules(entities.include, entities.exclude, override)

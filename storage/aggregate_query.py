@@ -23,7 +23,7 @@ Day = str | dt.date
 
 
 class State(StrEnum):
-    """What a reader may conclude about one day and detector."""
+    """Whether one detector has computed one day, and found anything."""
 
     WRITTEN = "written"  # there are rows
     EMPTY = "empty"  # computed, and nothing found: ``reason`` says why
@@ -40,7 +40,7 @@ class Completeness:
         state: Written, empty or missing.
         rows: How many rows were found.
         reason: What was tested, cut and not judged; empty where nothing was computed.
-        known_share: Which share of the day the source knew about, 0 to 1.
+        known_share: The share of the day that was known time, 0 to 1.
     """
 
     day: dt.date
@@ -190,7 +190,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
     ) -> list[DailyAggregate]:
         """Return the rows of all six aggregates that are about an entity: its own, pairs, sequences and rooms with it.
 
-        Days that were never computed are passed over; ``completeness`` tells which these are.
+        Days that were never computed are left out; ``completeness`` lists them.
 
         Args:
             entities: One entity id, or several (a device's).
@@ -211,7 +211,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         return sorted(found, key=lambda row: row.date)
 
     def completeness(self, first: Day | DateRange, last: Day | None = None) -> list[Completeness]:
-        """Return for each day and detector whether it was computed and what came of it, ordered by day and detector.
+        """Return for each day and detector whether it was computed, and the result, ordered by day and detector.
 
         Detectors are the six of this project and any other that has computed one of the days.
 

@@ -36,7 +36,7 @@ def schema_of(model: type[DailyAggregate]) -> pa.Schema:
 
 
 def table_of(model: type[DailyAggregate], rows: Sequence[DailyAggregate]) -> pa.Table:
-    """Return rows of one model as an Arrow table with the schema ``schema_of`` gives, also where there are none."""
+    """Return rows of one model as an Arrow table with the schema of ``schema_of``, even if there are no rows."""
     schema = schema_of(model)
     as_text = {
         column.name

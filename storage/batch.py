@@ -1,4 +1,4 @@
-"""The rows of one day that a store takes at once: of each detector, with the record of its run."""
+"""The rows of one day that a store writes at once: those of each detector, with the record of its run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class DetectorDay:
 
 @dataclass(frozen=True, slots=True)
 class DayBatch:
-    """Everything that a store holds of a day afterwards, for the detectors it names."""
+    """Everything that a store is to hold of a day, for the detectors it names."""
 
     day: dt.date
     findings: tuple[DetectorDay, ...]

@@ -115,7 +115,7 @@ class DailyAggregate(BaseModel):
 
     Attributes:
         measurement: The name of the table or measurement that holds rows of this class, in every store.
-        date: The local calendar day the row describes; no store knows a time zone.
+        date: The local calendar day that the row describes. Stores have no time zone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

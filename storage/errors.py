@@ -7,7 +7,7 @@
     │   └── DaysMissing               a reader asked for days that were never computed
     ├── SettingsError                 settings that cannot work
     │   ├── DetectorInvalid           a detector that cannot be registered
-    │   └── SourceMismatch            the source is something else than the settings say
+    │   └── SourceMismatch            the source is not what the settings say
     ├── SourceError                   raw events cannot be read
     │   ├── SourceCorrupt             the source is damaged
     │   └── SourceUnavailable         the source cannot be read now
@@ -22,7 +22,7 @@
         └── LedgerUnavailable         the ledger cannot be used now
 
 The docstring of a class is its default message. ``retryable`` says whether the same call may succeed later without a
-change by anybody. ``hint`` tells the operator what to do. Errors of drivers are translated where the driver is called
+change by anybody. ``hint`` says what the operator can do. Errors of drivers are translated where the driver is called
 and stay reachable as ``__cause__``. How a command ends because of an error is decided in ``jobs.outcome``.
 """
 
@@ -75,7 +75,7 @@ class DetectorInvalid(SettingsError):
 
 
 class SourceMismatch(SettingsError):
-    """The source is something else than the settings say."""
+    """The source is not what the settings say."""
 
 
 class SourceError(PatternAggregatesError):

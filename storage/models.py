@@ -223,7 +223,7 @@ class DurationDaily(DailyAggregate):
 
 
 class AnomalyDaily(DailyAggregate):
-    """A day on which an entity behaved unlike its own past.
+    """A day on which an entity behaved unusually, compared with its own past.
 
     Attributes:
         anomaly_type: ``count_high``, ``count_low``, ``long_duration`` or ``unusual_hour``.
@@ -252,7 +252,7 @@ class DetectorRunDaily(DailyAggregate):
         version: The detector's version.
         rows: Number of rows it found.
         events: Number of activity events it was given.
-        known_seconds: Known time: how much of the day the source can vouch for.
+        known_seconds: Known time: how much of the day the source recorded.
         day_seconds: Length of the local day; on most days 86,400, at clock changes often 82,800 or 90,000.
         reason: A sentence about what was tested, cut and not judged.
         computed_at: When it was computed, as an instant in UTC.

@@ -7,10 +7,10 @@
         client.write_time_based_daily(date=datetime(2025, 1, 15), entity_id="light.living_room", domain="light", ...)
         rows = client.query_time_based_daily(start_date=datetime(2025, 1, 1), entity_id="light.living_room")
 
-A call that fails returns False or an empty list, logs why with its measurement, tags, day and attempts, and keeps the
-error in ``last_error``, which tells a failure from an empty result. Where exceptions are welcome, ``storage.query`` and
-``storage.backends.influxdb.store`` offer the same with types. ``client``, ``write_api`` and ``query_api`` are
-influxdb-client's own objects, on which all of this runs.
+A call that fails returns False or an empty list, logs why with its measurement, tags, day and attempts, and stores the
+error in ``last_error``, which distinguishes a failure from an empty result. For callers that prefer exceptions,
+``storage.query`` and ``storage.backends.influxdb.store`` offer the same with types. ``client``, ``write_api`` and
+``query_api`` are influxdb-client's own objects, on which all of this runs.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ logger = logging.getLogger(__name__)
 class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
     """Writes and reads daily aggregates. Thread-safe.
 
-    A dead server costs a call a bounded time: three tries, each with its time-outs. After three such calls in a row
+    A call to a dead server takes a bounded time: three tries, each with its time-outs. After three such calls in a row
     each call first asks, for at most a second, whether the server is back.
 
     Args:
@@ -249,7 +249,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         occurrences: int,
         severity: str,
     ) -> bool:
-        """Write that an entity behaved unlike its past; see ``AnomalyDaily``. True if it was written."""
+        """Write that an entity behaved unusually; see ``AnomalyDaily``. True if it was written."""
         return self._store.write_row(
             AnomalyDaily,
             date,
@@ -269,7 +269,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
         Args:
             points: Points of influxdb-client, models, or lines of line protocol with times in seconds, mixed as you
                 like; or one of these. Whatever has a ``date`` tag lies at that date's 00:00 UTC. A None in a model
-                takes away what its row had there, also what a line of the same batch says.
+                removes the value that its row had, even one from a line of the same batch.
 
         Returns:
             True if all of them were written; on False some may have been: 1.x takes all good lines of a request, 2.x
@@ -318,7 +318,7 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
             model: Which aggregate, or its measurement.
             start_date: The first day; of a datetime the date as written, its time and zone are ignored.
             end_date: The last day, included; today by default.
-            **tags: For any tag the value, or several of which it must have one; None does not narrow.
+            **tags: For any tag the value, or several of which it must have one; None matches every value.
 
         Returns:
             Dicts with ``time``, ``measurement``, tags and fields; lists and dicts as such, absent values None.

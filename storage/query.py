@@ -1,4 +1,4 @@
-"""Aggregates for other programs: the module that rollups import.
+"""Queries to stored aggregates, for other programs.
 
 ::
 

@@ -69,7 +69,7 @@ def problems_error(document: Document, problems: Sequence[Problem]) -> SettingsE
 
 
 def unknown_key(key: str, known: Iterable[str], renamed: Mapping[str, str]) -> str:
-    """Say that a key is not known, with its new name or else the nearest known key.
+    """Return a message that a key is not known, with its new name or else the nearest known key.
 
     >>> unknown_key("longest", ["max_steps"], {"longest": "max_steps"})
     "was renamed; it is now called 'max_steps'"

@@ -93,7 +93,7 @@ def load_document(
         secrets: The folder of the secret files.
 
     Raises:
-        SettingsError: A file that was named does not exist, or a file is not valid TOML.
+        SettingsError: The named file does not exist, or a file is not valid TOML.
     """
     environ = os.environ if environ is None else environ
     named = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
@@ -106,7 +106,7 @@ def load_document(
     except FileNotFoundError as error:
         if named is not None:
             raise SettingsError(
-                f"there is no configuration file {file}", hint=f"Correct --config or {CONFIG_VARIABLE}."
+                f"configuration file {file} does not exist", hint=f"Correct --config or {CONFIG_VARIABLE}."
             ) from error
     except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file} cannot be read as TOML: {error}") from error

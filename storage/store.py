@@ -115,7 +115,7 @@ class AggregateWriter(Protocol):
         ...
 
     def expire(self, before: dt.date) -> int:
-        """Delete the days before ``before``; idempotent. Returns how many rows that were, where the store can tell."""
+        """Delete the days before ``before``; idempotent. Returns how many rows it deleted, if the store counts them."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What a summary calculates, of which type, and in which order: the same for every store.
+"""What a summary calculates, the types of its results, and their order: the same for every store.
 
 A ``SummaryPlan`` says which columns to read and what to calculate. A store whose server calculates gives the results to
 ``finish``; a store that reads rows, all at once or as they arrive, gives these to ``accumulate``.
@@ -47,7 +47,7 @@ class Calculation(NamedTuple):
 
 
 class SummaryPlan:
-    """How to answer one call of ``AggregateReader.summarize``.
+    """The calculations of one call of ``AggregateReader.summarize``.
 
     Args:
         model: Which aggregate.

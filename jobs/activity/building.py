@@ -1,4 +1,4 @@
-"""From the samples that a source reads to the log of a day: collect samples, class entities, cut days."""
+"""From the samples that a source reads to the log of a day: collect samples, classify entities, cut days."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ class Recording:
 
     Attributes:
         samples: The raw samples, with entities ascending by id.
-        rules: How entities are classed. What their states decide is decided day by day.
-        entities: How each is classed as far as its states do not matter; what may be activity is followed.
+        rules: How entities are classified. Where the states decide, each day is decided by itself.
+        entities: How each is classified without regard to its states; what may be activity is traced.
         states: The text of each state code of events and intervals.
         events: All events of what may be activity.
         intervals: All its intervals.
@@ -61,7 +61,7 @@ class Recording:
 
     @classmethod
     def of(cls, samples: Samples, rules: EntityRules) -> Recording:
-        """Class the entities of a recording and trace it."""
+        """Classify the entities of a recording and trace it."""
         samples = _sorted_by_id(samples)
         entities = tuple(rules.classify(about) for about in samples.entities)
         activity = _activity(entities)
@@ -82,7 +82,7 @@ class Recording:
         )
 
     def day(self, window: DayWindow, notices: Iterable[str] = ()) -> DayLog:
-        """Return what is known about one day; nothing that happened after it has a part in that."""
+        """Return the log of one day; nothing that happened after the day changes it."""
         if self._is_settling_at(window.end):
             return Recording.of(self._samples_until(window.end), self.rules).day(window, notices)
         events = self.events[slice(*np.searchsorted(self.events.at, (window.start, window.end)))]
@@ -104,7 +104,7 @@ class Recording:
         )
 
     def _is_settling_at(self, instant: int) -> bool:
-        """Return whether a home is settling at an instant: what follows then changes what the states before it mean."""
+        """Return whether a home is settling at an instant: then later samples change what the states before it mean."""
         since = np.searchsorted(self.samples.starts, (instant - SETTLING_LIMIT, instant), side="right")
         goes_on = len(self.samples.at) and bool(self.samples.at.max() >= instant)
         return bool(since[0] < since[1]) and (goes_on or bool(np.any(self.samples.known > instant)))
@@ -145,9 +145,9 @@ class Recording:
     def _as_of(
         self, instant: int, entity: Codes, start: Instants, end: Instants, later: Flags, *, pauses: bool = False
     ) -> Instants:
-        """Return ends as they were known at an instant: of what was going on then, the last instant that was known."""
+        """Return ends as they were known at an instant; what was going on then ends at the last known instant."""
         ends = np.where(later, np.maximum(np.minimum(end, self._known_until(instant)), start), end)
-        # Whether an entity in a gap will be seen again soon is not known then; nor is how long a pause will be.
+        # It is not known then whether an entity in a gap will be seen again soon, or how long a pause will be.
         gaps = self.short_gaps
         is_open = (gaps.start < instant) & (gaps.end >= instant)
         left = dict(zip(gaps.entity[is_open].tolist(), gaps.start[is_open].tolist(), strict=True))
@@ -167,7 +167,7 @@ class Recording:
         return min(instant, int(known[run, 1])) if run >= 0 else instant
 
     def _classed(self, window: DayWindow) -> tuple[Entity, ...]:
-        """Class each entity for a day, by its last text before the day and those of the day."""
+        """Classify each entity for a day, by its last text before the day and those of the day."""
         if not self.texts:
             return self.entities
         classed = list(self.entities)

@@ -1,4 +1,4 @@
-"""How an entity is classed: are its changes activity, which of its states are active, does it show presence?
+"""Classify entities: are its changes activity, which of its states are active, does it show presence?
 
 Decided from domain, device class, unit and entity category, then from the states themselves, then from the settings'
 overrides, which always win. ``pattern-aggregates doctor`` prints each decision with its reason.
@@ -12,8 +12,8 @@ reading                anything with a unit or a state class; numbers, times and
 ignored                what is not about people (automations, updates, backups, the sun, diagnostics), excluded ids
 =====================  ====================================================================================
 
-Where nothing but the states decides, one odd value does not: numbers and times make a reading if at least half of the
-different states of a day are such. Otherwise the entity is activity, and its few numbers are states that are not known.
+Where only the states decide, one odd value changes nothing: numbers and times make a reading if at least half of the
+different states of a day are such. Otherwise the entity is activity, and its few numbers count as not known.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class Entity:
         kind: Whether its changes are activity.
         active_states: The states in which it is on, open, home, playing ...
         presence: Whether it shows that somebody is around (motion, occupancy, presence, door).
-        reason: Why it is classed so.
+        reason: Why it is classified so.
         by_states: Whether that depends on the states it takes.
     """
 
@@ -184,12 +184,12 @@ class Override:
 
 @dataclass(frozen=True, slots=True)
 class EntityRules:
-    """How the settings want entities classed.
+    """The settings by which entities are classified.
 
     Attributes:
         include: Globs; where there are any, entities that match none are ignored.
         exclude: Globs; entities that match one are ignored.
-        override: Globs, each with the answers for the entities that match; of several matches the last counts.
+        override: Globs, each with the corrections for the entities that match; of several matches the last counts.
     """
 
     include: tuple[str, ...] = ()
@@ -197,7 +197,7 @@ class EntityRules:
     override: Mapping[str, Override] = field(default_factory=dict)
 
     def classify(self, about: Description, states: Collection[str] | None = None) -> Entity:
-        """Class one entity.
+        """Classify one entity.
 
         Args:
             about: What the source knows about it.

@@ -37,13 +37,13 @@ def texts_of(samples: Samples, codes: Sequence[int]) -> dict[int, Texts]:
 def with_states(samples: Samples, entities: Sequence[Entity], activity: Flags) -> Samples:
     """Return the samples of activity with states in place of texts; those of transitional words are left out.
 
-    Where the states decide how an entity is classed, numbers and times are read as not known: either they are many, and
-    it is a reading, or they are odd values among words.
+    Where the states decide how an entity is classified, numbers and times are read as not known: either they are many,
+    and it is a reading, or they are odd values among words.
 
     Args:
         samples: The raw samples.
-        entities: How each entity is classed.
-        activity: Which entities are followed, shape (number of entities,).
+        entities: How each entity is classified.
+        activity: Which entities are traced, shape (number of entities,).
     """
     if not len(samples.at):
         return samples

@@ -1,4 +1,4 @@
-"""What entities say while a home settles after a start of its recorder.
+"""How samples are read while a home settles after a start of its recorder.
 
 A start makes every entity report again: some at once, some minutes later, and some first with a wrong state, as a
 template does whose radio is not up yet. Three spans of time count from the start:
@@ -29,14 +29,14 @@ SETTLING: Final = 60 * SECOND
 MAX_SETTLING: Final = 120 * SECOND
 SETTLING_LIMIT: Final = 10 * MINUTE
 MAX_DOWNTIME: Final = 30 * MINUTE
-_MAX_REPORT_GAP: Final = 10 * SECOND  # entities that report again are a row as long as they are no further apart
+_MAX_REPORT_GAP: Final = 10 * SECOND  # reports that are no further apart count as one after the other
 
 
 class Settled(NamedTuple):
     """What is known of samples that come shortly after a start.
 
     Attributes:
-        left_out: Samples that say nothing: wrong or unknown before the state returned.
+        left_out: Samples to ignore: wrong or unknown before the state returned.
         returned: Samples in which an entity returns, soon enough, to its state before the stop.
         settling: Samples that can only establish a state.
         stopped_at: When the recorder had stopped before the start that a settling sample follows; ``NEVER`` elsewhere.

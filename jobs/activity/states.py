@@ -1,6 +1,6 @@
-"""What the words of each domain mean: which states are active, and which words are no state of their own.
+"""What the words of each domain mean: which states are active, and which words are not states of their own.
 
-A device says more words than it has states. Every word of an entity is read as one of these:
+A device reports more words than it has states. Every word of an entity is read as one of these:
 
 ==============  =====================================================================================================
 word            means
@@ -9,10 +9,10 @@ active          the device is in use: on, open, unlocked, home, playing, heating
 inactive        every other state
 pause           an inactive state that, for at most 5 minutes between two active ones, does not end an episode
 transitional    the device is under way (opening, locking, jammed): it keeps the state it had until it takes on another
-not known       unavailable, unknown, None, NULL, UNDEF ...; also ``buffering`` of a media player, a moment's silence
+not known       unavailable, unknown, None, NULL, UNDEF ...; also ``buffering`` of a media player
 ==============  =====================================================================================================
 
-Words are compared without regard to case and surrounding space: ``ON`` is ``on``. Where a domain has but two states,
+Words are compared without regard to case and surrounding space: ``ON`` is ``on``. Where a domain has only two states,
 the words and numbers that other systems use for them are read as these: ``OPEN`` of a door's binary sensor is ``on``,
 ``45 %`` of a dimmed light is ``on``, ``0`` is ``off``. A word that a domain does not have stays as it is.
 
@@ -54,9 +54,9 @@ class Words:
     Attributes:
         active: The states in which an entity is in use.
         inactive: The other states that are known by name.
-        pause: Inactive states that a short visit to does not end an episode.
+        pause: Inactive states that do not end an episode if they are short.
         transitional: Words of a device that is under way.
-        not_known: Words that say nothing of the state, beside those that hold for every domain.
+        not_known: Words that do not name a state, in addition to those of every domain.
         same_as: Other systems' words for the states.
         dimmed: Whether a number is a state: ``off`` if it is 0, else ``on``.
         named: Whether the states are names that somebody chose, so that ``None`` may be one.
@@ -152,7 +152,7 @@ DEVICES: Final = frozenset(_DOMAINS)  # domains of devices that people use
 
 @cache
 def words_of(domain: str) -> Words:
-    """Return the words of a domain; of one that is not known, the common ones."""
+    """Return the words of a domain; the common words if the domain is not known."""
     if domain in _DOMAINS:
         return _DOMAINS[domain]
     return Words(_OTHER.active, pause=_OTHER.pause, named=domain in _CHOSEN)
@@ -201,5 +201,5 @@ def is_instant(text: str) -> bool:
 
 
 def is_measured(text: str) -> bool:
-    """Return whether a text is a number or a time, which no device has for a state."""
+    """Return whether a text is a number or a time, which are measured and not states of a device."""
     return number_of(text) is not None or is_instant(text)

@@ -3,10 +3,10 @@
 A *sample* is one entry of a recording: at an instant an entity is in a state, or its state is not known.
 
 * An **event** is a change from one known state to another. It happens when the new state is first seen. The same state
-  again is no event, so attribute updates and restarts make none.
+  again is not an event, so attribute updates and restarts make none.
 * A **gap** is time in which a state is not known: unavailable, unknown, removed, or the recorder was not running. It
   ends with the next known state. After a gap of at most 5 minutes, another state is an event and the same state is
-  nothing. After a longer gap a state is only *established*: nobody knows when it changed. So is the first state ever,
+  nothing. After a longer gap a state is only *established*: when it changed is not known. So is the first state ever,
   unless the source knows that it is a change.
 * After a **start** of the recorder a home needs time to settle: ``jobs.activity.settling``.
 * A **state interval** is a stretch in one state. Its start is known if an event began it, its end if an event ended it.
@@ -32,7 +32,7 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, Sh
 
     Args:
         samples: The recording.
-        activity: Which entities to follow, shape (number of entities,).
+        activity: Which entities to trace, shape (number of entities,).
 
     Returns:
         Events in order of time, intervals ordered by entity and start, and the gaps that intervals go across. One that

@@ -1,4 +1,4 @@
-"""The command line: parse, call, render, exit code. A file a command; ``app`` holds what they share."""
+"""The command line: parse, call, render, exit code. One file for each command; ``app`` has what they share."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON document on standar
 First = Annotated[str, typer.Argument(metavar="FIRST", help="First day: YYYY-MM-DD, yesterday or -7d.")]
 Last = Annotated[
     str | None,
-    typer.Argument(metavar="LAST", help="Last day, included. Without it, only FIRST; -7d alone means up to yesterday."),
+    typer.Argument(metavar="LAST", help="Last day, included. Left out: FIRST alone, but -7d means up to yesterday."),
 ]
 
 
@@ -97,9 +97,9 @@ def _options(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="Settings file; else PATTERN_AGGREGATES_CONFIG, else config/default.toml."),
+        typer.Option("--config", help="Settings file. Left out: PATTERN_AGGREGATES_CONFIG, else config/default.toml."),
     ] = None,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Log more to standard error.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more details to standard error.")] = False,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
@@ -149,7 +149,7 @@ def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
 
 
 def days_of(home: Home, first: str, last: str | None) -> DateRange:
-    """Return a range from two days as typed, or from one as ``DateRange.parse`` takes it."""
+    """Return the range from one typed day to another; see ``DateRange.parse`` for a single one."""
     days = DateRange.parse(first, last, today=home.today())
     if len(days) > MAX_DAYS:
         raise UsageError(f"{days} is {len(days):,} days long", hint=f"A range may have at most {MAX_DAYS:,} days.")
@@ -157,24 +157,24 @@ def days_of(home: Home, first: str, last: str | None) -> DateRange:
 
 
 def day_of(home: Home, text: str) -> dt.date:
-    """Return a day as typed."""
+    """Return the day that somebody typed."""
     return parse_day(text, today=home.today())
 
 
 def say(text: str, *, style: str = "") -> None:
-    """Print a message to standard error, cleaned; markup in it is text."""
+    """Print a message to standard error, cleaned; markup in it is shown as text."""
     err.print(Text(clean_lines(text), style=style), soft_wrap=True)
 
 
 def print_error(error: PatternAggregatesError) -> None:
-    """Print what went wrong, and what to do."""
+    """Print what went wrong and what to do about it."""
     say(f"error: {error}", style="bold red")
     if error.hint:
         say(f"hint: {error.hint}")
 
 
 def program() -> str:
-    """Return how this program was called, for commands that are printed to be copied."""
+    """Return how this program was called, for commands that are printed for copying."""
     called_as = Path(sys.argv[0])
     if called_as.name == "__main__.py":
         return f"{Path(sys.executable).name} -m jobs"
@@ -183,7 +183,7 @@ def program() -> str:
 
 
 def shown(text: str, style: str = "") -> Text:
-    """Return a text from outside as one line for a terminal, cleaned; markup in it is text."""
+    """Return a text of unknown origin as one line for a terminal, cleaned; markup in it is shown as text."""
     return Text(clean(text), style=style)
 
 

@@ -19,11 +19,11 @@ def backfill(
     first: First,
     last: Last = None,
     detector: Annotated[
-        list[str] | None, typer.Option("--detector", help="Only this detector; may be repeated.")
+        list[str] | None, typer.Option("--detector", help="Compute only this detector; may be repeated.")
     ] = None,
     redo: Annotated[
         Redo | None,
-        typer.Option("--redo", help="Only what is missing, only what failed, or all of it again."),
+        typer.Option("--redo", help="Compute only what is missing, only what failed, or everything again."),
     ] = None,
     force: Annotated[
         bool,

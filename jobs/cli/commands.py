@@ -1,4 +1,4 @@
-"""Which commands there are. Each is imported when it is called, so that ``--help`` and ``health`` load little."""
+"""The list of commands. Each is imported only when it is called, so that ``--help`` and ``health`` load little."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typer.core import TyperCommand, TyperGroup
 HELP: Final[Mapping[str, str]] = {
     "demo": "Simulate a home, run the real job over it, and show what it found.",
     "init": "Create what store and ledger need, or upgrade them.",
-    "run": "Compute every day that is due.",
+    "run": "Compute every day that is due, including missed days and days with late events.",
     "backfill": "Compute a range of days.",
-    "serve": "Run the nightly job every night.",
+    "serve": "Run the nightly job now and then every night.",
     "status": "Show for each day and detector whether it is written, staged, failed (why), missing or out of reach.",
-    "query": "Print rows, or summaries when a function is named.",
+    "query": "Print rows, or summaries if a function such as --sum is given.",
     "explain": "Show the evidence for a row.",
     "detectors": "Show name, version, settings and origin of each registered detector.",
     "health": "Exit 0 if the newest due day is written.",
@@ -44,7 +44,7 @@ class LazyCommand(TyperCommand):
 
 
 class LazyGroup(TyperGroup):
-    """All commands, in the order in which somebody meets them."""
+    """All commands, in the order in which a new user needs them."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - the library's own options
         super().__init__(**settings)

@@ -29,7 +29,7 @@ SEED = 5  # a home whose pantry door sensor dies in its fourth week
 @command("pattern-aggregates demo --days 30 --dir ./demo-home")
 def demo(
     days: Annotated[int, typer.Option(min=1, max=90, help="How many days to simulate.")] = 30,
-    directory: Annotated[Path, typer.Option("--dir", help="Where configuration, store and ledger go.")] = Path(
+    directory: Annotated[Path, typer.Option("--dir", help="Folder for settings, store and ledger.")] = Path(
         "demo-home"
     ),
 ) -> Outcome:

@@ -136,7 +136,7 @@ def _rooms(aggregates: AggregateQuery, span: DateRange) -> None:
 
 
 def _unusual(aggregates: AggregateQuery, span: DateRange) -> None:
-    """Print each anomaly as a sentence; one that lasted for days, once."""
+    """Print each anomaly as a sentence; an anomaly that lasted for days is one sentence."""
     out.print(Text("What was unusual (severity in brackets)", style="table.title"))
     anomalies: dict[tuple[str, str], list[AnomalyDaily]] = defaultdict(list)
     for row in aggregates.daily(AnomalyDaily, span.first, span.last, allow_missing=True):
@@ -209,7 +209,7 @@ def _print(table: Table) -> None:
 
 
 def _duration(seconds: float) -> str:
-    """Return seconds in the units that a person would use.
+    """Return a number of seconds in convenient units.
 
     >>> _duration(42), _duration(605), _duration(9000)
     ('42 s', '10 min', '2 h 30 min')

@@ -1,4 +1,4 @@
-"""``doctor``: check everything that could be wrong, say what to do about it, and show how each entity is classed."""
+"""``doctor``: check everything that could be wrong, say what to do about it, and show how entities are classified."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STYLE = {"ok": "green", "note": "yellow", "problem": "bold red"}
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was checked, and the result."""
+    """The result of one check."""
 
     about: str
     verdict: Literal["ok", "note", "problem"]
@@ -53,12 +53,12 @@ def doctor(
     rebuild_ledger: Annotated[
         bool,
         typer.Option(
-            "--rebuild-ledger", help="Instead of checking: fill the ledger from what the store says was computed."
+            "--rebuild-ledger", help="Do not check; add to the ledger the runs that the store has records of."
         ),
     ] = False,
     as_json: Json = False,
 ) -> Outcome:
-    """Check settings, time zone, source, store, ledger and versions, and show how each entity is classed and why."""
+    """Check settings, time zone, source, store, ledger and versions, and show how entities are classified, and why."""
     home = home_of(context)
     if rebuild_ledger:
         return _rebuild(home, as_json=as_json)
@@ -170,7 +170,7 @@ def _ledger(home: Home) -> Iterator[Check]:
 
 
 def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
-    """Check that the store holds what the ledger calls written, as far as its retention reaches."""
+    """Check that the store holds what the ledger lists as written, within the retention."""
     oldest = home.store_settings.oldest_kept_day(home.yesterday())
     claimed = {(one.day, one.detector) for one in entries if one.written_version is not None and one.day >= oldest}
     if not claimed:
@@ -186,7 +186,7 @@ def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
     except PatternAggregatesError:
         return  # the check of the store has reported it
     if lost := sorted(claimed - held):
-        missing = f"lacks {len(lost)} of {len(claimed)} detector days that the ledger calls written"
+        missing = f"lacks {len(lost)} of {len(claimed)} detector days that the ledger lists as written"
         again = f"Compute them again: pattern-aggregates backfill {lost[0][0]} {lost[-1][0]} --redo all"
         yield Check("store", "problem", missing, again)
 
@@ -200,7 +200,7 @@ def _space(home: Home) -> Iterator[Check]:
 
 
 def _can_write(file: Path) -> bool:
-    """Return whether SQLite can write to a file; it creates others beside it."""
+    """Return whether SQLite can write to a file, and create its other files in the same folder."""
     return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
 
 
@@ -239,7 +239,7 @@ def _source(home: Home) -> tuple[list[Check], DayLog | None]:
     if span.last < home.yesterday():
         hint = "Is the recorder running, and is this the database it writes to?"
         checks.append(
-            Check("source", "note", f"stale: its newest day is {span.last}, and {home.yesterday()} is over", hint)
+            Check("source", "note", f"stale: its newest whole day is {span.last}, not {home.yesterday()}", hint)
         )
     if span.last > home.today():
         checks.append(

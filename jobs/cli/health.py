@@ -11,7 +11,7 @@ from jobs.outcome import Outcome
 
 @command("pattern-aggregates health")
 def health(context: typer.Context) -> Outcome:
-    """Exit 0 if the newest due day is written, else 1, and say why: for a container's HEALTHCHECK."""
+    """Exit 0 if the newest due day is written, else 1 with the reason; for a container's HEALTHCHECK."""
     found = check_health(home_of(context, check_parameters=False))
     out.print(f"{found.state}: {found.reason}", markup=False, soft_wrap=True)
     return Outcome.DONE if found.state is State.FRESH else Outcome.INCOMPLETE

@@ -44,7 +44,7 @@ def query(
     last: Last = None,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="TAG=VALUE", help="Only rows with this value; repeat for several values."),
+        typer.Option("--where", metavar="TAG=VALUE", help="Only rows with this tag value; repeat for several values."),
     ] = None,
     by: Annotated[
         list[str] | None, typer.Option("--by", metavar="TAG", help="Group summaries by a tag or date.")
@@ -52,14 +52,14 @@ def query(
     sums: Annotated[list[str] | None, typer.Option("--sum", metavar="FIELD")] = None,
     means: Annotated[
         list[str] | None,
-        typer.Option("--mean", metavar="FIELD", help="Weighted, where a row has the number of observations."),
+        typer.Option("--mean", metavar="FIELD", help="Weighted, if rows give their number of observations."),
     ] = None,
     counts: Annotated[list[str] | None, typer.Option("--count", metavar="FIELD")] = None,
     minima: Annotated[list[str] | None, typer.Option("--min", metavar="FIELD")] = None,
     maxima: Annotated[list[str] | None, typer.Option("--max", metavar="FIELD")] = None,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
 ) -> None:
-    """Print rows, or summaries when a function is named."""
+    """Print rows, or summaries if a function such as --sum is given."""
     home = home_of(context)
     model = model_of(home, measurement)
     days = days_of(home, first, last)
@@ -82,14 +82,14 @@ def query(
 
 
 def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
-    """Return the model of a measurement, which may be given without its ending ``_daily``."""
+    """Return the model of a measurement, whose name may lack the ending ``_daily``."""
     built_in: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
     models = {model.measurement: model for model in built_in}
     models |= {one.detector.model.measurement: one.detector.model for one in home.registered}
     found = models.get(measurement) or models.get(f"{measurement}_daily")
     if found is None:
         hint = closest(measurement, models) or f"There are {', '.join(sorted(models))}."
-        raise UsageError(f"there is no measurement {measurement!r}", hint=hint)
+        raise UsageError(f"unknown measurement {measurement!r}", hint=hint)
     return found
 
 
@@ -114,7 +114,7 @@ def conditions_of(where: list[str]) -> dict[str, list[str]]:
 
 
 def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], days: DateRange) -> None:
-    """Print which of the days were never computed, because an empty answer about these means nothing."""
+    """Print which days were never computed: an empty answer does not mean that nothing happened on them."""
     if model is DetectorRunDaily:
         return
     runs = aggregates.daily(DetectorRunDaily, days, detector=model.measurement.removesuffix("_daily"))
@@ -158,7 +158,7 @@ def _short(name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
     if value is None:
         return ""
     if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - seconds need no decimals then
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - it needs no decimals then
     if name == "hourly_distribution":
         return hours_as_bars(value)
     return str(_plain(value))

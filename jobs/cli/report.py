@@ -26,7 +26,7 @@ STYLE = {
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[ProgressCallback | None]:
-    """Show a progress bar with the remaining time, on a terminal only."""
+    """Show a progress bar with the remaining time if standard error is a terminal."""
     if not err.is_terminal:
         yield None
         return

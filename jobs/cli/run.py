@@ -15,10 +15,10 @@ from jobs.outcome import Outcome
 @command("pattern-aggregates run --day yesterday")
 def run(
     context: typer.Context,
-    day: Annotated[str | None, typer.Option("--day", help="Only what is outstanding of this day.")] = None,
+    day: Annotated[str | None, typer.Option("--day", help="Compute only this day, as far as it is due.")] = None,
     as_json: Json = False,
 ) -> Outcome:
-    """Compute every day that is due, also missed days and days with late data, yesterday last."""
+    """Compute every day that is due, including missed days and days with late events; yesterday comes last."""
     home = home_of(context)
     yesterday = home.yesterday()
     with home.open_pipeline() as pipeline, progress_bar("run") as progress:

@@ -13,7 +13,7 @@ from jobs.daemon.loop import Daemon, stop_on_signals
 
 @command("pattern-aggregates serve")
 def serve(context: typer.Context) -> None:
-    """Run the nightly job every night and once now, until SIGTERM or Ctrl-C; logs go to standard error."""
+    """Run the nightly job now and then every night, until SIGTERM or Ctrl-C; logs go to standard error."""
     home = home_of(context)
     logs.configure(sys.stderr)
     daemon = Daemon(home)

@@ -1,4 +1,4 @@
-"""``status``: what is done, by day and detector."""
+"""``status``: show what is done for each day and detector."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ STYLE = {
 @command("pattern-aggregates status -14d yesterday", takes_days=True)
 def status(
     context: typer.Context,
-    first: Annotated[str | None, typer.Argument(metavar="FIRST", help="First day; without it, the last days.")] = None,
+    first: Annotated[str | None, typer.Argument(metavar="FIRST", help="First day. Left out: the newest days.")] = None,
     last: Last = None,
     as_json: Json = False,
 ) -> Outcome:
@@ -60,7 +60,7 @@ def status(
 
 
 def _span(home: Home) -> tuple[DateRange | None, Outcome]:
-    """Return the days that the source holds, and the outcome of asking it."""
+    """Return the days that the source holds, and how reading them ended."""
     try:
         source = home.open_source()
         try:
@@ -73,7 +73,7 @@ def _span(home: Home) -> tuple[DateRange | None, Outcome]:
 
 
 def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRange:
-    """Return the newest days that ledger or source know."""
+    """Return the newest days of which the ledger has an entry or the source has events."""
     newest = [*known, *([min(span.last, home.yesterday())] if span else [])]
     if not newest:
         raise UsageError("the ledger is empty and the source holds no whole day: there is nothing to show")

@@ -1,1 +1,1 @@
-"""The daemon: ``loop`` runs the job, ``trigger`` says when; ``health``, ``metrics`` and ``http`` tell how it is."""
+"""The daemon: ``loop`` runs the job, ``trigger`` says when; ``health``, ``metrics`` and ``http`` report its state."""

@@ -1,4 +1,4 @@
-"""Whether the newest due day is written, as the ledger says: for people, containers and monitors."""
+"""Whether the newest due day is written, according to the ledger: for people, containers and monitors."""
 
 from __future__ import annotations
 

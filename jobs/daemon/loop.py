@@ -2,7 +2,7 @@
 
 Which days are due is read from the ledger each time, so it does not matter for the result whether a night comes twice
 (the clock is set back), late (a laptop was asleep) or never (the container was down). A run with any error is tried
-again after 1, 2, 4 and so on up to 60 minutes, until the next night starts afresh.
+again after 1, 2, 4 and so on up to 60 minutes, until the next night begins.
 
 APScheduler's background thread does the runs, one at a time. The thread that calls ``serve`` waits for the stop and
 watches the clock, because a scheduler sleeps until an instant and would not notice that the clock was set meanwhile.

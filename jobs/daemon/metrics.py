@@ -47,7 +47,7 @@ def _counter(name: str, about: str, *labels: str) -> Counter:
 
 
 class _KnownMetrics(Collector):
-    """Collects metrics in the order given; a gauge only once it has a value: until then a 0 would be a wrong one."""
+    """Collects metrics in the order given; a gauge is left out until it has a value, because a 0 would be wrong."""
 
     def __init__(self, metrics: Iterable[Gauge | Counter]) -> None:
         self._metrics = tuple(metrics)
@@ -106,7 +106,7 @@ class Metrics:
         self._start_counters_at_zero(detectors)
 
     def _start_counters_at_zero(self, detectors: Iterable[str]) -> None:
-        """Make the counters that alerts watch: one that first appears as 1 has not increased for Prometheus."""
+        """Start the counters that alerts watch at 0: for Prometheus, one that first appears as 1 has not increased."""
         for _, by in (*_REFUSED_BY, (Exception, "other")):
             self._errors.labels(by)
         for status in DayStatus:
@@ -118,7 +118,7 @@ class Metrics:
                 counter.labels(name)
 
     def load_ledger(self, entries: Iterable[Entry]) -> None:
-        """Take over what the ledger knows of the time before this process."""
+        """Set the gauges from the ledger, which has the results of earlier processes."""
         entries = list(entries)
         written = [entry.updated_at for entry in entries if entry.status is Status.WRITTEN]
         if written:
@@ -141,12 +141,12 @@ class Metrics:
         self._metrics.set(self._days_due, remaining)
 
     def end_run(self, report: RunReport, entries: Iterable[Entry], *, yesterday: dt.date, now: dt.datetime) -> None:
-        """Count a run that came to its end.
+        """Count a run that no error ended.
 
         Args:
             report: The run's report.
             entries: All entries of the ledger after the run.
-            yesterday: The newest past day, as the run had it.
+            yesterday: The newest past day when the run began.
             now: The current instant.
         """
         entries = list(entries)

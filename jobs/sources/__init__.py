@@ -1,1 +1,1 @@
-"""Where raw events come from, one file a technology; ``jobs.wiring`` chooses among them."""
+"""The sources of raw events, one file or folder for each technology; ``jobs.wiring`` chooses among them."""

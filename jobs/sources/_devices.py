@@ -1,4 +1,4 @@
-"""What the discrete entities of the simulated home report of a home day.
+"""What the discrete entities of the simulated home report during a home day.
 
 Everything follows from where the residents are (``jobs.sources._routine``) and from the clock: somebody enters a room,
 and its motion sensor sees it. If it is dark, an automation switches the light on. Some minutes after the last person
@@ -117,7 +117,7 @@ class Columns(NamedTuple):
 
 
 class HomeDay:
-    """What the discrete entities report of one home day.
+    """What the discrete entities report during one home day.
 
     Args:
         day: The local date on which it begins.

@@ -1,4 +1,4 @@
-"""What a source of raw events promises. ``tests/contract/source`` checks it on every implementation."""
+"""The contract of a source of raw events. ``tests/contract/source`` checks it on every implementation."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ class EventSource(Protocol):
     """Reads raw events, a local day at a time."""
 
     def read(self, window: DayWindow) -> DayLog:
-        """Everything known of one day. The same raw events give the same log.
+        """Return everything that is known of one day. The same raw events give the same log.
 
         Raises:
             SourceUnavailable: The source cannot be reached now.
             SourceCorrupt: It is damaged.
-            SourceMismatch: It is something else than the settings say.
+            SourceMismatch: It is not the kind of source that the settings name.
         """
         ...
 
     def fingerprint(self, window: DayWindow) -> str:
-        """A short text that changes when the raw events of a day change, and costs less than reading them.
+        """Return a short text that changes when the raw events of a day change. Costs less than reading them.
 
         It looks at the day alone: an event that comes late to the day before may change in which state this one opens,
         and is found when that day is computed again, not this one.
@@ -31,9 +31,9 @@ class EventSource(Protocol):
         ...
 
     def span(self) -> DateRange | None:
-        """The whole days that the source still holds; None if it holds none. A day half purged is not whole."""
+        """Return the whole days that the source still holds, None if there are none. A day half purged is not whole."""
         ...
 
     def close(self) -> None:
-        """Give back files and connections. Safe to repeat."""
+        """Close all files and connections. Safe to repeat."""
         ...

@@ -4,9 +4,9 @@
 times that a clock change makes ambiguous are read so that the file stays in order where that is possible. Files do not
 say when their recorder ran: a silence of everything for longer than a bound is not known time (``recorder_uptime``).
 
-A row that cannot be used is counted and told with its line, on the day of its neighbours; it never costs the day. A
-file without any row that can be used, or without the columns, is told on each day, and if there is no other, it is an
-error.
+A row that cannot be used is counted and reported with its line, on the day of its neighbours; the day is still read. A
+file without any row that can be used, or without the columns, is reported on each day; if there is no other file, it is
+an error.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from storage.plurals import counted
 NEWEST: Final = to_instant(dt.datetime(9000, 1, 1, tzinfo=dt.UTC))
 MAX_SILENCE_HOURS: Final = 48.0  # a home with few sensors may be silent for a night and a day
 Clock = Callable[[], dt.datetime]
-MAX_SHOWN: Final = 3  # faults of a day that are told in full
+MAX_SHOWN: Final = 3  # faults of a day that are reported in full
 _NO_STARTS: Final = np.empty(0, np.int64)
 
 
@@ -47,7 +47,7 @@ class _Contents:
     """All files, read once.
 
     Attributes:
-        recording: What they hold.
+        recording: Their content.
         faults: The rows that could not be used.
         refused: Why a file could not be used, of each such file beside others.
         identity: A number for each sample that changes with its entity or state.
@@ -65,8 +65,8 @@ class CsvFiles:
     Args:
         path: A file or a glob.
         zone: The home's zone, for times without an offset.
-        rules: How entities are classed.
-        clock: Gives the present instant: rows from the future are bad rows. Without one there is no future.
+        rules: How entities are classified.
+        clock: Returns the present instant; later rows cannot be used. Without a clock, all rows can be.
         max_silence_hours: For how long nothing at all may be recorded while the time still counts as known.
     """
 

@@ -226,7 +226,7 @@ class RowReader:
                     yield found._replace(at=self._previous) if found.at is None else found
         yield from waiting
 
-    def _row(  # noqa: PLR0911 - a list of faults in order, the first that a row has is told
+    def _row(  # noqa: PLR0911 - a list of faults in order, the first that a row has is reported
         self, name: str, dialect: Dialect, line: str
     ) -> Row | Fault | None:
         try:

@@ -1,4 +1,4 @@
-"""What Home Assistant's registries know of entities: above all the rooms, which no recording holds."""
+"""Descriptions of entities from Home Assistant's registries: above all their rooms, which no recording holds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Registry(NamedTuple):
     """The registries of a home.
 
     Attributes:
-        descriptions: What is known of each entity, by entity id.
+        descriptions: What is known about each entity, by entity id.
         keys: The integration's own, unchanging id of each entity, by entity id: it outlives a rename.
         notices: What could not be read.
     """
@@ -31,7 +31,7 @@ NO_REGISTRY = Registry({}, {})
 
 
 def described(entity_id: str, registry: Mapping[str, Description], attributes: Mapping[str, object]) -> Description:
-    """Return what the registry knows of an entity, completed by its attributes."""
+    """Return the registry's description of an entity, completed by its attributes."""
     about = registry.get(entity_id) or Description(entity_id)
     return replace(
         about,
@@ -44,7 +44,7 @@ def described(entity_id: str, registry: Mapping[str, Description], attributes: M
 def read_registry(folder: Path) -> Registry:
     """Return the entities of ``core.entity_registry``, with the areas of ``core.device_registry``.
 
-    An entry that cannot be read costs that entry only.
+    Of entries that cannot be read, only these entries are left out.
 
     Raises:
         SettingsError: A file, or every entry of it, cannot be read.

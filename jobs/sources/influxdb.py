@@ -66,9 +66,9 @@ class InfluxSource:
         server: Where it is.
         bucket: The bucket; ``database`` or ``database/policy`` on 1.x.
         zone: The home's zone.
-        rules: How entities are classed.
+        rules: How entities are classified.
         layout: Where things are in a point.
-        registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not at hand.
+        registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not available.
         lookback_days: How far back the states in which a day opens are looked for.
         max_silence_hours: For how long nothing at all may come in while the time still counts as known.
 
@@ -145,7 +145,7 @@ class InfluxSource:
 
         A first day counts if its samples begin within 15 minutes of its midnight, or with a recorder's start. A last
         day counts if its samples reach to within the longest silence of its end. Points that have nothing around them
-        within that silence, and points from before 2010, vouch for no day.
+        within that silence, and points from before 2010, do not count.
         """
         self._verify_organisation()
         first, last = self._outermost("ASC"), self._outermost("DESC")
@@ -254,7 +254,7 @@ class InfluxSource:
     def _edge(self, start: int, end: int | None, order: str = "ASC") -> Instants:
         """Return the first instant of each measurement within a span, ascending; with DESC the last, descending.
 
-        Without an end the span ends now, by the server's clock: a point from the future vouches for nothing.
+        Without an end the span ends now, by the server's clock: points from the future do not count.
         """
         query = self._query(", ".join(typed_fields(self._layout)), start, end)
         query.text += f" ORDER BY time {order} LIMIT 1"

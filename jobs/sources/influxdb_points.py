@@ -94,7 +94,7 @@ class Points:
         at: Instants, microseconds since 1970, shape (n,).
         entity: Index into ``about``, shape (n,).
         state: Index into ``states``, or ``GAP``, shape (n,).
-        about: What the points say about each entity.
+        about: What the points show about each entity.
         states: The text of each state code.
         nameless: How many points belong to no entity; of joined points, those of the later ones.
     """
@@ -171,7 +171,7 @@ class _PointBuilder:
         return Points(at[order], entity[order], state[order], about, list(self._states), self._nameless)
 
     def _about(self, entity_id: str, part: Series) -> Description:
-        """Return what tags and the measurement's name say about an entity."""
+        """Return what tags and the measurement's name show about an entity."""
         layout = self._layout
         found = Description(
             entity_id,
@@ -197,8 +197,8 @@ def _texts(values: Sequence[Sequence[Any]]) -> Iterator[str]:
 def evidence_of(points: Points, domains: Sequence[str]) -> Reports:
     """Return points as evidence of restarts.
 
-    Numbers and times are none: counters say the same again. Nor are active states of domains whose attributes people
-    change: the ``on`` of a light that is dimmed.
+    Numbers and times are not evidence: counters report the same value again. Nor are active states of domains whose
+    attributes people change, such as the ``on`` of a light that is dimmed.
 
     Args:
         points: The points.

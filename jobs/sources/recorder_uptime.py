@@ -1,7 +1,7 @@
-"""Known time, and restarts, of a recording that keeps no account of its own runs: found from its samples alone.
+"""Find known time and restarts from the samples alone, for a recording that does not record its own runs.
 
 **Known time.** A silence of all entities for longer than a bound is time of which nothing is known; a shorter one is a
-quiet home. A sample with no other within the bound vouches for nothing.
+quiet home. A sample with no other within the bound makes no time known.
 
 **Restarts.** After a start, Home Assistant sends the present state of its entities anew: within 2 s in a small home,
 within 2 minutes on a small board, some of them later or first with a wrong state. A start shows not by how many
@@ -9,7 +9,7 @@ entities report, but by those that repeat a state without need:
 
 * An entity counts if it *seldom* repeats its state: at most twice, and 8 times a day, in all that was read. A tracker
   that is polled every 30 s never counts.
-* Only words count: a counter says 0 again at midnight. The caller leaves out more, such as the ``on`` of lights: a
+* Only words count: a counter reports 0 again at midnight. The caller leaves out more, such as the ``on`` of lights: a
   scene that dims ten lamps repeats ten of them.
 * There is a start where, within ``BURST`` (120 s) of each other, such repeats come from enough entities: at least 5 and
   0.15 of those that could, from two domains; or at least 4 and half of them; or, after a silence that is unusual for

@@ -33,7 +33,7 @@ from jobs.sources._routine import BEGIN, ROOMS, Purpose, away_overnight, draw, s
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError
 
-VERSION: Final = 1  # raise it when a home reports anything else than before, so that stored days count as outdated
+VERSION: Final = 1  # raise it when a home reports anything different from before, so that stored days count as outdated
 LOOKBACK: Final = 3  # days read before the wanted one, to know its opening states: nothing lasts longer than a weekend
 
 _LAST_DAY = dt.date.max - 7 * ONE_DAY  # of a home without end

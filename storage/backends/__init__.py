@@ -1,1 +1,1 @@
-"""The places where aggregates can be kept, one file a technology; ``storage.connect`` chooses among them."""
+"""The stores of aggregates, one file or folder for each technology; ``storage.connect`` chooses among them."""

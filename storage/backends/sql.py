@@ -76,7 +76,7 @@ class SqlStore:
         file = sql.sqlite_file(self._url)
         if read_only and file is not None and not file.exists():
             raise StoreMissing(
-                f"there is no store at {file}",
+                f"store {file} does not exist",
                 hint="Run `pattern-aggregates run` or `init` first, or correct store.url.",
             )
         self._unchecked_file = file  # until it is known to be a store's

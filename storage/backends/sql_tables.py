@@ -127,7 +127,7 @@ def _rename(connection: sa.Connection, table: sa.Table, name: str, former: Forme
 def present_columns(
     connection: sa.Connection, model: type[DailyAggregate]
 ) -> tuple[Mapping[str, sa.ColumnElement[Any]], bool] | None:
-    """Return how to read each column of a model from its table as it is; None if there is no such table.
+    """Return how to read each column of a model from its present table; None if the table does not exist.
 
     Returns:
         An expression for each column, in the order of the model's fields; and whether the table is up to date, so that

@@ -1,1 +1,1 @@
-"""Connections to databases, shared by stores, ledger and sources; each file is named for its technology."""
+"""Connections to databases, for stores, ledger and sources; each file is named for its technology."""

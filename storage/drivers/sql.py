@@ -121,7 +121,7 @@ def writing_engine(url: sa.URL, setting: str, timeout_seconds: float = time_limi
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(file, timeout=MAX_LOCK_WAIT_SECONDS, isolation_level=None, check_same_thread=False)
         try:
-            # The ledger must never claim what a power cut took from the store.
+            # The ledger must never list as written what the store lost in a power cut.
             connection.execute("PRAGMA synchronous=FULL")
         except sqlite3.Error:
             connection.close()

@@ -1,5 +1,5 @@
-"""What is done for which day and detector, with the rows that wait to be written.
+"""The ledger: what is done for each day and detector, with the rows that wait to be written.
 
-Read ``entry`` (what is known of one day and detector), ``ledger`` (the file), ``day`` (one day's work under the lock),
+Reading order: ``entry`` (one day and detector), ``ledger`` (the file), ``day`` (one day's work under the lock),
 ``schema`` (the table and its migrations).
 """

@@ -1,4 +1,4 @@
-"""What the ledger knows of one day and detector."""
+"""The ledger's entry for one day and detector."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One day and detector: the newest attempt and, as ``written_*``, what the store is known to hold.
+    """One day and detector: the newest attempt and, in ``written_*``, what the store holds.
 
     Attributes:
         day: The local calendar day.
@@ -33,10 +33,10 @@ class Entry:
         events: Activity events it was given.
         samples: Raw samples that the source had of the day.
         known_seconds: How much of the day was known.
-        reason: The detector's own account of what it tested and left out.
+        reason: The detector's description of what it tested and left out.
         error: Why it failed or was deferred.
         attempts: How often it was tried since it was last written.
-        redo: Whether it was asked for again.
+        redo: Whether the user asked to compute it again.
         updated_at: When this entry last changed, in ISO format.
         written_version: The detector version whose rows the store holds; None if it holds none.
         written_samples: The raw samples those rows were computed from.

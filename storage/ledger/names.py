@@ -1,8 +1,8 @@
-"""Which entity was called what: a rename in Home Assistant must not look like one device that died and one that is new.
+"""The names of entities over time: a rename must not look like one device that died and one that is new.
 
-A source may give a key that outlives a rename (``DayLog.keys``). A rename is a known key with another name, where the
-former name is gone and the new one was not known before. Anything else is a database that was made anew, whose keys
-mean other entities; so is a change of more than half of all names at once.
+A source may give each entity a key that a rename does not change (``DayLog.keys``). A rename is a known key with another
+name, where the former name is gone and the new one was not known before. Anything else means that the database was
+created anew, so that its keys belong to other entities; so does a change of more than half of all names at once.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def create_tables(connection: sa.Connection) -> None:
 
 
 def record(connection: sa.Connection, keys: Mapping[str, str]) -> dict[str, str]:
-    """Note how entities are called now.
+    """Record the present names of entities.
 
     Args:
         connection: To the ledger, in a transaction.

@@ -18,7 +18,7 @@ from storage.errors import LedgerMismatch, LedgerVersionMismatch
 from storage.ledger import names
 
 SCHEMA_VERSION: Final = 3
-APPLICATION_ID: Final = 0x70616C31  # "pal1": SQLite files tell by it which program they belong to
+APPLICATION_ID: Final = 0x70616C31  # "pal1": it marks SQLite files of this program
 
 METADATA: Final = sa.MetaData()
 ENTRIES: Final = sa.Table(

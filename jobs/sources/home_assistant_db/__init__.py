@@ -2,6 +2,6 @@
 
 Reading order: ``schema`` (tables and versions), ``runs`` (known time), ``opening`` (the states in which a day opens),
 ``directory`` (which rows are which entity's), ``unmigrated`` (rows in the form of older schemas), ``first_rows``
-(changes whose row before was purged), ``causes`` (what automations did), ``row_order`` (clocks that were set back),
+(changes whose earlier row was purged), ``causes`` (what automations did), ``row_order`` (clocks that were set back),
 ``columns`` (rows become samples), ``database`` (the source).
 """

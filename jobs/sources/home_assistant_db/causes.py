@@ -1,9 +1,9 @@
-"""What automations, scripts and scenes did, where no row says so itself.
+"""Find the changes that automations, scripts and scenes made, where the row itself does not show it.
 
-An automation that a change of state triggers hands on a parent context. One that time or the sun triggers has none: its
-own ``automation.*`` row and the ``automation_triggered`` event carry the very context of what it does, as scripts and
-scenes do. So every row whose context such a row or event carries was caused by it, also where a person started the
-script: the person did one thing, and the rest followed.
+If a change of state triggers an automation, the rows that the automation causes have a parent context. If time or the
+sun triggers it, they have none; but its own ``automation.*`` row and the ``automation_triggered`` event have the same
+context as the rows that it causes. Scripts and scenes do likewise. So every row with the context of such a row or event
+was caused by it, even where a person started the script: the person did one thing, and the rest followed.
 """
 
 from __future__ import annotations
@@ -81,6 +81,6 @@ def _contexts(values: Iterable[bytes | None]) -> set[bytes]:
 
 
 def batches(values: Sequence[_T]) -> Iterator[Sequence[_T]]:
-    """Yield values in portions that fit into one statement."""
+    """Yield values in batches that fit into one statement."""
     for start in range(0, len(values), _BATCH):
         yield values[start : start + _BATCH]

@@ -29,7 +29,7 @@ _MAX_TEXT_BYTES: Final = 1 << 30
 def fetch(
     connection: sa.Connection, schema: Schema, day: sa.ColumnElement[bool], left_out: Collection[int]
 ) -> Iterator[list[Any]]:
-    """Yield a day's rows in order of time, in portions: state ids, metadata ids, states, seconds and causes as columns.
+    """Yield a day's rows in order of time, in batches: state ids, metadata ids, states, seconds and causes as columns.
 
     Rows come as the driver's own tuples, made faster than a toolkit's, and few at once, to stay in a cache.
 
@@ -106,11 +106,11 @@ class Columns:
         self._changes: set[tuple[int, int]] = set()
 
     def extend(self, rows: Sequence[Any], code: int | None = None) -> int:
-        """Take rows.
+        """Add rows.
 
         Args:
-            rows: Them.
-            code: Whose they are, where their metadata id does not say so.
+            rows: The rows.
+            code: The code of their entity, where their metadata id does not give it.
 
         Returns:
             How many belong to no entity and are left out.
@@ -127,7 +127,7 @@ class Columns:
         *,
         code: int | None = None,
     ) -> int:
-        """Take rows as columns; see ``extend``."""
+        """Add rows as columns; see ``extend``."""
         if code is None:
             entity = np.array(list(map(self._codes.__getitem__, metadata_ids)), np.int32)
         else:
@@ -151,7 +151,7 @@ class Columns:
         return self._codes[metadata_id]
 
     def mark_change(self, code: int, instant: int) -> None:
-        """Note that an entity changed to the state it has at an instant, though no earlier state is kept."""
+        """Mark that an entity changed to the state it has at an instant, though no earlier state is stored."""
         self._changes.add((code, instant))
 
     def entities(self) -> Codes:
@@ -177,7 +177,7 @@ class Columns:
             entities: What is known of each entity.
             known: Known time, and when the recorder started.
             caused: The state ids of what automations did.
-            predecessors: Gives ``old_state_id`` of some rows.
+            predecessors: Returns ``old_state_id`` of some rows.
         """
         rows = self._rows()
         if caused:

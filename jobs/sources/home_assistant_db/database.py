@@ -55,9 +55,9 @@ class HomeAssistantDatabase:
     Args:
         url: Any SQLAlchemy URL of it.
         zone: The home's zone.
-        rules: How entities are classed.
-        registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not at hand.
-        clock: Gives the present instant: what lies in the future is not known. Without one there is no future.
+        rules: How entities are classified.
+        registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not available.
+        clock: Returns the present instant; later rows and runs are ignored. Without a clock, none is.
         max_silence_hours: A longer silence of all entities is not known time; see ``runs`` for shorter ones. Infinite:
             every silence within a run is known time.
         timeout_seconds: How long a server may take to answer one statement.
@@ -181,7 +181,7 @@ class HomeAssistantDatabase:
     def _connection(self) -> Iterator[tuple[sa.Connection, Schema]]:
         if self._file is not None and not self._file.is_file():
             raise SourceUnavailable(
-                f"there is no recorder database at {self._file}",
+                f"recorder database {self._file} does not exist",
                 hint="Correct source.url; Home Assistant keeps it as home-assistant_v2.db in its configuration folder.",
             )
         with sql.transaction(self._engine, _ERRORS, self._name) as connection:
@@ -197,7 +197,7 @@ class HomeAssistantDatabase:
         return from_instant(instant).astimezone(self._zone).date()
 
     def _followed(self, directory: Directory) -> dict[int, Entity]:
-        """Return the entities that may be activity, by their codes."""
+        """Return the entities that may be activity, by their code."""
         entities = {code: self._rules.classify(about) for code, about in enumerate(directory.entities)}
         return {code: entity for code, entity in entities.items() if entity.kind is Kind.ACTIVITY}
 
@@ -209,7 +209,7 @@ class HomeAssistantDatabase:
         starts: Instants,
         columns: Columns,
     ) -> dict[int, bool]:
-        """Add the rows in which each entity's day opens; returns for each whether these begin with its very first."""
+        """Add the rows in which each entity's day opens; return for each whether they begin with its very first row."""
         complete: dict[int, bool] = {}
         for chain in read_openings(connection, window.start, entities.get, starts):
             columns.extend(chain.rows)
@@ -226,7 +226,7 @@ class HomeAssistantDatabase:
         followed: Collection[int],
         columns: Columns,
     ) -> int:
-        """Add the day's rows, without those of entities that cannot be activity; returns how many have no entity."""
+        """Add the day's rows, without those of entities that cannot be activity; return how many have no entity."""
         left_out = [number for number, code in directory.code_of.items() if code not in followed]
         return sum(columns.extend_columns(*some) for some in fetch(connection, schema, _within(window), left_out))
 

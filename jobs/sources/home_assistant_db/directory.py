@@ -1,9 +1,9 @@
-"""Which rows are which entity's, and what is known of each.
+"""Which rows belong to which entity, and what is known about each entity.
 
 ``states_meta`` gives entities their number. A database that was moved by hand may number one entity twice (its rows are
-read together) or give two entities one number (nobody knows whose the rows are: both are left out). What an entity is
+read together) or give two entities one number (whose the rows are is not known: both are left out). What an entity is
 comes from the registries, else from the attributes of its newest row with a known state: a row that removes an entity,
-or says that it is unavailable, no longer carries them.
+or makes it unavailable, does not have them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Directory:
     """The entities of a recorder database.
 
     Attributes:
-        entities: What is known of each; the index is its code.
+        entities: What is known about each; the index is its code.
         code_of: The code of each metadata id.
         keys: What stays the same of an entity when it is renamed, by entity id.
         notices: What cannot be read of them.
@@ -73,7 +73,7 @@ def read_directory(
     Args:
         connection: To the database.
         end: The instant, microseconds since 1970: later rows are not looked at.
-        registry: What the registries know.
+        registry: The registries.
         unmigrated: Entities whose rows name them by text; see ``unmigrated_id``.
     """
     names = _names(connection)

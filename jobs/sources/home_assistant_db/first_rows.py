@@ -1,14 +1,14 @@
-"""Changes whose row before was purged.
+"""Find the changes whose earlier row was purged.
 
-Home Assistant purges rows by their age, so it forgets the present state of what was not used for long. The next row of
+Home Assistant purges rows by their age, even the present state of an entity that was not used for long. The next row of
 such an entity is the first that the database has of it, and yet a change. At every start the recorder writes the state
 of every entity; so an entity without a row since the last start
 
 * is new, if the rows of that start are still there;
 * had a row that was purged, if the purge took those.
 
-A first row counts as a change only in the second case, or if it names a row before it. It must come a day after the
-oldest row at least, and not together with the first rows of four other entities, which make a new device.
+A first row counts as a change only in the second case, or if it refers to an earlier row. It must come at least a day
+after the oldest row, and not together with the first rows of four other entities, which show a new device.
 """
 
 from __future__ import annotations

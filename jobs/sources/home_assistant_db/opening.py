@@ -37,7 +37,7 @@ class StateRow(NamedTuple):
 
     Attributes:
         state_id: Its number; rows are numbered in the order in which they were written.
-        metadata_id: Whose it is.
+        metadata_id: The number of its entity.
         state: The text; None for a removed entity.
         seconds: When the state was seen, seconds since 1970.
         cause: ``DEVICE``, ``USER`` or ``AUTOMATION``.
@@ -55,7 +55,7 @@ class Chain(NamedTuple):
 
     Attributes:
         rows: The rows.
-        complete: Whether the first of them is the first that the database has of the entity.
+        complete: Whether the first of them is the first row of the entity in the database.
     """
 
     rows: list[StateRow]
@@ -101,7 +101,7 @@ def read_openings(
     Args:
         connection: To the database.
         start: The first instant of the day.
-        entity_of: Gives the entity of a metadata id; None if it is not followed.
+        entity_of: Returns the entity of a metadata id; None if it is not followed.
         starts: Ascending instants at which the recorder started.
     """
     newest = newest_state_ids(connection, "start")

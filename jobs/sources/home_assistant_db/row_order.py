@@ -1,4 +1,4 @@
-"""The order in which rows were written, where it contradicts the clock.
+"""Find the rows whose time the order of writing contradicts.
 
 The recorder numbers an entity's rows as they come, so a row with a lower number and a later time was dated by a clock
 that was wrong: it was ahead and then set back, or a board without a battery started with the time of its last stop. The
@@ -8,9 +8,9 @@ the entity had when its next row was written. Which rows are wrong:
 * after a start of the recorder by that clock, the rows since the start, until the clock passes the time it had reached;
 * else the rows that are dated later than the first row after the clock was set back.
 
-Rows that were added to a database later (an import of old history) have higher numbers, too: a row that names another
-predecessor in ``old_state_id`` proves nothing, and one that names none proves it if it lies a day back at most and such
-steps are rare.
+Rows that were added to a database later (an import of old history) have higher numbers, too. So a row that names
+another predecessor in ``old_state_id`` does not prove a wrong clock. A row that names none proves it if it is dated at
+most a day back and such steps are rare.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def in_written_order(rows: Rows, starts: Instants, predecessors: Predecessors) -
     Args:
         rows: In any order.
         starts: Ascending instants at which the recorder started, by its own clock.
-        predecessors: Gives ``old_state_id`` of some rows, by their number.
+        predecessors: Returns ``old_state_id`` of some rows, by their number.
     """
     at, entity, ids = rows.at, rows.entity, rows.state_id
     if np.any(at[1:] < at[:-1]):

@@ -1,4 +1,4 @@
-"""Known time: what ``recorder_runs`` claims, as far as rows vouch for it.
+"""Known time: the runs in ``recorder_runs``, as far as rows confirm them.
 
 The recorder notes when it started and stopped, by a clock that may have been wrong, and keeps such a run open while it
 records nothing. So a run bounds known time only where its dates can be true:
@@ -9,8 +9,8 @@ records nothing. So a run bounds known time only where its dates can be true:
   next start.
 * Rows in no run, because their own run has no valid start, are known from the first to the last of them.
 * Nothing before the first row is known: runs outlive the rows that a purge takes.
-* A silence of *all* entities that is long for this home is not known, whatever the runs claim. Long is six times the
-  silence that is usual around the day, one hour at least and ``max_silence`` at most.
+* A silence of *all* entities that is long for this home is not known, even within a run. Long means six times the
+  silence that is usual around the day, but at least one hour and at most ``max_silence``.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _FIRST = (
 
 @dataclass(frozen=True, slots=True)
 class KnownTime:
-    """What a recorder knows of time.
+    """The time that a recorder recorded.
 
     Attributes:
         spans: Disjoint, ascending spans of known time, shape (k, 2).
@@ -72,11 +72,11 @@ class KnownTime:
 
 
 class RowTimes:
-    """When anything at all was recorded, asked of the index on ``last_updated_ts``.
+    """When anything at all was recorded, read from the index on ``last_updated_ts``.
 
     Args:
         connection: To the database.
-        now: The present, seconds since 1970: later rows are not believed.
+        now: The present, seconds since 1970; later rows are ignored.
         unmigrated: Ascending instants of rows that the index does not hold; see ``unmigrated``.
     """
 
@@ -110,7 +110,7 @@ class RowTimes:
         """Yield each stretch without a row, from a row to the next, that touches a span and is longer than a bound.
 
         The stretch after the last row ends at the present. ``seen`` are ascending instants of rows that were read
-        already: where these are dense, the database need not be asked.
+        already: where these are dense, no query is needed.
         """
         at = self.last_before(start + 1)
         at = MIN_INSTANT if at is None else at
@@ -203,7 +203,7 @@ def without_silences(
     """Return known time without the stretches in which nothing at all was recorded for long.
 
     Args:
-        known: What the runs claim.
+        known: The spans of the runs.
         rows: When anything was recorded.
         day: The span of the day that is read.
         seen: Ascending instants of the rows that are read, from the oldest one needed on.

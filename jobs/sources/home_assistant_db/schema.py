@@ -59,7 +59,7 @@ _CHANGES = sa.table("schema_changes", sa.column("change_id"), sa.column("schema_
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What a recorder database offers beside the columns that every version has.
+    """What a recorder database has in addition to the columns of every version.
 
     Attributes:
         version: Its newest ``schema_version``; None where none is recorded.
@@ -77,7 +77,7 @@ def read_schema(connection: sa.Connection, name: str) -> Schema:
 
     Args:
         connection: To the database.
-        name: What messages call it.
+        name: Its name in messages.
 
     Raises:
         SourceMismatch: It is not a recorder database, or one of a version that cannot be read.

@@ -1,4 +1,4 @@
-"""Rows that Home Assistant never migrated: their time, or their entity, stands in a text column of older schemas.
+"""Rows that Home Assistant never migrated: their time, or their entity, is in a text column of older schemas.
 
 Since schema 41 Home Assistant migrates in the background and may be stopped at it; databases kept for years hold such
 rows up to today's schema. A comparison with NULL is never true, so no other query sees them.
@@ -23,11 +23,11 @@ _COUNT = sa.select(sa.func.count()).where(_NO_TIME)
 
 
 class Unmigrated(NamedTuple):
-    """Rows in the words of older schemas.
+    """Rows in the form of older schemas.
 
     Attributes:
-        rows: Them, by the entity they name; rows with a metadata id come under "" and keep it.
-        in_day: How many of them are the day's.
+        rows: The rows by the entity they name; rows with a metadata id are under "".
+        in_day: How many of them lie within the day.
         nameless_in_day: How many of these the query of the day counts as rows of no entity.
         timeless: How many rows of the whole database have no time that can be read.
     """

@@ -1,4 +1,4 @@
-"""Calls that always return: an error is logged and kept instead of raised, and a dead server costs little time."""
+"""Calls that always return: an error is logged and stored instead of raised, and a dead server costs little time."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class CallGuard:
             result = call()
         except (PatternAggregatesError, ValidationError) as caught:
             error = _as_ours(caught)
-            self._logger.error(  # noqa: TRY400 - the message says enough
+            self._logger.error(  # noqa: TRY400 - the message is enough
                 "%s failed after %d attempts: %s",
                 _text(describe),
                 self._connection.attempts,

@@ -1,4 +1,4 @@
-"""Points that another program made, as lines of line protocol that fit among our rows.
+"""Convert points that another program made into lines of line protocol that match our rows.
 
 They may be points of influxdb-client or text. A point with a ``date`` tag gets the time of that date's rows, and the
 numbers of a model's fields get the model's types.
@@ -40,7 +40,7 @@ class Point(Protocol):
     """A point of influxdb-client, or any object that has its line protocol."""
 
     def to_line_protocol(self, precision: Any = None) -> str:  # noqa: ANN401 - influxdb-client's own signature
-        """Return one line; empty where there is no field."""
+        """Return one line; empty for a point without fields."""
 
 
 def lines(point: Point | str, models: Mapping[str, type[DailyAggregate]]) -> Iterator[tuple[str, str]]:
@@ -125,7 +125,7 @@ def _date(text: str) -> str | None:
 
 
 def normalize_line(text: str, models: Mapping[str, type[DailyAggregate]]) -> str:
-    """Return a line that fits among our rows: with the time of its date and the field types of its model."""
+    """Return a line that matches our rows: with the time of its date and the field types of its model."""
     model = models.get(re.split(r"(?<!\\)[, ]", text, maxsplit=1)[0])
     if model is not None:
         head = _HEAD.match(text)

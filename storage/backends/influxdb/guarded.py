@@ -35,7 +35,7 @@ _MODELS: Final = {model.measurement: model for model in _KNOWN}
 
 
 class GuardedStore:
-    """Writes and reads aggregates; errors are logged and kept instead of raised. Thread-safe.
+    """Writes and reads aggregates; errors are logged and stored instead of raised. Thread-safe.
 
     Args:
         connection: To the server.
@@ -153,7 +153,7 @@ class GuardedStore:
         )
 
     def _remove_emptied_values(self, model: type[T], rows: Sequence[T]) -> None:
-        """Remove the values that stored rows have and these rows, written over them, explicitly have not."""
+        """Remove stored values for which these rows, written over them, have an explicit None."""
         writer: Any = Writer(self._connection, self._bucket, model)
         by_day: dict[dt.date, list[DailyAggregate]] = {}
         for row in writer.rows_to_rewrite(rows):

@@ -1,8 +1,8 @@
 """Writes and deletes the rows of one model.
 
-InfluxDB has no transaction, and a point forgets a value only with the point itself. So a row that shall hold fewer
-values than before is written twice: first beside its midnight, where readers find it, then at midnight once the old
-point is deleted. The row is there at every moment, also if this is interrupted.
+InfluxDB has no transaction, and removes a value only together with its point. So a row that must hold fewer values than
+before is written twice: first one second after its midnight, where readers find it, then at midnight once the old point
+is deleted. The row can be read at every moment, even if this is interrupted.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Writer(Generic[A]):
         self._optional = [column.name for column in columns(model) if column.optional]
 
     def write(self, rows: Iterable[A], seconds_late: int = 0) -> list[str]:
-        """Write rows at their date's 00:00 UTC, or so many seconds later. Returns as ``write_lines``."""
+        """Write rows at their date's 00:00 UTC, or some seconds later. Returns what ``write_lines`` returns."""
         return write_lines(self._connection, self._bucket, (line(row, seconds_late) for row in rows))
 
     def rewrite(self, day: dt.date, rows: Sequence[A]) -> list[str]:

@@ -20,7 +20,7 @@ _POLICY = "autogen"  # the name that 1.x gives to the retention policy of a new 
 
 
 class Bucket(NamedTuple):
-    """What the server says about a bucket.
+    """A bucket as the server describes it.
 
     Attributes:
         id: Its id; empty on 1.x.

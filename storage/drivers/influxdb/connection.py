@@ -1,4 +1,4 @@
-"""A connection to InfluxDB 1.x or 2.x: retries, and the one place where its errors become ours.
+"""A connection to InfluxDB 1.x or 2.x, with retries; the one place where its errors are translated into ours.
 
 Written through ``/api/v2/write`` where there is an organisation (2.x), else through ``/write`` (1.x); read through
 ``/query`` on both. Transient errors (no connection, a time-out, 429, 5xx, an incomplete response) are tried three
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 MAX_TRIES: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.25
-MAX_WAIT_SECONDS: Final = 30.0  # a server that asks for more is not waited for
+MAX_WAIT_SECONDS: Final = 30.0  # if a server asks for a longer wait, the request is given up
 MAX_TIMEOUTS_PER_RESPONSE: Final = 6  # a response may take this many time-outs in all, however steadily it arrives
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -143,7 +143,7 @@ class Connection:
             precision: The unit of their times: ``s``, ``ms``, ``us`` or ``ns``.
 
         Returns:
-            What the server says about points that it refused; empty if it took all.
+            The server's message about points that it refused; empty if it accepted all.
 
         Raises:
             PatternAggregatesError: As ``errors`` says; nothing was written, or that is not known.

@@ -1,4 +1,4 @@
-"""A response of an InfluxDB server, and the ways in which a request can fail before it becomes an error of ours."""
+"""A response of an InfluxDB server, and the four kinds of failed requests, which ``connection`` translates."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from tests.support.home import CSV_CONFIG, Home
         (("backfill", "2026-03-03", "2026-03-01"), "before it begins"),
         (("backfill", "2026-03-01", "2126-03-01"), "not over yet"),
         (("backfill", "2026-13-01", "2026-03-01"), "is not a valid day"),
-        (("backfill", "2026-03-01", "2026-03-01", "--detector", "durations"), "no detector 'durations'"),
+        (("backfill", "2026-03-01", "2026-03-01", "--detector", "durations"), "unknown detector 'durations'"),
         (("run", "--day", "tomorrow"), "is not a valid day"),
         (("status", "2026-03-03", "2026-03-01"), "before it begins"),
         (("no-such-command",), "No such command"),

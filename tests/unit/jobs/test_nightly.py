@@ -354,8 +354,18 @@ def test_a_source_that_fell_behind_is_stale(night: Night) -> None:
     report = night.run(yesterday=YESTERDAY + ONE_DAY)
     assert report.outcome is Outcome.INCOMPLETE
     assert "stale source" in report.notices[0]
+    assert "retention" not in report.notices[0]
     assert report.span == DAYS
     assert night.counts() == dict.fromkeys(DAYS, 4)
+
+
+@pytest.mark.parametrize(("retention_days", "computed"), [(3, 0), (4, 1)])
+def test_a_notice_explains_that_all_days_of_the_source_are_past_the_retention(
+    night: Night, retention_days: int, computed: int
+) -> None:
+    report = night.run(yesterday=YESTERDAY + 3 * ONE_DAY, retention_days=retention_days)
+    assert len(report.days) == computed
+    assert ("store.retention_days" in report.notices[0]) is (computed == 0)
 
 
 def test_a_source_ahead_of_the_clock_is_pointed_at(night: Night) -> None:
@@ -397,7 +407,7 @@ def test_a_backfill_can_be_narrowed_to_detectors(night: Night) -> None:
     night.backfill(detectors=["time_based"])
     assert night.counts() == {}
     assert len(night.store.read(TimeBasedDaily, DAYS)) == len(DAYS)
-    with pytest.raises(UsageError, match="no detector"):
+    with pytest.raises(UsageError, match="unknown detector"):
         night.backfill(detectors=["time_basd"])
 
 

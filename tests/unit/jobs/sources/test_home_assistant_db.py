@@ -84,7 +84,7 @@ def some_day(path: Path, **options: str) -> RecorderDatabase:
 def test_a_missing_file_is_not_made_and_may_come_back(open_db: Open, path: Path) -> None:
     source = open_db()
     for call in (source.span, lambda: source.read(WINDOW), lambda: source.fingerprint(WINDOW)):
-        with pytest.raises(SourceUnavailable, match="no recorder database") as caught:
+        with pytest.raises(SourceUnavailable, match="does not exist") as caught:
             call()
         assert "source.url" in caught.value.hint
     assert not path.exists()
