@@ -1,8 +1,8 @@
-"""The names of entities over time: a rename must not look like one device that died and one that is new.
+"""The names of entities over time: a rename must not look like a device that died and a new one.
 
-A source may give each entity a key that a rename does not change (``DayLog.keys``). A rename is a known key with another
-name, where the former name is gone and the new one was not known before. Anything else means that the database was
-created anew, so that its keys belong to other entities; so does a change of more than half of all names at once.
+A source may give each entity a key that a rename does not change (``DayLog.keys``). A rename is a known key with
+another name, where the former name is gone and the new one was not known before. Anything else means that the database
+was created anew, so that its keys belong to other entities; so does a change of more than half of all names at once.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_a_configuration_that_is_named_but_missing_is_an_error(tmp_path: Path) -
     home.config.unlink()
     result = home.call("status")
     assert result.exit_code == 78
-    assert "there is no configuration file" in result.stderr
+    assert "does not exist" in result.stderr
 
 
 def test_a_store_that_cannot_be_made_is_a_mistake_in_the_settings(tmp_path: Path) -> None:

@@ -302,7 +302,7 @@ def test_functions_given_as_keywords_are_answered_with_the_form_to_use(aggregate
 
 
 def test_a_store_that_is_not_there_is_an_error_and_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(StoreMissing, match="there is no store"):
+    with pytest.raises(StoreMissing, match="does not exist"):
         open_query(url=f"sqlite:///{tmp_path / 'none.db'}")
     assert list(tmp_path.iterdir()) == []
 
