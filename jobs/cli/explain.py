@@ -32,7 +32,7 @@ def explain(
     where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG=VALUE", help="Only such rows.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the evidence for a row (counts by hour, matches, episodes, baseline days), or why there is no row."""
+    """Show the evidence for a row (counts by hour, matches, episodes, baseline days), or why the row is missing."""
     home = home_of(context)
     model = model_of(home, measurement)
     days = DateRange.parse(day_of(home, day))
