@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import pty
@@ -12,7 +13,10 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from rich.console import Console
+from rich.text import Text
 
+from jobs.cli.app import CleanOutput
 from jobs.logs import TextFormatter
 from tests.support.daemon import wait_for
 from tests.support.home import CSV_CONFIG, EVENTS, ROOT, Home
@@ -107,6 +111,14 @@ def test_a_secret_in_an_error_is_shown_by_no_page_and_no_log_of_the_daemon(leaki
     for text in (page, metrics, err):
         assert_clean(text)
     assert "refused ***" in err
+
+
+def test_a_console_cleans_also_what_a_command_has_forgotten_to_clean() -> None:
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=True, width=80)
+    console.push_render_hook(CleanOutput())
+    console.print(Text("token=abc \x1b[2J", style="red"), "\u202e")
+    assert written.getvalue() == "\x1b[31mtoken=*** \\x1b[2J\x1b[0m \\u202e\n"
 
 
 HOSTILE_ID = "light.\x1b[31mred\x07\x9b1m\u202e"

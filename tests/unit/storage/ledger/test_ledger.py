@@ -269,3 +269,9 @@ def test_a_folder_that_cannot_be_made_is_a_matter_of_settings(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match=r"ledger\.path"):
         Ledger(tmp_path / "file" / "ledger.db", clock=clock)
+
+
+def test_the_ledger_keeps_no_secret_and_no_control_character_of_an_error(ledger: Ledger) -> None:
+    with ledger.day(DAY) as work:
+        work.fail("time_based", 1, "token=abc \x1b[2J \ud800")
+    assert ledger.entries()[DAY, "time_based"].error == r"token=*** \x1b[2J \ud800"
