@@ -48,30 +48,32 @@ def with_states(samples: Samples, entities: Sequence[Entity], activity: Flags) -
     if not len(samples.at):
         return samples
     vocabularies: dict[tuple[str, frozenset[str], bool, bool], int] = {}
-    vocabulary_of = np.array(
-        [vocabularies.setdefault(_vocabulary(one), len(vocabularies)) for one in entities], np.int64
-    )
-    readers = {number: entities[code] for code, number in enumerate(vocabulary_of.tolist())}
+    vocabulary_of = [vocabularies.setdefault(_vocabulary(one), len(vocabularies)) for one in entities]
+    readers = {number: entities[code] for code, number in enumerate(vocabulary_of)}
     chosen = activity[samples.entity]
+    if not chosen.all():
+        samples = _take(samples, chosen)
     width = len(samples.states) + 1  # of a vocabulary's row in the table; its first place is that of gaps
-    pair = vocabulary_of[samples.entity] * width + samples.state + 1
+    pair = np.array([number * width + 1 for number in vocabulary_of], np.int64)[samples.entity] + samples.state
     seen = np.zeros(len(vocabularies) * width, np.bool_)
-    seen[pair[chosen]] = True
+    seen[pair] = True
     table = np.full(len(seen), GAP, np.int32)
     states = list(samples.states)
     codes = {text: code for code, text in enumerate(states)}
     for place in np.flatnonzero(seen).tolist():
         if place % width:
             table[place] = _code(states[place % width - 1], readers[place // width], codes, states)
-    state = table[pair]
-    chosen &= state != _LEFT_OUT
+    read = replace(samples, state=table[pair], states=states)
+    return _take(read, read.state != _LEFT_OUT) if _LEFT_OUT in table else read
+
+
+def _take(samples: Samples, chosen: Flags) -> Samples:
     return replace(
         samples,
         at=samples.at[chosen],
         entity=samples.entity[chosen],
-        state=state[chosen],
+        state=samples.state[chosen],
         cause=samples.cause[chosen],
-        states=states,
         is_change=None if samples.is_change is None else samples.is_change[chosen],
     )
 

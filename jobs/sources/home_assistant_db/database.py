@@ -228,7 +228,7 @@ class HomeAssistantDatabase:
     ) -> int:
         """Add the day's rows, without those of entities that cannot be activity; return how many have no entity."""
         left_out = [number for number, code in directory.code_of.items() if code not in followed]
-        return sum(columns.extend_columns(*some) for some in fetch(connection, schema, _within(window), left_out))
+        return sum(columns.extend_numbered(*some) for some in fetch(connection, schema, _within(window), left_out))
 
 
 def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:

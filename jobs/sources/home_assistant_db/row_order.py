@@ -62,6 +62,11 @@ def in_written_order(rows: Rows, starts: Instants, predecessors: Predecessors) -
     if np.any(at[1:] < at[:-1]):
         order = np.argsort(at, kind="stable")  # fast, as almost all rows come in order of time
         at, entity, ids = at[order], entity[order], ids[order]
+    numbered_late = np.flatnonzero(ids < np.maximum.accumulate(ids))
+    if not len(numbered_late):
+        return rows, 0
+    upto = slice(int(numbered_late[-1]) + 1)  # from here on the numbers ascend, whoever's they are
+    at, entity, ids = at[upto], entity[upto], ids[upto]
     order = by_entity(entity, at)
     entity, ids = entity[order], ids[order]
     suspects = np.unique(entity[1:][(entity[1:] == entity[:-1]) & (ids[1:] < ids[:-1])])

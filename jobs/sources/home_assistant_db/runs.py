@@ -213,13 +213,15 @@ def without_silences(
     longest = list(rows.silences(near, day[1], MIN_SILENCE, seen))
     since = int(seen[0]) if len(seen) else near
     bound = min(max_silence, MIN_SILENCE)
+    earlier = rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max_silence, seen) if since < near else ()
+    silences = [*longest, *earlier]
+    spans = known.spans.tolist()
+    if all(min(finish, end) - max(begin, start) <= bound for start, end in silences for begin, finish in spans):
+        return known  # the recorder was absent in every silence; what is usual need not be asked
     if longest:
         usual = rows.usual_silence(near, day[1])
         bound = min(max_silence, max(MIN_SILENCE, SILENCE_FACTOR * usual))
-    silences = [one for one in longest if one[1] - one[0] > bound]
-    if since < near:
-        silences += rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max_silence, seen)
-    spans = known.spans.tolist()
+    silences = [one for one in silences if one[1] - one[0] > bound]
     starts = set(known.starts.tolist())
     for start, end in sorted(set(silences)):
         kept: list[list[int]] = []
