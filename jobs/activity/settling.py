@@ -7,7 +7,7 @@ template does whose radio is not up yet. Three spans of time count from the star
   is seen now only establishes a state again. When it changed is not known.
 * ``SETTLING_LIMIT``, 10 minutes: an entity that was wrong, or not known, in the first span, and then returns to the
   state it had before the stop, never left that state. Its samples in between are left out. So is a state that is not
-  known from the start on.
+  known from the start on, and a wrong one that is its first word, at most ``MAX_SETTLING`` after the start.
 * ``MAX_DOWNTIME``, 30 minutes from the stop to the start: a state that returns after no more than that is the same
   interval. After a longer absence it is established again, and when it began is not known.
 
@@ -135,8 +135,9 @@ def _judge(  # noqa: PLR0917 - parallel columns
     if not len(returns):
         return
     place = after + int(returns[0])
-    if not len(wrong) and np.any(state[group[:place]] != GAP):
-        return  # its first word after the start was another state, when the home had settled: a change
+    words = np.flatnonzero(state[group[:place]] != GAP)
+    if not len(wrong) and len(words) and at[group[words[0]]] >= start.last + MAX_SETTLING:
+        return  # its first word after the start was another state, when every home has settled: a change
     found.left_out[group[:place]] = True
     soon = start.first - start.stopped_at <= MAX_DOWNTIME
     found.returned[group[place]] = soon and at[group[place]] <= start.known_until

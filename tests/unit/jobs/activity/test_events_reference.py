@@ -71,7 +71,8 @@ def returns(samples: Sequence[Sample], tape: Tape, first: int, last: int) -> tup
     for place in range(wrong[-1] + 1 if wrong else 0, len(after)):
         if after[place][1] != before[-1]:
             continue
-        if not wrong and any(state not in NOT_KNOWN for _, state in after[:place]):
+        words = [at for at, state in after[:place] if state not in NOT_KNOWN]
+        if not wrong and words and words[0] >= last + 2 * MINUTE:
             return list(samples), None
         kept = [one for one in samples if one[0] < first] + after[place:]
         stops = [end for (_, end), (begin, _) in pairwise(tape.known) if begin == first]
