@@ -15,7 +15,7 @@ entities report, but by those that repeat a state without need:
   0.15 of those that could, from two domains; or at least 4 and half of them; or, after a silence that is unusual for
   the home, at least 3 and 0.1 of them, from two domains. Two are enough where a sensor of the system's uptime changes
   among them. Entities that are seen for the first time count beside 3 others, and where a recording begins.
-* Before a start there is silence, of 2 s at least.
+* Before a start there is silence, of 2 s at least. It ends up to a minute before the first repeat.
 
 >>> import numpy as np
 >>> minutes = np.array([0, 10, 15, 500, 505]) * 60_000_000
@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.events import GAP, Codes, Flags, Spans
+from jobs.activity.settling import SETTLING_LIMIT
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, Instants
 
 BURST: Final = 120 * SECOND
@@ -47,6 +48,9 @@ MAX_REPEATS_A_DAY: Final = 8
 _UNUSUAL: Final = 3  # times the silence that only one in a hundred exceeds
 _JOINED: Final = 2 * SECOND  # samples of a burst that come before its first repeat are no further apart
 _MAX_JOINED: Final = 10 * SECOND
+_MAX_EARLIER: Final = MINUTE  # how long before its first repeat a burst may begin, after a silence that shows it
+_MIN_EARLIER_SILENCE: Final = 10 * SECOND
+_MUCH_LONGER: Final = 2  # times the silence just before the repeat
 
 
 def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:
@@ -116,7 +120,7 @@ def restarts(reports: Reports) -> Instants:
         # The latest begin with the most entities: without strays that came shortly before.
         begin = int(places[burst[len(burst) - 1 - int(np.argmax(sizes[burst][::-1]))]])
         window = evidence[begin : ends[begin]]
-        start = _begin_of_burst(at, int(window[0]))
+        start = _begin_of_burst(reports, int(window[0]), unusual)
         silence = _Silence(int(at[start] - at[start - 1]) if start else None, unusual)
         uptime = bool(np.any((changed_uptime >= at[start]) & (changed_uptime <= at[start] + BURST)))
         if at[start] > until and _is_start(reports, window, first[window], possible, silence, uptime=uptime):
@@ -161,12 +165,36 @@ def _is_start(
     return len(seen) >= MIN_ENTITIES and len(seen) >= MIN_SHARE * possible
 
 
-def _begin_of_burst(at: Instants, place: int) -> int:
-    """Return the first sample of the burst that a repeat belongs to: others may have come just before it."""
+def _begin_of_burst(reports: Reports, place: int, unusual: int) -> int:
+    """Return the first sample of the burst that a repeat belongs to: others may have come before it.
+
+    These are the samples just before it. If there is a much longer silence a little earlier, so are those since then,
+    where that silence is unusual for the home, or where an entity takes back among them a change that was wrong.
+    """
+    at = reports.at
     begin = place
     while begin and at[begin] - at[begin - 1] < _JOINED and at[place] - at[begin - 1] <= _MAX_JOINED:
         begin -= 1
-    return begin
+    earliest = max(1, int(np.searchsorted(at, at[place] - _MAX_EARLIER)))
+    silences = at[earliest : begin + 1] - at[earliest - 1 : begin]
+    if not len(silences):
+        return begin
+    longest = len(silences) - 1 - int(np.argmax(silences[::-1]))
+    earlier, silence = earliest + longest, silences[longest]
+    if silence < max(_MUCH_LONGER * silences[-1], _MIN_EARLIER_SILENCE):
+        return begin
+    return earlier if silence > unusual or _is_wrong_at_first(reports, earlier, begin) else begin
+
+
+def _is_wrong_at_first(reports: Reports, begin: int, end: int) -> bool:
+    """Return whether a sample of a span changes the state of an entity that returns to it while a home settles."""
+    until = int(np.searchsorted(reports.at, reports.at[begin] + SETTLING_LIMIT))
+    for entity in np.unique(reports.entity[begin:end][reports.is_evidence[begin:end]]).tolist():
+        before = reports.state[:begin][reports.entity[:begin] == entity]
+        after = reports.state[begin:until][reports.entity[begin:until] == entity]
+        if len(before) and after[0] != before[-1] and np.any(after == before[-1]):
+            return True
+    return False
 
 
 def _seldom_repeats(reports: Reports, repeated: Flags) -> Flags:

@@ -176,11 +176,27 @@ def test_a_sensor_of_uptime_that_changes_makes_two_repeats_enough(repeats: int, 
     assert bool(starts([*day, *burst(NOON, some(repeats), 4)])) is found
 
 
-def test_a_stray_before_a_burst_does_not_move_it_and_one_of_its_own_does() -> None:
-    day = without(home(8, others=8), NOON - HOUR, NOON + MINUTE)
-    everybody = burst(NOON, some(8, 8), 5)
-    assert starts([*day, Sample(NOON - 9 * SECOND, "switch.s1", "on"), *everybody[2:]]) == [everybody[2].at]
-    assert starts([*day, Sample(NOON - SECOND, "switch.s1", "on"), *everybody[2:]]) == [NOON - SECOND]
+@pytest.mark.parametrize(
+    ("silence", "before", "back_after", "moved"),
+    [
+        (40 * SECOND, SECOND, None, True),  # close to the burst
+        (40 * SECOND, 9 * SECOND, None, False),  # a change like any other
+        (40 * SECOND, 9 * SECOND, 50 * SECOND, True),  # wrong at first: it takes the change back
+        (40 * SECOND, 9 * SECOND, 11 * MINUTE, False),  # too late to be wrong at first
+        (HOUR, 9 * SECOND, None, True),  # after a silence that is unusual for the home
+        (HOUR, 58 * SECOND, None, True),
+        (HOUR, 61 * SECOND, None, False),  # too early to be of the same start
+    ],
+)
+def test_a_burst_begins_with_what_came_before_its_first_repeat_if_it_belongs_to_it(
+    silence: int, before: int, back_after: int | None, moved: bool
+) -> None:
+    everybody = burst(NOON, some(8, 8), 5)[2:]
+    stray = Sample(everybody[0].at - before, "switch.s1", "on")
+    day = [*without(home(8, others=8), stray.at - silence, NOON + MINUTE), stray]
+    if back_after is not None:
+        day.append(Sample(NOON + back_after, "switch.s1", "off"))
+    assert starts([*day, *everybody]) == [stray.at if moved else everybody[0].at]
 
 
 def test_a_wrong_state_at_first_does_not_hide_a_start() -> None:
