@@ -57,7 +57,9 @@ def recorder_home(folder: Path) -> Iterator[tuple[Home, AggregateStore]]:
     database = folder / "recorder.db"
     database.write_bytes(gzip.decompress((SHARED / "home-assistant_v2.db.gz").read_bytes()))
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE states SET context_parent_id_bin = NULL, context_user_id_bin = NULL")
+        connection.execute(
+            "UPDATE states SET context_id_bin = NULL, context_parent_id_bin = NULL, context_user_id_bin = NULL"
+        )
     config = COMMON + section(
         "source", kind="home_assistant_db", url=f"sqlite:///{database}", registry_dir=str(SHARED / "storage")
     )
