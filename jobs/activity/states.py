@@ -77,8 +77,8 @@ class Words:
         lowered = stripped.lower()
         if lowered in _NOT_KNOWN or lowered in self.not_known:
             return None
-        if stripped == "None" and not self.named:
-            return None  # what a template renders where its source is missing
+        if lowered == "none" and not self.named and (stripped == "None" or self.inactive):
+            return None  # what a template renders where its source is missing; "none" is a word of some sensors
         if lowered in self.transitional:
             return TRANSITIONAL
         if lowered in self.same_as:

@@ -162,3 +162,14 @@ def test_what_the_settings_call_active_is_a_state_whatever_it_means_elsewhere() 
 def test_what_the_system_says_of_itself_is_no_activity(about: Description) -> None:
     assert EntityRules().classify(about).kind is Kind.IGNORED
     assert EntityRules().classify(Description("sensor.washer", device_class="enum")).kind is Kind.ACTIVITY
+
+
+@pytest.mark.parametrize("domain", ["light", "binary_sensor", "lock", "cover", "media_player", "climate"])
+@pytest.mark.parametrize("text", ["None", "none", "NONE", " none "])
+def test_none_is_not_a_state_of_a_device_however_it_is_written(domain: str, text: str) -> None:
+    assert words_of(domain).read(text) is None
+
+
+@pytest.mark.parametrize(("text", "state"), [("None", None), ("none", "none"), ("NONE", "NONE")])
+def test_none_of_a_sensor_is_unknown_only_as_templates_write_it(text: str, state: str | None) -> None:
+    assert words_of("sensor").read(text) == state
