@@ -79,7 +79,7 @@ def test_amid_a_query_of_minutes_a_signal_ends_it_in_time_and_a_second_at_once(
         make_slow_recorder(folder / "recorder.db")
         homes.append(Home(folder, config, None))
     with process(homes[0], *command) as once, process(homes[1], *command) as twice:
-        wait_until(lambda: all((folder / "ledger.db-wal").exists() for folder in folders))
+        wait_until(lambda: all((folder / "ledger.db").exists() for folder in folders))
         time.sleep(2)  # by now the source is asked
         began = time.monotonic()
         for one in (once, twice):
