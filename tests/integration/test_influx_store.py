@@ -167,6 +167,7 @@ def test_prepare_makes_the_bucket_once_tells_a_different_retention_and_mends_it_
         opened.close()
 
 
+@pytest.mark.slow
 def test_a_large_range_arrives_in_parts_and_complete(influxdb: LiveServer) -> None:
     days = DateRange(DAY, DAY + 14 * ONE_DAY)
     with influxdb.new_store() as store:
@@ -375,6 +376,7 @@ def test_a_field_that_another_writer_named_like_a_tag_hides_no_row(influxdb: Liv
         assert store.read(TimeBasedDaily, TODAY) == [time_based()]
 
 
+@pytest.mark.slow
 def test_no_number_of_values_or_days_is_too_large_to_read(influxdb: LiveServer) -> None:
     ever = DateRange(dt.date.min, dt.date.max)
     names = [f"light.{number}" for number in range(12_000)]

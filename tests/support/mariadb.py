@@ -60,7 +60,7 @@ class MariaDb:
         self._server = [
             *(programs["mariadbd"], *self._common, f"--socket={self._socket}", f"--pid-file={folder / 'pid'}"),
             *(f"--port={port}", "--bind-address=127.0.0.1", "--skip-name-resolve", "--skip-log-bin"),
-            *("--innodb-flush-log-at-trx-commit=0", "--innodb-buffer-pool-size=32M", "--innodb-log-file-size=8M"),
+            *("--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M"),
             f"--init-file={folder / 'users.sql'}",
         ]
         (folder / "users.sql").write_text(

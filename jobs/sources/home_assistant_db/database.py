@@ -23,7 +23,7 @@ from jobs.activity.building import Recording
 from jobs.activity.entities import Entity, EntityRules, Kind
 from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
-from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, Instants, from_instant, midnight
+from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_caused_state_ids
 from jobs.sources.home_assistant_db.columns import Columns, fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory
@@ -35,7 +35,7 @@ from jobs.sources.home_assistant_db.runs import (
     read_known_time,
     without_silences,
 )
-from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema, read_schema
+from jobs.sources.home_assistant_db.schema import STATES, Schema, read_schema, within
 from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrated, read_unmigrated_times
 from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
 from storage.dates import ONE_DAY, DateRange
@@ -135,7 +135,7 @@ class HomeAssistantDatabase:
             samples, contradicted = columns.samples(
                 directory.entities, known, caused, lambda ids: _predecessors(connection, ids)
             )
-            total = connection.execute(sa.select(sa.func.count()).where(_within(window))).scalar_one()
+            total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()
         notices = [*directory.notices, *known.notices]
         notices += ["texts that are not valid UTF-8 were read as not known"] * self._skips_invalid_text
         notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
@@ -152,7 +152,7 @@ class HomeAssistantDatabase:
             known = read_known_time(connection, self._row_times(connection, schema))
             ids = STATES.c.state_id
             rows = connection.execute(
-                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(_within(window))
+                sa.select(sa.func.count(), sa.func.min(ids), sa.func.max(ids)).where(within(window))
             ).one()
         clipped = np.clip(known.spans, window.start, window.end).tolist()
         return hashlib.blake2b(repr((tuple(rows), clipped)).encode(), digest_size=8).hexdigest()
@@ -228,7 +228,7 @@ class HomeAssistantDatabase:
     ) -> int:
         """Add the day's rows, without those of entities that cannot be activity; return how many have no entity."""
         left_out = [number for number, code in directory.code_of.items() if code not in followed]
-        return sum(columns.extend_numbered(*some) for some in fetch(connection, schema, _within(window), left_out))
+        return sum(columns.extend_numbered(*some) for some in fetch(connection, schema, window, left_out))
 
 
 def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:
@@ -239,10 +239,6 @@ def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Coll
                 columns.extend(rows, codes[entity_id])
         else:
             columns.extend([row for row in rows if directory.code_of.get(row.metadata_id or 0) in followed])
-
-
-def _within(window: DayWindow) -> sa.ColumnElement[bool]:
-    return sa.and_(window.start / SECOND <= UPDATED, window.end / SECOND > UPDATED)
 
 
 def _predecessors(connection: sa.Connection, state_ids: list[int]) -> dict[int, int | None]:

@@ -19,7 +19,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from jobs.activity.window import to_instant
+from jobs.activity.window import SECOND, DayWindow, to_instant
 from storage.errors import SourceMismatch
 
 MIN_SCHEMA: Final = 41  # 2023.4: the first with states_meta and binary contexts
@@ -127,3 +127,8 @@ def instant_of(moment: object) -> int | None:
     if not isinstance(moment, dt.datetime):
         return None
     return to_instant(moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment)
+
+
+def within(window: DayWindow) -> sa.ColumnElement[bool]:
+    """Return the condition that a row lies in a day."""
+    return sa.and_(window.start / SECOND <= UPDATED, window.end / SECOND > UPDATED)

@@ -204,6 +204,7 @@ def test_replacing_a_day_by_itself_changes_nothing(store: AggregateStore) -> Non
     assert (store.read(TimeBasedDaily, TODAY), store.read(DetectorRunDaily, TODAY)) == before
 
 
+@pytest.mark.slow
 def test_a_large_day_is_stored_whole(store: AggregateStore) -> None:
     rows = [time_based(f"light.number_{number}") for number in range(6000)]
     store.replace_day(time_based_batch(*rows))
