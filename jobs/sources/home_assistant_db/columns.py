@@ -20,10 +20,9 @@ from jobs.sources.home_assistant_db.runs import KnownTime
 from jobs.sources.home_assistant_db.schema import MYSQL, STATES, UPDATED, Schema, within
 
 _CHUNK: Final = 500  # rows asked of the driver at once
-_WIDTH: Final = 4  # values of a row
 _CAUSES: Final = 4  # more than there are causes
-_NEXT_VALUE: Final = "\x1f"  # ASCII's own separators of values and rows
-_NEXT_ROW: Final = "\x1e"
+_NEXT_ROW: Final = "\x1e"  # ASCII's own separator of records
+_NO_STATE: Final = "\x1d"
 _MAX_TEXT_BYTES: Final = 1 << 30
 
 
@@ -59,41 +58,35 @@ def _fetch_joined(
 ) -> list[list[Any]] | None:
     """Return the rows of each hour; None if the server cut one short.
 
-    PyMySQL spends 10 µs on each row and more on each value, so MariaDB and MySQL join the rows of an hour into one
-    text. A statement for each hour needs no sorting on the server, which takes longer than the statements.
+    PyMySQL spends 10 µs on each row and more on each value, so MariaDB and MySQL join the values of an hour into one
+    text a column. A statement for each hour needs no sorting on the server, which takes longer than the statements.
     """
-    values = (
-        *(number, sa.func.coalesce(STATES.c.metadata_id, -1), UPDATED),
-        sa.func.replace(STATES.c.state, _NEXT_ROW, " "),  # the last, as concat_ws leaves out what is NULL
-    )
-    text = sa.func.aggregate_strings(sa.func.concat_ws(_NEXT_VALUE, *values), _NEXT_ROW)
+    states = sa.func.replace(sa.func.coalesce(STATES.c.state, _NO_STATE), _NEXT_ROW, " ")
+    values = (number, sa.func.coalesce(STATES.c.metadata_id, -1), UPDATED)
+    texts = (*(sa.func.aggregate_strings(value, ",") for value in values), sa.func.aggregate_strings(states, _NEXT_ROW))
     connection.exec_driver_sql(f"SET SESSION group_concat_max_len = {_MAX_TEXT_BYTES:d}")
     hour = sa.and_(sa.bindparam("first") <= UPDATED, sa.bindparam("end") > UPDATED)
-    query = sa.select(text, sa.func.count()).where(hour, chosen)
+    query = sa.select(sa.func.count(), *texts).where(hour, chosen)
     portions = []
     for start in range(window.start, window.end, HOUR):
         bounds = {"first": start / SECOND, "end": min(start + HOUR, window.end) / SECOND}
-        joined, count = connection.execute(query, bounds).one()
-        rows = [row.split(_NEXT_VALUE, _WIDTH - 1) for row in joined.split(_NEXT_ROW)] if count else []
-        if len(rows) != count:
-            return None
-        if rows:
-            portions.append(_converted(rows))
+        count, *joined = connection.execute(query, bounds).one()
+        if count:
+            portions.append(_split(*joined))
+            if any(len(column) != count for column in portions[-1]):
+                return None
     return portions
 
 
-def _converted(rows: list[list[Any]]) -> list[Any]:
-    """Return rows of texts, in any order, as columns in order of time."""
-    for row in rows:
-        if len(row) < _WIDTH:
-            row.append(None)
-    texts = zip(*rows, strict=True)
-    numbers, metadata_ids = (np.array(list(map(int, next(texts))), np.int64) for _ in range(2))
-    seconds = np.array(list(map(float, next(texts))))
-    states = next(texts)
-    order = np.lexsort((numbers, seconds))
-    ordered = [states[place] for place in order.tolist()]
-    return [numbers[order], metadata_ids[order].tolist(), ordered, seconds[order]]
+def _split(numbers: str, metadata_ids: str, seconds: str, states: str) -> list[Any]:
+    """Return rows, given as one text a column and in any order, as columns in order of time."""
+    number, at = np.fromstring(numbers, np.int64, sep=","), np.fromstring(seconds, np.float64, sep=",")
+    texts = [None if state == _NO_STATE else state for state in states.split(_NEXT_ROW)]
+    metadata_id = np.fromstring(metadata_ids, np.int64, sep=",")
+    if not len(number) == len(metadata_id) == len(at) == len(texts):
+        return [number, metadata_id, texts, at]
+    order = np.lexsort((number, at))
+    return [number[order], metadata_id[order].tolist(), [texts[place] for place in order.tolist()], at[order]]
 
 
 class Columns:
