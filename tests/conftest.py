@@ -2,6 +2,8 @@
 
 import signal
 
+import freezegun
+
 from tests.support.influxdb import influxdb, influxdb_1, influxdb_2
 from tests.support.mariadb import mariadb
 from tests.support.postgresql import postgresql
@@ -19,3 +21,6 @@ __all__ = [
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as after `make test &`: programs that tests start inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# freezegun reads every name of each loaded module, and one of testcontainers' asks a container engine for its socket.
+freezegun.configure(extend_ignore_list=["testcontainers"])

@@ -239,14 +239,14 @@ def running(major: str, folder: Path) -> Iterator[LiveServer]:
 @contextmanager
 def _container(major: str) -> Iterator[LiveServer]:
     name, reason = f"InfluxDB {major}.x", "INFLUXDB_TEST_URL names none, no influxd on PATH is one, and "
+    path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("unix://")[2]
+    if path and not Path(path).exists():  # else docker leaves a socket open, which fails a later test
+        skip_without(name, reason + "there is no container engine")
     try:
         import docker  # noqa: PLC0415 - only where nothing else is at hand
         from testcontainers.core.container import DockerContainer  # noqa: PLC0415 - likewise
     except ImportError:
         skip_without(name, reason + "testcontainers is not installed")
-    path = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock").partition("unix://")[2]
-    if path and not Path(path).exists():  # else docker leaves a socket open, which a run with -n 0 ends with
-        skip_without(name, reason + "there is no container engine")
     try:
         docker.from_env().ping()
     except Exception as error:  # noqa: BLE001 - whatever keeps the engine from answering
