@@ -38,7 +38,7 @@ def run_isolated(function: Callable[[], T]) -> T:
             return contextvars.copy_context().run(function)
         except (Exception, KeyboardInterrupt):
             raise
-        except BaseException as error:
+        except BaseException as error:  # whatever else would end the program becomes an error of the detector
             raise ExitAttempt(f"{describe(error)}, which would have ended the program") from error
 
 
