@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from jobs.registry import Detector, EventDetector, HistoryDetector
+from jobs.detector import Detector, EventDetector, HistoryDetector
 from storage.ledger.entry import Entry, Status, findings_fingerprint
 
 Redo = Literal["missing", "failed", "all"]

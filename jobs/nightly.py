@@ -14,9 +14,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
+from jobs.detector import Detector, EventDetector
 from jobs.due import DayPlan, Redo, plan_day
 from jobs.pipeline import Pipeline
-from jobs.registry import Detector, EventDetector
 from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError

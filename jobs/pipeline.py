@@ -20,10 +20,10 @@ from zoneinfo import ZoneInfo
 
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
+from jobs.detector import Detector, EventDetector, Finding, HistoryDetector, NotJudged
 from jobs.due import DayPlan, has_findings, with_late_events
 from jobs.isolation import describe, run_isolated
 from jobs.logs import fields
-from jobs.registry import Detector, EventDetector, Finding, HistoryDetector, NotJudged
 from jobs.run_report import DayReport, DayStatus, DetectorReport
 from jobs.sources.base import EventSource
 from storage.batch import DetectorDay

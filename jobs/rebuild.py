@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from jobs.registry import Detector, EventDetector
+from jobs.detector import Detector, EventDetector
 from storage.dates import DateRange
 from storage.ledger.day import LedgerDay
 from storage.ledger.entry import findings_fingerprint

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.cli.app import Json, command, home_of, out, print_json
-from jobs.registry import HistoryDetector
+from jobs.detector import HistoryDetector
 from storage.clean_text import clean_lines
 
 

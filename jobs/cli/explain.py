@@ -13,8 +13,8 @@ from rich.table import Table
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say, shown
 from jobs.cli.query import conditions_of, model_of
+from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory
 from jobs.isolation import describe, run_isolated
-from jobs.registry import Evidence, ExplainsByEvents, ExplainsByHistory
 from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, SourceError, UsageError

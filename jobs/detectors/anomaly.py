@@ -63,9 +63,9 @@ from typing import Annotated, ClassVar, Final
 import numpy as np
 from pydantic import Field
 
+from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.detectors._baseline import Baseline
 from jobs.detectors._deviations import UNITS, Deviations, Kind, count_high, count_low, long_duration, unusual_hour
-from jobs.registry import Evidence, Finding, NotJudged, detector, left_out
 from jobs.statistics.arrays import Floats
 from jobs.statistics.corrections import adjusted, can_be_rejected
 from storage.dates import DateRange, Day

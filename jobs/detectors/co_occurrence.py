@@ -46,7 +46,7 @@ from pydantic import Field
 
 from jobs.activity.events import AUTOMATION, DayLog, Events, Flags
 from jobs.activity.window import SECOND
-from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.detector import Evidence, Finding, detector, left_out
 from jobs.statistics.arrays import Floats, Integers
 from jobs.statistics.bouts import bout_starts, count_by_hour
 from jobs.statistics.close_pairs import ClosePairs, find_close_pairs

@@ -35,7 +35,7 @@ from pydantic import Field
 from jobs.activity.events import DayLog, Episodes, StateIntervals
 from jobs.activity.spans import Spans, intersection, length, union
 from jobs.activity.window import SECOND
-from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.detector import Evidence, Finding, detector, left_out
 from storage.models import DurationDaily
 from storage.plurals import counted
 

@@ -45,7 +45,7 @@ from pydantic import Field
 from jobs.activity.entities import Kind
 from jobs.activity.events import AUTOMATION, DayLog, Flags
 from jobs.activity.window import SECOND
-from jobs.registry import Evidence, Finding, detector, left_out
+from jobs.detector import Evidence, Finding, detector, left_out
 from jobs.statistics.arrays import Integers
 from jobs.statistics.bouts import by_group
 from jobs.statistics.peaks import HOUR_COLUMNS, hours_explained, peak_hours

@@ -49,9 +49,9 @@ from pydantic import Field
 
 from jobs.activity.events import AUTOMATION, DayLog
 from jobs.activity.window import SECOND
+from jobs.detector import Evidence, Finding, detector, left_out
 from jobs.detectors._chains import Chain, grow, without_contained
 from jobs.detectors._steps import SCALES, Steps
-from jobs.registry import Evidence, Finding, detector, left_out
 from jobs.statistics.close_pairs import find_close_pairs
 from jobs.statistics.intervals import wilson_lower
 from storage.columns import to_json

@@ -27,7 +27,7 @@ import numpy as np
 from pydantic import Field
 
 from jobs.activity.events import DayLog
-from jobs.registry import Evidence, Finding, detector
+from jobs.detector import Evidence, Finding, detector
 from jobs.statistics.bouts import bouts_by_group, by_group, count_by_hour
 from jobs.statistics.intervals import wilson_lower
 from jobs.statistics.peaks import HOUR_COLUMNS, hours_explained, peak_hours

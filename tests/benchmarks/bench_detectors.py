@@ -19,9 +19,10 @@ import numpy as np
 
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, SECOND, DayWindow
+from jobs.detector import EventDetector
 from jobs.detectors.anomaly import Anomaly
 from jobs.detectors.co_occurrence import CoOccurrence
-from jobs.registry import EventDetector, load
+from jobs.registry import load
 from storage.backends.memory import MemoryStore
 from storage.models import DailyAggregate
 from tests.support.golden import history_row, run

@@ -9,8 +9,9 @@ from typing import Final
 import numpy as np
 
 from jobs.activity.events import DayLog
+from jobs.detector import EventDetector, NotJudged
 from jobs.detectors.anomaly import Anomaly
-from jobs.registry import EventDetector, NotJudged, load
+from jobs.registry import load
 from storage.backends.memory import MemoryStore
 from storage.models import AnomalyDaily, CoOccurrenceDaily, DailyAggregate, SequenceDaily, TimeBasedDaily
 from tests.support.real_homes import RECORDED, day_logs, homes

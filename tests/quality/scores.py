@@ -18,11 +18,11 @@ import numpy as np
 from jobs.activity.entities import EntityRules
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
+from jobs.detector import NotJudged
 from jobs.detectors.anomaly import Anomaly
 from jobs.detectors.co_occurrence import CoOccurrence
 from jobs.detectors.sequence import Sequence
 from jobs.detectors.time_based import TimeBased
-from jobs.registry import NotJudged
 from jobs.sources._inventory import DYING_SENSOR
 from jobs.sources.simulated_home import SimulatedHome
 from storage.backends.memory import MemoryStore

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from jobs.activity.events import DayLog
-from jobs.registry import Finding
+from jobs.detector import Finding
 from storage.backends.memory import MemoryStore
 from storage.batch import DayBatch
 from storage.dates import ONE_DAY, DateRange

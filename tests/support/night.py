@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 from jobs import nightly
 from jobs.activity.window import HOUR, DayWindow
+from jobs.detector import Detector
 from jobs.pipeline import Pipeline
-from jobs.registry import Detector
 from jobs.run_report import RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.ledger.entry import Status

@@ -13,18 +13,19 @@ from typing import Annotated, ClassVar
 import pytest
 
 import jobs.activity.events
+import jobs.detector
 import jobs.registry
 import storage.models
 import storage.query
 from jobs.activity.events import DayLog
-from jobs.registry import AggregateReader, EventDetector, Finding, HistoryDetector, detector
+from jobs.detector import AggregateReader, EventDetector, Finding, HistoryDetector, detector
 from storage.backends.memory import MemoryStore
 from storage.models import Count, DailyAggregate, FormerlyNamed, Seconds, Tag, WeightedBy
 from storage.query import AggregateQuery, DateRange
 from tests.support.rows import DAY, batch, finding
 
 INTERFACE = {
-    jobs.registry: {
+    jobs.detector: {
         *("AggregateReader", "Described", "Detector", "EventDetector", "Evidence", "ExplainsByEvents"),
         *("ExplainsByHistory", "Finding", "HistoryDetector", "NotJudged", "detector"),
     },
@@ -39,6 +40,12 @@ INTERFACE = {
     },
 }
 FOR_PLUGINS = {*INTERFACE, storage.query}
+
+
+def test_detectors_written_for_version_010_still_find_the_interface_in_the_registry() -> None:
+    assert set(jobs.registry.__all__) == INTERFACE[jobs.detector]
+    for name in jobs.registry.__all__:
+        assert getattr(jobs.registry, name) is getattr(jobs.detector, name)
 
 
 @pytest.mark.parametrize("module", INTERFACE, ids=lambda module: module.__name__)

@@ -11,9 +11,9 @@ import pytest
 
 from jobs import nightly
 from jobs.activity.window import HOUR, DayWindow
+from jobs.detector import Detector
 from jobs.pipeline import Pipeline
 from jobs.rebuild import Rebuilt, rebuild_ledger
-from jobs.registry import Detector
 from jobs.run_report import DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import LedgerCorrupt, StoreUnavailable

@@ -16,7 +16,7 @@ NOISY = """
 import os
 from dataclasses import dataclass
 from typing import ClassVar
-from jobs.registry import Evidence, Finding, detector
+from jobs.detector import Evidence, Finding, detector
 from storage.models import DailyAggregate, Tag
 
 print("noise at import")

@@ -28,7 +28,7 @@ TOKEN, PASSWORD = "a-token-of-the-store-0123", "hunter3-of-the-proxy"
 LEAKING = f"""
 from dataclasses import dataclass
 from typing import ClassVar
-from jobs.registry import detector
+from jobs.detector import detector
 from storage.models import DailyAggregate, Tag
 
 class VisitsDaily(DailyAggregate):

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from jobs.activity.events import DayLog
+from jobs.detector import Finding
 from jobs.outcome import Outcome
-from jobs.registry import Finding
 from jobs.run_report import DayStatus
 from storage.daily_aggregate import DailyAggregate
 from storage.dates import DateRange

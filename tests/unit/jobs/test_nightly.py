@@ -11,8 +11,8 @@ import pytest
 from jobs import nightly
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, DayWindow
+from jobs.detector import Finding
 from jobs.outcome import Outcome
-from jobs.registry import Finding
 from jobs.run_report import DayStatus
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError, SourceUnavailable, UsageError

@@ -14,9 +14,10 @@ import pytest
 
 import jobs.detectors
 from jobs.activity.building import example_day
+from jobs.detector import EventDetector, Finding, HistoryDetector
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
-from jobs.registry import EventDetector, Finding, HistoryDetector, enabled_names, load
+from jobs.registry import enabled_names, load
 from storage.errors import DetectorInvalid, SettingsError
 from tests.support.packages import write_package
 
@@ -24,7 +25,7 @@ GOOD = """
 from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
-from jobs.registry import Finding, detector
+from jobs.detector import Finding, detector
 from storage.models import DailyAggregate, Tag
 
 class VisitsDaily(DailyAggregate):

@@ -3,8 +3,8 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from jobs.detector import NotJudged
 from jobs.detectors.anomaly import Anomaly
-from jobs.registry import NotJudged
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
 from storage.models import AnomalyDaily, DailyAggregate, TimeBasedDaily

@@ -17,8 +17,8 @@ from jobs.activity.building import Recording, SampleBuilder, example_day
 from jobs.activity.entities import Description, EntityRules
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, MINUTE, DayWindow
+from jobs.detector import Finding
 from jobs.detectors.duration import Duration
-from jobs.registry import Finding
 from storage.models import DurationDaily
 
 DAY = dt.date(2026, 3, 2)

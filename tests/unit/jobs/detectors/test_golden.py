@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from jobs.registry import EventDetector, HistoryDetector, load
+from jobs.detector import EventDetector, HistoryDetector
+from jobs.registry import load
 from tests.support.golden import assert_rows, cases, read_day, read_history
 
 DETECTORS = {registered.detector.name: registered.detector for registered in load()}

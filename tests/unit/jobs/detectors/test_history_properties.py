@@ -12,9 +12,10 @@ import pytest
 from jobs import nightly
 from jobs.activity.entities import Description
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
+from jobs.detector import NotJudged
 from jobs.detectors.anomaly import Anomaly
 from jobs.pipeline import Pipeline
-from jobs.registry import NotJudged, load
+from jobs.registry import load
 from jobs.run_report import DayStatus
 from storage.backends.memory import MemoryStore
 from storage.dates import ONE_DAY, DateRange

@@ -11,7 +11,8 @@ from jobs.activity.building import Recording, SampleBuilder
 from jobs.activity.entities import Description, EntityRules
 from jobs.activity.events import DayLog, Samples
 from jobs.activity.window import HOUR, MINUTE, DayWindow
-from jobs.registry import EventDetector, load
+from jobs.detector import EventDetector
+from jobs.registry import load
 from storage.models import DailyAggregate
 from tests.support.noise_homes import DAY, UTC, log_of, noise_day
 from tests.support.planted_homes import Plan, PlantedDay
