@@ -188,7 +188,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
     def involving(
         self, entities: str | Iterable[str], first: Day | DateRange, last: Day | None = None
     ) -> list[DailyAggregate]:
-        """Return the rows of all six aggregates that are about an entity: its own, pairs, sequences and rooms with it.
+        """Return the rows of all aggregates that are about an entity: its own, pairs, sequences and rooms with it.
 
         Days that were never computed are left out; ``completeness`` lists them.
 
@@ -213,7 +213,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
     def completeness(self, first: Day | DateRange, last: Day | None = None) -> list[Completeness]:
         """Return for each day and detector whether it was computed, and the result, ordered by day and detector.
 
-        Detectors are the six of this project and any other that has computed one of the days.
+        Detectors are those of this project and any other that has computed one of the days.
 
         Args:
             first: As in ``daily``.

@@ -1,4 +1,4 @@
-"""The schema: six daily aggregates and the record of each detector's run.
+"""The schema: seven daily aggregates and the record of each detector's run.
 
 Every row belongs to one local calendar day (``date``). Fields annotated as ``Tag`` identify a row beside its date and
 measurement; every other field is a measured value. Lists and dicts are stored as JSON of at most 1 KB. A store derives
@@ -44,6 +44,7 @@ __all__ = [  # what models of other packages build on
     "LARGEST_INTEGER",
     "REASON_LENGTH",
     "TAG_LENGTH",
+    "ActiveTimeDaily",
     "AnomalyDaily",
     "CoOccurrenceDaily",
     "Count",
@@ -93,6 +94,7 @@ class TimeBasedDaily(DailyAggregate):
         confidence: Wilson 95 % lower bound of the share of events in ``peak_hours``; 0 without a peak.
         occurrences: Activity events of the day.
         bouts: Bouts of the day: runs of activity events with gaps of at most 300 s, each counted once.
+        device_class: What kind of device it is, such as ``door`` or ``motion``, as far as the source knows.
     """
 
     measurement: ClassVar[str] = "time_based_daily"
@@ -105,6 +107,7 @@ class TimeBasedDaily(DailyAggregate):
     occurrences: Count
     # optional:
     bouts: Count | None = None
+    device_class: str | None = None
 
 
 class CoOccurrenceDaily(DailyAggregate):
@@ -199,6 +202,7 @@ class DurationDaily(DailyAggregate):
         efficiency_score: Share of the entity's active time on this day during which somebody was present in its area;
             absent if the area has no sensor for that.
         episodes: Number of finished episodes.
+        active_seconds: As in ``ActiveTimeDaily``, which also has the entities without a finished episode.
     """
 
     measurement: ClassVar[str] = "duration_daily"
@@ -210,6 +214,7 @@ class DurationDaily(DailyAggregate):
     efficiency_score: Share | None = None
     # optional:
     episodes: Count | None = None
+    active_seconds: Seconds | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -222,15 +227,44 @@ class DurationDaily(DailyAggregate):
         return self
 
 
+class ActiveTimeDaily(DailyAggregate):
+    """How long one entity was in an active state (on, open, home ...) within the day, whenever its episodes end.
+
+    Every entity that was active on the day has a row, also if no episode ended. A person or device tracker also has
+    one if it was away all day, with 0 seconds: "nobody was home" is not "not known".
+
+    Attributes:
+        active_seconds: Time in an active state within the day, as far as the state is known.
+        known_seconds: Time within the day for which the entity's state is known.
+        still_active_seconds: How long the episode that had not ended at the day's end had lasted, from its start on
+            whatever day; absent if there is none. If ``start_known`` is ``no``, it had lasted at least that long.
+        start_known: Whether that episode's start is known; absent if there is no such episode.
+    """
+
+    measurement: ClassVar[str] = "active_time_daily"
+    entity_id: Tag
+    active_seconds: Seconds
+    known_seconds: Seconds
+    # optional:
+    still_active_seconds: Seconds | None = None
+    start_known: Literal["yes", "no"] | None = None
+
+
 class AnomalyDaily(DailyAggregate):
     """A day on which an entity behaved unusually, compared with its own past.
 
     Attributes:
-        anomaly_type: ``count_high``, ``count_low``, ``long_duration`` or ``unusual_hour``.
+        anomaly_type: ``count_high``, ``count_low``, ``long_duration``, ``still_active`` or ``unusual_hour``.
         anomaly_score: min(1, -log10(adjusted p) / 12).
         baseline_deviation: Signed distance from the expected value in standard deviations.
         occurrences: Bouts or episodes concerned.
         severity: By adjusted p.
+        duration_seconds: Of ``long_duration`` and ``still_active``: how long the episode lasted, or has lasted so far.
+        longest_before_seconds: Of these two: the longest episode of the baseline.
+        hours: Of ``unusual_hour``: the local hours concerned, ascending.
+        group: Which rows of the day belong together: they share this value.
+        home_activity: What the home as a whole was like on this day.
+        muted: Why the anomaly is muted; absent if it is not.
     """
 
     measurement: ClassVar[str] = "anomaly_daily"
@@ -240,6 +274,13 @@ class AnomalyDaily(DailyAggregate):
     baseline_deviation: float
     occurrences: Count
     severity: Severity
+    # optional:
+    duration_seconds: Seconds | None = None
+    longest_before_seconds: Seconds | None = None
+    hours: Hours | None = None
+    group: str | None = None
+    home_activity: Literal["quiet", "busy", "usual"] | None = None
+    muted: str | None = None
 
 
 class DetectorRunDaily(DailyAggregate):
@@ -275,5 +316,6 @@ AGGREGATES: Final[tuple[type[DailyAggregate], ...]] = (
     SequenceDaily,
     RoomBasedDaily,
     DurationDaily,
+    ActiveTimeDaily,
     AnomalyDaily,
 )

@@ -42,6 +42,7 @@ from storage.errors import (
 )
 from storage.models import (
     AGGREGATES,
+    ActiveTimeDaily,
     AnomalyDaily,
     CoOccurrenceDaily,
     DailyAggregate,
@@ -58,6 +59,7 @@ from storage.store import AggregateReader, AggregateStore, Fields, Function, Sum
 
 __all__ = [
     "AGGREGATES",
+    "ActiveTimeDaily",
     "AggregateQuery",
     "AggregateReader",
     "AggregateStore",

@@ -11,6 +11,8 @@ occupancy, presence or door sensor of its area was on, or had its last event at 
 such sensor of the area was known does not count. If no time is left, there is no score. A light that burns in an empty
 room scores low.
 
+``active_seconds`` is the time within the day in an active state, as in ``active_time``.
+
 A worked example: a lamp burns for an hour; somebody moves during the first 10 minutes of it.
 
 >>> from jobs.activity.building import example_day
@@ -20,8 +22,8 @@ A worked example: a lamp burns for an hour; somebody moves during the first 10 m
 ...     (660, "light.lamp", "off"),
 ... ], area="hall", device_class="motion")
 >>> motion, lamp = Duration().detect(log).rows
->>> lamp.avg_duration_seconds, lamp.episodes, round(lamp.efficiency_score, 3)
-(3600.0, 1, 0.333)
+>>> lamp.avg_duration_seconds, lamp.episodes, round(lamp.efficiency_score, 3), lamp.active_seconds
+(3600.0, 1, 0.333, 3600.0)
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 from pydantic import Field
 
+from jobs.activity.active_time import active_seconds
 from jobs.activity.events import DayLog, Episodes, StateIntervals
 from jobs.activity.spans import Spans, intersection, length, union
 from jobs.activity.window import SECOND
@@ -50,7 +53,7 @@ class Duration:
     """
 
     name: ClassVar = "duration"
-    version: ClassVar = 2
+    version: ClassVar = 3
     model: ClassVar = DurationDaily
 
     around_seconds: Annotated[int, Field(ge=0, le=86_400)] = 600
@@ -72,6 +75,7 @@ class Duration:
         shortest, longest = np.minimum.reduceat(lengths, first), np.maximum.reduceat(lengths, first)
         mean = np.clip(np.add.reduceat(lengths, first) / counts, shortest, longest)
         variance = np.add.reduceat((lengths - np.repeat(mean, counts)) ** 2, first) / counts
+        active = active_seconds(log)
         around = _Around(log, self.around_seconds * SECOND)
         rows = [
             DurationDaily(
@@ -83,6 +87,7 @@ class Duration:
                 duration_variance=float(variance[i]),
                 efficiency_score=around.share(code),
                 episodes=int(counts[i]),
+                active_seconds=float(active[code]),
             )
             for i, code in enumerate(codes.tolist())
         ]

@@ -46,7 +46,7 @@ class TimeBased:
     """
 
     name: ClassVar = "time_based"
-    version: ClassVar = 2
+    version: ClassVar = 3
     model: ClassVar = TimeBasedDaily
 
     peak_false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -74,6 +74,7 @@ class TimeBased:
                 confidence=wilson_lower(int(in_peaks[code]), int(occurrences[code])) if in_peaks[code] else 0.0,
                 occurrences=int(occurrences[code]),
                 bouts=int(bouts[code]),
+                device_class=log.entities[code].device_class,
             )
             for code in np.flatnonzero(occurrences).tolist()
         ]

@@ -14,7 +14,9 @@ import pytest
 
 from jobs.activity.entities import EntityRules, Kind
 from jobs.activity.window import SECOND, DayWindow
+from jobs.detectors.active_time import ActiveTime
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
+from storage.models import ActiveTimeDaily
 
 BERLIN: Final = ZoneInfo("Europe/Berlin")
 SHARED: Final = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ha-recorder-53"
@@ -34,15 +36,19 @@ def test_counts_and_times_agree_with_history_stats(tmp_path: Path) -> None:
     path.write_bytes(gzip.decompress((SHARED / "ha-2026.11.0-schema53.db.gz").read_bytes()))
     oracle = json.loads((SHARED / "oracle-53.json").read_text(encoding="utf-8"))
     source = HomeAssistantDatabase(f"sqlite:///{path}", BERLIN, EntityRules(), SHARED / "storage")
-    cells = counted = timed = 0
+    cells = counted = timed = rows_agree = 0
     differing: dict[str, float] = {}
     for day in DAYS:
         log = source.read(DayWindow(day, BERLIN))
+        rows = {row.entity_id: row for row in ActiveTime().detect(log).rows if isinstance(row, ActiveTimeDaily)}
         for entity_id, expected in oracle[str(day)].items():
             code = log.code_of(entity_id)
             if code < 0 or log.entities[code].kind is not Kind.ACTIVITY:
                 continue
             cells += 1
+            row = rows.get(entity_id)
+            of_row = row.active_seconds if row is not None else 0.0
+            rows_agree += abs(of_row - expected["on_seconds"]) <= 1
             on = {code for code, text in enumerate(log.states) if text in ("on", "open", "unlocked")}
             of_one = log.intervals[(log.intervals.entity == code) & np.isin(log.intervals.state, list(on))]
             start = np.maximum(of_one.start, log.window.start)
@@ -55,5 +61,5 @@ def test_counts_and_times_agree_with_history_stats(tmp_path: Path) -> None:
             if not agrees:
                 differing[f"{day} {entity_id}"] = round(seconds - expected["on_seconds"])
     source.close()
-    assert (cells, counted, timed) == (56, 53, 55)
+    assert (cells, counted, timed, rows_agree) == (56, 53, 55, 55)
     assert differing == {"2026-10-24 binary_sensor.bedroom_presence": 372}

@@ -1,4 +1,4 @@
-"""What the six detectors find in real homes: rows a day, and what recurs."""
+"""What the detectors find in real homes: rows a day, and what recurs."""
 
 from __future__ import annotations
 

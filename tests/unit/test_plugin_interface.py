@@ -36,7 +36,7 @@ INTERFACE = {
         *("AGGREGATES", "HOURS", "JSON_BYTES", "TAG_LENGTH", "AnomalyDaily", "CoOccurrenceDaily", "Count"),
         *("DailyAggregate", "DetectorRunDaily", "DurationDaily", "FormerlyNamed", "Hour", "Hours", "LinkedBy"),
         *("RoomBasedDaily", "Seconds", "SequenceDaily", "Severity", "Share", "SmallJson", "Tag", "TimeBasedDaily"),
-        *("LARGEST_INTEGER", "REASON_LENGTH", "WeightedBy", "tag_fault"),
+        *("ActiveTimeDaily", "LARGEST_INTEGER", "REASON_LENGTH", "WeightedBy", "tag_fault"),
     },
 }
 FOR_PLUGINS = {*INTERFACE, storage.query}

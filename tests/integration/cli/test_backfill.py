@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.support.home import CSV_CONFIG, EVENTS, Home
 
-SIX = ["co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
+DETECTORS = ["active_time", "co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
 
 
 def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: Home) -> None:
@@ -18,13 +18,13 @@ def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: 
     middle = report["days"][1]
     assert middle["detectors"]["time_based"] == {
         "status": "written",
-        "version": 2,
+        "version": 3,
         "rows": 2,
         "error": None,
         "reason": "2 entities had 5 activity events; none with a peak hour",
     }
     assert (middle["events"], middle["error"]) == (5, None)
-    assert report["plan"][0] == {"day": "2026-03-01", "detectors": SIX, "recheck": False}
+    assert report["plan"][0] == {"day": "2026-03-01", "detectors": DETECTORS, "recheck": False}
     again = home.json("backfill", "2026-03-01", "2026-03-03", "--json")
     assert (again["days"], again["plan"]) == ([], [])
     assert "Nothing is due." in home.call("backfill", "2026-03-01", "2026-03-03").stdout
@@ -54,7 +54,7 @@ def test_a_quote_that_is_never_closed_costs_its_line(tmp_path: Path) -> None:
 def test_a_dry_run_prints_the_plan_and_touches_nothing(home: Home) -> None:
     before = sorted(path.name for path in home.folder.iterdir())
     result = home.call("backfill", "2026-03-01", "2026-03-03", "--dry-run")
-    assert f"2026-03-02  {', '.join(SIX)}" in result.stdout
+    assert f"2026-03-02  {', '.join(DETECTORS)}" in result.stdout
     assert "3 days would be worked on" in result.stdout
     plan = home.json("backfill", "2026-03-01", "2026-03-03", "--dry-run", "--json")
     assert (len(plan["plan"]), plan["days"]) == (3, [])

@@ -36,7 +36,7 @@ def test_doctor_reports_days_that_the_ledger_calls_written_and_the_store_has_los
         file.unlink()
     found = home.json("doctor", "--json", exit_code=1)["checks"]
     (problem,) = [check for check in found if check["verdict"] == "problem"]
-    assert problem["found"] == "lacks 18 of 18 detector days that the ledger lists as written"
+    assert problem["found"] == "lacks 21 of 21 detector days that the ledger lists as written"
     assert "backfill 2026-03-01 2026-03-03 --redo all" in problem["hint"]
     home.call("backfill", "2026-03-01", "2026-03-03", "--redo", "all")
     assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
@@ -47,11 +47,11 @@ def test_doctor_rebuilds_a_lost_ledger_so_that_nothing_is_due(home: Home) -> Non
     for file in home.folder.glob("ledger.db*"):
         file.unlink()
     assert home.json("doctor", "--rebuild-ledger", "--json") == {
-        "rebuilt": {"restored": 18, "completed": 0, "kept": 0, "first": "2026-03-01", "last": "2026-03-03"}
+        "rebuilt": {"restored": 21, "completed": 0, "kept": 0, "first": "2026-03-01", "last": "2026-03-03"}
     }
     assert home.json("backfill", "2026-03-01", "2026-03-03", "--json")["plan"] == []
     again = home.call("doctor", "--rebuild-ledger")
-    assert again.stdout.endswith("0 detector days of 2026-03-01 to 2026-03-03 restored, 18 were known\n")
+    assert again.stdout.endswith("0 detector days of 2026-03-01 to 2026-03-03 restored, 21 were known\n")
     assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
 
 

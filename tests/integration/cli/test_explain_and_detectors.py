@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.home import CSV_CONFIG, Home
 
-SIX = ["co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
+DETECTORS = ["active_time", "co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
 
 
 def test_detectors_shows_names_versions_and_settings(tmp_path: Path) -> None:
@@ -21,7 +21,7 @@ def test_detectors_shows_names_versions_and_settings(tmp_path: Path) -> None:
     assert (listed["time_based"]["enabled"], listed["duration"]["enabled"]) == (False, True)
     assert "around_seconds = 60" in home.call("detectors").stdout
     report = home.json("backfill", "2026-03-02", "2026-03-02", "--json")
-    assert set(report["days"][0]["detectors"]) == {*SIX} - {"time_based"}
+    assert set(report["days"][0]["detectors"]) == {*DETECTORS} - {"time_based"}
 
 
 def test_explain_shows_the_evidence_for_a_row(home: Home) -> None:

@@ -65,8 +65,9 @@ def test_columns_have_the_types_of_the_fields() -> None:
         "confidence": "double",
         "occurrences": "int64",
         "bouts": "int64",
+        "device_class": "string",
     }
-    assert [name for name in schema.names if schema.field(name).nullable] == ["bouts"]
+    assert [name for name in schema.names if schema.field(name).nullable] == ["bouts", "device_class"]
     assert schema.metadata == {b"measurement": b"time_based_daily"}
 
 

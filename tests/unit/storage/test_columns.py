@@ -125,6 +125,7 @@ def test_the_columns_of_a_model_are_its_fields_in_order_with_date_first() -> Non
         Column("duration_variance", Kind.FLOAT, False),
         Column("efficiency_score", Kind.FLOAT, True),
         Column("episodes", Kind.INTEGER, True),
+        Column("active_seconds", Kind.FLOAT, True),
     )
 
 

@@ -14,6 +14,7 @@ from storage.models import (
     AGGREGATES,
     JSON_BYTES,
     LARGEST_INTEGER,
+    ActiveTimeDaily,
     AnomalyDaily,
     CoOccurrenceDaily,
     DailyAggregate,
@@ -70,6 +71,7 @@ VALID: dict[type[DailyAggregate], dict[str, Any]] = {
         "max_duration_seconds": 3.0,
         "duration_variance": 1.0,
     },
+    ActiveTimeDaily: {"entity_id": "light.a", "active_seconds": 60.0, "known_seconds": 86400.0},
     AnomalyDaily: {
         "entity_id": "light.a",
         "anomaly_type": "count_high",
@@ -104,7 +106,9 @@ COUNTS = [
 SECONDS = [
     *((CoOccurrenceDaily, "expected_count"), (CoOccurrenceDaily, "median_gap_seconds")),
     *((SequenceDaily, "avg_duration_seconds"), (DurationDaily, "duration_variance")),
-    *((DetectorRunDaily, "known_seconds"), (DetectorRunDaily, "day_seconds")),
+    *((DetectorRunDaily, "known_seconds"), (DetectorRunDaily, "day_seconds"), (ActiveTimeDaily, "active_seconds")),
+    *((ActiveTimeDaily, "known_seconds"), (ActiveTimeDaily, "still_active_seconds"), (DurationDaily, "active_seconds")),
+    *((AnomalyDaily, "duration_seconds"), (AnomalyDaily, "longest_before_seconds")),
 ]
 HOURS = [(TimeBasedDaily, "peak_hours"), (CoOccurrenceDaily, "typical_hours"), (RoomBasedDaily, "peak_activity_hours")]
 
@@ -133,7 +137,7 @@ def test_a_row_is_frozen_and_refuses_fields_it_lacks_and_unknown_ones(model: Mod
     assert made(model) == row
 
 
-def test_the_six_aggregates_have_the_measurements_and_tags_agreed_on() -> None:
+def test_the_aggregates_have_the_measurements_and_tags_agreed_on() -> None:
     assert set(MODELS) == {*AGGREGATES, DetectorRunDaily}
     assert {model.measurement: model.tags() for model in MODELS} == {
         "time_based_daily": ("entity_id", "domain"),
@@ -141,6 +145,7 @@ def test_the_six_aggregates_have_the_measurements_and_tags_agreed_on() -> None:
         "sequence_daily": ("sequence_id",),
         "room_based_daily": ("area_id",),
         "duration_daily": ("entity_id",),
+        "active_time_daily": ("entity_id",),
         "anomaly_daily": ("entity_id", "anomaly_type"),
         "detector_run_daily": ("detector",),
     }

@@ -1,4 +1,4 @@
-"""What holds for anomaly, and for all six detectors over weeks, on a home with a jump and a sensor that died."""
+"""What holds for anomaly, and for all detectors over weeks, on a home with a jump and a sensor that died."""
 
 import datetime as dt
 import itertools
