@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from jobs.household import Household
 from storage.models import DailyAggregate
 from storage.plurals import counted
 from storage.store import AggregateReader
@@ -28,7 +29,9 @@ __all__ = [  # what detectors of other packages build on
     "ExplainsByHistory",
     "Finding",
     "HistoryDetector",
+    "Household",
     "NotJudged",
+    "UsesHousehold",
     "detector",
 ]
 
@@ -110,6 +113,23 @@ class HistoryDetector(Described, Protocol):
 
     def judge(self, day: dt.date, history: AggregateReader) -> Finding:
         """Return the day's rows, from what is stored or staged up to this day; ``NotJudged`` if that is too little."""
+        ...
+
+
+@runtime_checkable
+class UsesHousehold(Protocol):
+    """A history detector that also has to know when nobody was home, and which anomalies are muted.
+
+    It judges a day again when that changes.
+    """
+
+    @property
+    def household_days(self) -> int:
+        """How many days matter for judging one, this one included."""
+        ...
+
+    def judge(self, day: dt.date, history: AggregateReader, household: Household = ...) -> Finding:
+        """Return the day's rows as ``HistoryDetector`` does, in view of what is known of the household."""
         ...
 
 

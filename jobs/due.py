@@ -7,11 +7,13 @@ again under the day's lock, with fresh entries (``DayPlan.renewed``).
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from jobs.detector import Detector, EventDetector, HistoryDetector
+from jobs.detector import Detector, EventDetector, HistoryDetector, UsesHousehold
+from jobs.household import NO_HOUSEHOLD, Household
+from storage.dates import DateRange
 from storage.ledger.entry import Entry, Status, findings_fingerprint
 
 Redo = Literal["missing", "failed", "all"]
@@ -32,6 +34,7 @@ class DayPlan:
         recheck: Whether to compute again what was computed from raw events that have changed since.
         force: Whether to replace even rows that were computed from more data than the source has now.
         write: Whether to try to write to the store.
+        household: What is known of the household.
     """
 
     day: dt.date
@@ -42,11 +45,18 @@ class DayPlan:
     recheck: bool = False
     force: bool = False
     write: bool = True
+    household: Household = NO_HOUSEHOLD
 
     def renewed(self, entries: Entries) -> DayPlan | None:
         """Return the plan for the same day by newer entries."""
         return plan_day(
-            self.day, self.candidates, entries, readable=self.readable, redo=self.redo, recheck=self.recheck
+            self.day,
+            self.candidates,
+            entries,
+            readable=self.readable,
+            redo=self.redo,
+            recheck=self.recheck,
+            household=self.household,
         )
 
 
@@ -58,12 +68,13 @@ def plan_day(
     readable: bool,
     redo: Redo | None = None,
     recheck: bool = False,
+    household: Household = NO_HOUSEHOLD,
 ) -> DayPlan | None:
     """Decide what is to be done for one day.
 
     A detector is due if it was never tried, failed, was deferred, has another version or was asked for again; a history
-    detector also if what it judged has changed. An event detector needs a readable day. A history detector needs one
-    too, unless there are findings to judge.
+    detector also if what it judged has changed, or what it uses of the household. An event detector needs a readable
+    day. A history detector needs one too, unless there are findings to judge.
 
     Args:
         day: The local calendar day.
@@ -73,17 +84,35 @@ def plan_day(
         redo: ``missing`` only what was never tried, ``failed`` only what failed or was deferred, ``all`` everything; by
             default whatever is due.
         recheck: Whether to look for late events.
+        household: What is known of the household.
 
     Returns:
         The plan; None if there is nothing to do.
     """
     candidates = tuple(detectors)
-    due = tuple(one.name for one in candidates if _is_due(one, candidates, entries, readable=readable, redo=redo))
+    judged = frozenset(
+        one.name
+        for one in candidates
+        if isinstance(one, HistoryDetector) and one.name in entries and _is_judged(one, entries, day, household)
+    )
+    due = tuple(
+        one.name for one in candidates if _is_due(one, candidates, entries, judged, readable=readable, redo=redo)
+    )
     rechecked = recheck and readable
     is_waiting = any(entry.status is Status.STAGED for entry in entries.values())
     if not (due or rechecked or is_waiting):
         return None
-    return DayPlan(day, due, candidates, readable, redo, rechecked)
+    return DayPlan(day, due, candidates, readable, redo, rechecked, household=household)
+
+
+def judged_fingerprint(
+    one: HistoryDetector, entries: Iterable[Entry], day: dt.date, household: Household = NO_HOUSEHOLD
+) -> str:
+    """Return a fingerprint of what a history detector judges a day by: findings, and what it uses of the household."""
+    findings = findings_fingerprint(entries)
+    if not isinstance(one, UsesHousehold):
+        return findings
+    return f"{findings} {household.fingerprint(DateRange.ending(day, one.household_days))}".rstrip()
 
 
 def with_late_events(detectors: Iterable[Detector], entries: Entries, fingerprint: str) -> set[str]:
@@ -105,7 +134,13 @@ def has_findings(detectors: Sequence[Detector], entries: Entries) -> bool:
 
 
 def _is_due(
-    one: Detector, candidates: Sequence[Detector], entries: Entries, *, readable: bool, redo: Redo | None
+    one: Detector,
+    candidates: Sequence[Detector],
+    entries: Entries,
+    judged: Collection[str],
+    *,
+    readable: bool,
+    redo: Redo | None,
 ) -> bool:
     if not readable and (isinstance(one, EventDetector) or not has_findings(candidates, entries)):
         return False
@@ -116,9 +151,20 @@ def _is_due(
         return entry is not None and entry.status in (Status.FAILED, Status.DEFERRED)
     if entry is None or redo == "all":
         return True
-    if isinstance(one, HistoryDetector) and _has_changed(entry, findings_fingerprint(entries.values())):
+    if isinstance(one, HistoryDetector) and one.name not in judged:
         return True
     return _is_outstanding(entry, one.version)
+
+
+def _is_judged(one: HistoryDetector, entries: Entries, day: dt.date, household: Household) -> bool:
+    """Whether a history detector has judged what there is now; what is not known of the household changes nothing."""
+    entry = entries[one.name]
+    if household.problem and isinstance(one, UsesHousehold):
+        of_findings = (text and text.partition(" ")[0] for text in (entry.fingerprint, entry.kept_fingerprint))
+        fingerprint, kept = of_findings
+        entry = replace(entry, fingerprint=fingerprint or "", kept_fingerprint=kept)
+        return not _has_changed(entry, findings_fingerprint(entries.values()))
+    return not _has_changed(entry, judged_fingerprint(one, entries.values(), day, household))
 
 
 def _is_outstanding(entry: Entry, version: int) -> bool:

@@ -16,6 +16,7 @@ from typing import Final, Literal
 
 from jobs.detector import Detector, EventDetector
 from jobs.due import DayPlan, Redo, plan_day
+from jobs.household import NO_HOUSEHOLD, Household
 from jobs.pipeline import Pipeline
 from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
@@ -100,7 +101,7 @@ def run(
         report.entries = pipeline.ledger.entries()
         days = _without_missed(_days_in_reach(report, reach), report, catch_up)
         recheck = DateRange.ending(yesterday, recheck_days) if recheck_days else None
-    report.plan = _plan(pipeline.detectors, report, days, reach, recheck=recheck)
+    report.plan = _plan(pipeline.detectors, report, days, reach, recheck=recheck, household=pipeline.household)
     return _work(pipeline, report, stop=stop, progress=progress)
 
 
@@ -140,7 +141,8 @@ def backfill(
     _check_range(days, reach)
     _report_unreadable(report, reach, days)
     report.entries = pipeline.ledger.entries(days)
-    report.plan = [replace(plan, force=force) for plan in _plan(chosen, report, days, reach, redo=redo)]
+    plans = _plan(chosen, report, days, reach, redo=redo, household=pipeline.household)
+    report.plan = [replace(plan, force=force) for plan in plans]
     if dry_run:
         return report
     if redo == "all":  # from here on the ledger says it, so that an interrupted run can be resumed
@@ -150,6 +152,9 @@ def backfill(
 
 
 def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int) -> Reach:
+    report.notices += pipeline.household.notices
+    if pipeline.household.problem:
+        report.add_problem(f"{pipeline.household.problem}; days are not judged until then")
     try:
         report.span = span = pipeline.source.span()
         if span is None:
@@ -228,6 +233,7 @@ def _plan(
     *,
     redo: Redo | None = None,
     recheck: DateRange | None = None,
+    household: Household = NO_HOUSEHOLD,
 ) -> list[DayPlan]:
     by_day: Mapping[dt.date, dict[str, Entry]] = defaultdict(dict)
     for (day, name), entry in report.entries.items():
@@ -240,6 +246,7 @@ def _plan(
             readable=reach.is_readable(day),
             redo=redo,
             recheck=recheck is not None and day in recheck,
+            household=household,
         )
         for day in days
     )

@@ -20,8 +20,9 @@ from zoneinfo import ZoneInfo
 
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
-from jobs.detector import Detector, EventDetector, Finding, HistoryDetector, NotJudged
-from jobs.due import DayPlan, has_findings, with_late_events
+from jobs.detector import Detector, EventDetector, Finding, HistoryDetector, NotJudged, UsesHousehold
+from jobs.due import DayPlan, has_findings, judged_fingerprint, with_late_events
+from jobs.household import NO_HOUSEHOLD, Household
 from jobs.isolation import describe, run_isolated
 from jobs.logs import fields
 from jobs.run_report import DayReport, DayStatus, DetectorReport
@@ -31,13 +32,13 @@ from storage.clean_text import clean
 from storage.dates import DateRange
 from storage.errors import LedgerError, PatternAggregatesError, SettingsError, SourceError, StoreError
 from storage.ledger.day import LedgerDay
-from storage.ledger.entry import Entry, Status, findings_fingerprint
+from storage.ledger.entry import Entry, Status
 from storage.ledger.ledger import Ledger
 from storage.ledger.payload import Models, verified
 from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
 from storage.overlay import OverlaidReader
 from storage.renamed import RenamedReader
-from storage.store import AggregateStore
+from storage.store import AggregateReader, AggregateStore
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Pipeline:
         clock: Returns the present instant, for ``computed_at`` only.
         models: The models whose staged rows may be written, also of detectors that are disabled by now; those of the
             enabled detectors always may.
+        household: What is known of the household.
     """
 
     detectors: Sequence[Detector]
@@ -64,6 +66,7 @@ class Pipeline:
     zone: ZoneInfo
     clock: Callable[[], dt.datetime]
     models: Sequence[type[DailyAggregate]] = ()
+    household: Household = NO_HOUSEHOLD
 
     def run_day(self, plan: DayPlan) -> DayReport:
         """Do what is outstanding of one day, under the lock.
@@ -142,20 +145,30 @@ class Pipeline:
         if not has_findings(plan.candidates, work.entries):
             return self._defer_all(work, due)
         renames = self.ledger.renames()
-        fingerprint = findings_fingerprint(work.entries.values())
+        found = list(work.entries.values())  # of the event detectors: what the others judge, not what they find
         events = max((entry.events for entry in work.entries.values()), default=0)
         known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
         facts = _DayFacts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
         for one in due:
+            if self.household.problem and isinstance(one, UsesHousehold):
+                work.defer(one.name, one.version, self.household.problem)
+                continue
+            fingerprint = judged_fingerprint(one, found, work.day, self.household)
             # Its own for each: rows hold lists, which a detector of another package could change for the next one.
             history = RenamedReader(OverlaidReader(self.store, self.ledger.staged(self._models())), renames)
             try:
                 with _timed(report, one):
-                    self._attempt(work, one, partial(one.judge, work.day, history), facts, fingerprint)
+                    self._attempt(work, one, self._judgement(one, work.day, history), facts, fingerprint)
             except (StoreError, SettingsError) as error:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
                 _log.warning("%s: %s is deferred: %s", work.day, one.name, error)
         return {one.name for one in due}
+
+    def _judgement(self, one: HistoryDetector, day: dt.date, history: AggregateReader) -> Callable[[], Finding]:
+        """Return the call of a history detector, with the household if it uses it."""
+        if isinstance(one, UsesHousehold):
+            return partial(one.judge, day, history, self.household)
+        return partial(one.judge, day, history)
 
     @staticmethod
     def _defer_all(work: LedgerDay, due: Sequence[Detector]) -> set[str]:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import EntityRules, Override
+from jobs.household import FILE_MARK, Household
+from jobs.household_file import HouseholdFile
 from jobs.registry import Registered, build, enabled_names, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
 from storage.connect import influx_server, open_store
 from storage.dates import ONE_DAY
-from storage.errors import DetectorInvalid
+from storage.errors import DetectorInvalid, HouseholdError
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path, absolute_url
 from storage.settings_check import problems_error, validate
@@ -171,6 +173,27 @@ class Home:
         with naming_origin(self.overrides):
             return Ledger(self.ledger_path, clock=self.clock, read_only=read_only)
 
+    @property
+    def household_file(self) -> HouseholdFile:
+        """The file with days away and mutes; it lies beside the ledger."""
+        return HouseholdFile.beside(self.ledger_path)
+
+    def read_household(self, ledger: Ledger) -> Household:
+        """Return what is known of the household; what cannot be read is a problem of it, not an error.
+
+        Args:
+            ledger: Shows whether days were judged by a file that is gone now, and how entities were called before.
+        """
+        file = self.household_file
+        try:
+            entered = file.read()
+        except HouseholdError as error:
+            return Household(problem=f"{error}. {error.hint}")
+        if not file.exists() and any(FILE_MARK in entry.fingerprint for entry in ledger.entries().values()):
+            hint = "Restore it from a backup, or enter what was in it again (pattern-aggregates away, mute)."
+            return Household(problem=f"{file.path}, with days away and mutes, is gone. {hint}")
+        return entered.with_present_names(ledger.renames())
+
     def open_query(self) -> AggregateQuery:
         """Open the store for reading."""
         from storage.query import AggregateQuery  # noqa: PLC0415 - loads more than `status` and `health` need
@@ -197,6 +220,7 @@ class Home:
                 zone=self.zone,
                 clock=self.clock,
                 models=[one.detector.model for one in self.registered],
+                household=self.read_household(ledger),
             )
 
 

@@ -15,11 +15,13 @@
     │   ├── StoreMissing              the store does not exist yet
     │   ├── StoreCorrupt              the store holds a row that its model does not accept
     │   └── StoreUnavailable          the store cannot be used now
-    └── LedgerError                   the ledger cannot be used
-        ├── LedgerMismatch            the file belongs to another program
-        ├── LedgerVersionMismatch     the file has another schema version than this program
-        ├── LedgerCorrupt             the file is damaged
-        └── LedgerUnavailable         the ledger cannot be used now
+    ├── LedgerError                   the ledger cannot be used
+    │   ├── LedgerMismatch            the file belongs to another program
+    │   ├── LedgerVersionMismatch     the file has another schema version than this program
+    │   ├── LedgerCorrupt             the file is damaged
+    │   └── LedgerUnavailable         the ledger cannot be used now
+    └── HouseholdError                the file of days away and mutes cannot be used
+        └── HouseholdUnavailable      the file of days away and mutes cannot be used now
 
 The docstring of a class is its default message. ``retryable`` says whether the same call may succeed later without a
 change by anybody. ``hint`` says what the operator can do. Errors of drivers are translated where the driver is called
@@ -128,5 +130,15 @@ class LedgerCorrupt(LedgerError):
 
 class LedgerUnavailable(LedgerError):
     """The ledger cannot be used now."""
+
+    retryable = True
+
+
+class HouseholdError(PatternAggregatesError):
+    """The file of days away and mutes cannot be used."""
+
+
+class HouseholdUnavailable(HouseholdError):
+    """The file of days away and mutes cannot be used now."""
 
     retryable = True

@@ -17,6 +17,8 @@ HELP: Final[Mapping[str, str]] = {
     "status": "Show for each day and detector whether it is written, staged, failed (why), missing or out of reach.",
     "query": "Print rows, or summaries if a function such as --sum is given.",
     "explain": "Show the evidence for a row.",
+    "away": "Enter days on which nobody is home: they are no baseline, and only movement inside is reported.",
+    "mute": "Mute anomalies of an entity: they are stored and marked as muted, but nobody is notified.",
     "detectors": "Show name, version, settings and origin of each registered detector.",
     "health": "Exit 0 if the newest due day is written.",
     "doctor": "Check settings, time zone, source, store, ledger and versions.",

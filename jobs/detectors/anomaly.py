@@ -66,12 +66,15 @@ from pydantic import Field
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.detectors._baseline import Baseline
 from jobs.detectors._deviations import UNITS, Deviations, Kind, count_high, count_low, long_duration, unusual_hour
+from jobs.household import NO_HOUSEHOLD, Household
 from jobs.statistics.arrays import Floats
 from jobs.statistics.corrections import adjusted, can_be_rejected
 from storage.dates import DateRange, Day
 from storage.models import AnomalyDaily, DetectorRunDaily, DurationDaily, Severity, TimeBasedDaily
 from storage.plurals import counted
 from storage.store import AggregateReader
+
+MAX_AWAY_DAYS: Final = 62  # in the baseline: two months, so that it does not begin before the retention
 
 _MAX_SCORE_DIGITS: Final = 12
 _SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
@@ -100,13 +103,22 @@ class Anomaly:
     min_known_share: Annotated[float, Field(gt=0, le=1)] = 0.95
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.03
 
-    def judge(self, day: Day, history: AggregateReader) -> Finding:
+    @property
+    def household_days(self) -> int:
+        """How far back the baseline reaches at most, the judged day included."""
+        return self.baseline_days + MAX_AWAY_DAYS + 1
+
+    def judge(self, day: Day, history: AggregateReader, household: Household = NO_HOUSEHOLD) -> Finding:
         """Return the day's anomalies; see the module's docstring."""
-        days = DateRange.ending(day, self.baseline_days + 1)
+        if household.away_on(day) is not None:
+            return Finding([], "not judged: nobody was home")
+        days = self._days(day, household)
         known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
-        complete = [date for date in days if known.get(date, 0.0) >= self.min_known_share]
+        complete = self._complete(days, known, household)
         if problem := self._why_not_judged(day, known, complete):
-            return NotJudged([], f"not judged: {problem}")
+            # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
+            found = Finding if len(days) > self.baseline_days + 1 else NotJudged
+            return found([], f"not judged: {problem}")
         baseline = Baseline(complete, history.read(TimeBasedDaily, days))
         durations = history.read(DurationDaily, days) if "long_duration" in self.types else []
         deviations = list(self._deviations(baseline, durations, self.types))
@@ -119,6 +131,17 @@ class Anomaly:
         rows.sort(key=lambda row: row.key())
         entities = {code for tested in deviations for code in tested.entity.tolist()}
         return Finding(rows, self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows)))
+
+    def _days(self, day: Day, household: Household) -> DateRange:
+        """Return the days of the baseline and the judged one: where nobody was home, the baseline reaches further."""
+        reach = DateRange.ending(day, self.household_days)
+        home = [date for date in reach if household.away_on(date) is None]
+        return DateRange(home[-self.baseline_days - 1 :][0] if home else day, day)
+
+    def _complete(self, days: DateRange, known: Mapping[Day, float], household: Household) -> list[Day]:
+        """Return the days that are known well enough, and on which somebody was home."""
+        home = (date for date in days if household.away_on(date) is None)
+        return [date for date in home if known.get(date, 0.0) >= self.min_known_share]
 
     def _why_not_judged(self, day: Day, known: Mapping[Day, float], complete: Sequence[Day]) -> str:
         """Return what keeps a day from being judged; empty if nothing does."""

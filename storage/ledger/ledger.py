@@ -150,6 +150,8 @@ class Ledger:
 
     def renames(self) -> dict[str, str]:
         """Return the present name of each entity that had another one, by its former names."""
+        if self._engine is None:
+            return {}
         with self._transaction() as connection:
             return names.read_renames(connection)
 
