@@ -20,6 +20,7 @@ from jobs.activity.building import Recording, SampleBuilder
 from jobs.activity.entities import Description, EntityRules
 from jobs.activity.events import DEVICE, DayLog
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow
+from jobs.detectors.active_time import ActiveTime
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from storage.backends.memory import MemoryStore
@@ -158,7 +159,7 @@ class RoutineHome:
 
 
 def day_rows(log: DayLog) -> list[DailyAggregate]:
-    """Return a day's rows of time_based and duration, with the record of the run of time_based."""
+    """Return a day's rows of time_based, duration and active_time, with the record of the run of time_based."""
     found = TimeBased().detect(log)
     run = DetectorRunDaily(
         date=log.window.day,
@@ -171,4 +172,4 @@ def day_rows(log: DayLog) -> list[DailyAggregate]:
         reason=found.reason,
         computed_at=COMPUTED,
     )
-    return [*found.rows, *Duration().detect(log).rows, run]
+    return [*found.rows, *Duration().detect(log).rows, *ActiveTime().detect(log).rows, run]

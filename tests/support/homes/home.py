@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections import defaultdict
 from functools import cached_property
 from typing import Final
 
@@ -12,19 +11,18 @@ import numpy as np
 from jobs.activity.building import Recording, SampleBuilder
 from jobs.activity.entities import Description, EntityRules
 from jobs.activity.events import DayLog
-from jobs.activity.window import SECOND, DayWindow
-from jobs.statistics.bouts import bouts_by_group, by_group, count_by_hour
+from jobs.activity.window import DayWindow
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
-from storage.models import DailyAggregate, DetectorRunDaily, DurationDaily, TimeBasedDaily
+from storage.models import DailyAggregate
 from tests.support.homes.lives import Life
 from tests.support.homes.planting import NOTHING, Plan, Planted, Planter
 from tests.support.homes.residents import schedule
+from tests.support.homes.stored_rows import stored_rows
 from tests.support.homes.things import things
-from tests.support.homes.uses import Calendar, Integers, Lived, live
+from tests.support.homes.uses import Calendar, Lived, live
 
 BASELINE: Final = 28
-COMPUTED_AT: Final = dt.datetime(2027, 1, 1, tzinfo=dt.UTC)
 
 
 class LivedHome:
@@ -85,79 +83,5 @@ class LivedHome:
 
     @cached_property
     def rows_by_day(self) -> dict[dt.date, list[DailyAggregate]]:
-        """The rows of each day.
-
-        They are those of the detectors but for ``peak_hours``, ``confidence`` and ``efficiency_score``, which are not
-        computed: anomaly does not read them.
-        """
-        rows: dict[dt.date, list[DailyAggregate]] = defaultdict(list)
-        starts, ends = self._columns()
-        for window in self._lived.calendar.windows:
-            rows[window.day] = [*self._time_based(window, starts, ends), *self._durations(window, starts, ends)]
-        return rows
-
-    def _columns(self) -> tuple[Integers, Integers]:
-        """Return (entity, start, end) of every use, and of those with a known start, as columns, by end."""
-        code = np.repeat(np.arange(len(self.about)), [len(used) for used in self._lived.used])
-        spans = np.concatenate([np.empty((0, 2), np.int64), *self._lived.used])
-        columns: Integers = np.column_stack((code, spans))
-        return columns[np.argsort(columns[:, 1], kind="stable")], columns[np.argsort(columns[:, 2], kind="stable")]
-
-    def _time_based(self, window: DayWindow, starts: Integers, ends: Integers) -> list[DailyAggregate]:
-        begun = starts[slice(*np.searchsorted(starts[:, 1], (window.start, window.end)))]
-        begun = begun[begun[:, 1] > self._lived.calendar.start]
-        ended = ends[slice(*np.searchsorted(ends[:, 2], (window.start, window.end)))]
-        entity, at = by_group(np.concatenate((begun[:, 0], ended[:, 0])), np.concatenate((begun[:, 1], ended[:, 2])))
-        number = len(self.about)
-        counts = count_by_hour(entity, window.hours_of(at), number)
-        bouts = bouts_by_group(entity, at, number)
-        hours = int(np.count_nonzero(window.microseconds_by_hour()))
-        rows: list[DailyAggregate] = [
-            TimeBasedDaily(
-                date=window.day,
-                entity_id=self.about[index].entity_id,
-                domain=self._lived.kinds[index].domain,
-                hourly_distribution=counts[index].tolist(),
-                peak_hours=[],
-                frequency=np.count_nonzero(counts[index]) / hours,
-                confidence=0.0,
-                occurrences=int(counts[index].sum()),
-                bouts=int(bouts[index]),
-            )
-            for index in np.unique(entity).tolist()
-        ]
-        run = DetectorRunDaily(
-            date=window.day,
-            detector="time_based",
-            version=1,
-            rows=len(rows),
-            events=len(at),
-            known_seconds=window.seconds,
-            day_seconds=window.seconds,
-            reason="",
-            computed_at=COMPUTED_AT,
-        )
-        return [*rows, run]
-
-    def _durations(self, window: DayWindow, starts: Integers, ends: Integers) -> list[DailyAggregate]:
-        ended = ends[slice(*np.searchsorted(ends[:, 2], (window.start, window.end)))]
-        ended = ended[ended[:, 1] > self._lived.calendar.start]  # else the start is not known
-        lengths = (ended[:, 2] - ended[:, 1]) / SECOND
-        rows: list[DailyAggregate] = []
-        for code in np.unique(ended[:, 0]).tolist():
-            of_entity = lengths[ended[:, 0] == code]
-            shortest, longest = float(of_entity.min()), float(of_entity.max())
-            mean = float(np.clip(of_entity.mean(), shortest, longest))
-            rows.append(
-                DurationDaily(
-                    date=window.day,
-                    entity_id=self.about[code].entity_id,
-                    avg_duration_seconds=mean,
-                    min_duration_seconds=shortest,
-                    max_duration_seconds=longest,
-                    duration_variance=float(((of_entity - mean) ** 2).mean()),
-                    efficiency_score=None,
-                    episodes=len(of_entity),
-                )
-            )
-        return rows
+        """The rows of each day; see ``tests.support.homes.stored_rows``."""
+        return stored_rows(self._lived)

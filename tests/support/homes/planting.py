@@ -12,7 +12,7 @@ import numpy as np
 from jobs.activity.spans import Spans
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, Instants
 from jobs.statistics.bouts import bout_starts
-from tests.support.homes.uses import Floats, Lived, separate
+from tests.support.homes.uses import Floats, Lived, is_home, separate
 
 PlantedKind = Literal["jump", "dead", "long", "still_on", "night_door", "hub", "burglar"]
 
@@ -170,7 +170,11 @@ class Planter:
         if usual < 1:
             return False
         more = int(self.rng.poisson((self.rng.uniform(3, 5) - 1) * usual))
-        free = np.arange(self._at(index, 7), self._at(index, 23), 7 * MINUTE)
+        hours = np.arange(7, 23, 7 / 60)
+        hours = hours[[self._may_act(code, index, hour) for hour in hours]]
+        free = self.lived.calendar.instants(np.full(len(hours), index), hours)
+        if not len(free):
+            return False
         near = used[(used[:, 1] > free[0] - HOUR) & (used[:, 0] < free[-1] + HOUR)]
         taken = (free[:, None] > near[:, 0] - 7 * MINUTE) & (free[:, None] < near[:, 1] + 6 * MINUTE)
         starts: Instants = self.rng.permutation(free[~taken.any(axis=1)])[:more]
@@ -180,6 +184,12 @@ class Planter:
         self._set(code, np.vstack((used, np.column_stack((starts, starts + 40 * SECOND)))))
         return True
 
+    def _may_act(self, code: int, index: int, hour: float) -> bool:
+        """Return whether somebody is at home to use a thing, unless it acts by itself."""
+        people = np.arange(self.lived.schedule.wake.shape[1] - 1)
+        day, hours = np.full(len(people), index), np.full(len(people), hour)
+        return self.lived.kinds[code].by_itself or bool(is_home(self.lived.schedule, day, people, hours).any())
+
     def _longest(self, code: int, index: int) -> float:
         """Return the longest use of the last four weeks in hours; infinity if there were too few to say."""
         past = self._past(code, index)
@@ -188,7 +198,10 @@ class Planter:
     def _long(self, code: int, index: int) -> bool:
         if not self.lived.kinds[code].may_be_long or self._longest(code, index) > 2:
             return False
-        start = self._at(index, self.rng.uniform(6, 10.5))
+        hour = self.rng.uniform(6, 10.5)
+        if not self._may_act(code, index, hour):
+            return False
+        start = self._at(index, hour)
         self._note("long", code, index, index)
         self._replace(code, start, start + int(self.rng.uniform(12, 13) * HOUR))
         return True
@@ -197,8 +210,10 @@ class Planter:
         kind, longest = self.lived.kinds[code], self._longest(code, index)
         if not kind.may_be_long or kind.by_itself or longest > 1 or index + 1 == len(self._days):
             return False
-        self._note("still_on", code, index, index + 1)
         hours = self.rng.uniform(3, 9)
+        if not self._may_act(code, index, 24 - hours):
+            return False
+        self._note("still_on", code, index, index + 1)
         self._replace(code, self._at(index, 24 - hours), self._at(index + 1, self.rng.uniform(6, 9)))
         return True
 

@@ -7,16 +7,18 @@ import datetime as dt
 import numpy as np
 import pytest
 
+from jobs.detectors.active_time import ActiveTime
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from storage.dates import DateRange
-from storage.models import DurationDaily, TimeBasedDaily
+from storage.models import DetectorRunDaily, DurationDaily, TimeBasedDaily
 from tests.support.homes.home import BASELINE, LivedHome
 from tests.support.homes.lives import LIVES
 from tests.support.homes.planting import EVERYTHING, NOTHING, Plan, Planted
 
 SEED = 4242
-NOT_COMPUTED = {"peak_hours", "confidence", "efficiency_score", "active_seconds"}
+DETECTORS = TimeBased(), Duration(), ActiveTime()
+NOT_COMPUTED = {"peak_hours", "confidence", "efficiency_score"}
 
 
 @pytest.mark.parametrize("name", LIVES)
@@ -24,9 +26,11 @@ def test_rows_made_directly_are_those_of_the_detectors(name: str) -> None:
     home = LivedHome(LIVES[name], SEED, entities=20, judged=31, plan=EVERYTHING)
     for day in list(home.days)[::7]:
         log = home.log(day)
-        made = [row for row in home.rows_by_day[day] if isinstance(row, TimeBasedDaily | DurationDaily)]
-        found = [*TimeBased().detect(log).rows, *Duration().detect(log).rows]
-        assert sorted(row.key() for row in made) == sorted(row.key() for row in found)
+        made = [row for row in home.rows_by_day[day] if not isinstance(row, DetectorRunDaily)]
+        found = [row for detector in DETECTORS for row in detector.detect(log).rows]
+        assert sorted((row.measurement, row.key()) for row in made) == sorted(
+            (row.measurement, row.key()) for row in found
+        )
         for mine, theirs in zip(
             sorted(made, key=lambda row: (row.measurement, row.key())),
             sorted(found, key=lambda row: (row.measurement, row.key())),
