@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -25,10 +26,13 @@ from jobs.activity.events import (
     StateIntervals,
 )
 from jobs.activity.reading import Texts, texts_of, with_states
+from jobs.activity.reclassified import prevailing
 from jobs.activity.settling import SETTLING_LIMIT
 from jobs.activity.states import GAPS
 from jobs.activity.tracing import trace
 from jobs.activity.window import MINUTE, DayWindow, Instants
+
+DEFAULT_RULES: Final = EntityRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,12 +214,14 @@ class SampleBuilder:
         self._cause: list[int] = []
         self._entities: dict[str, int] = {}
         self._states: dict[str, int] = {}
-        self._about: dict[str, Description] = {}
+        self._about: dict[str, list[tuple[int, Description]]] = {}  # each with the number of samples before it
 
     def describe(self, about: Description) -> None:
-        """Describe an entity, whether or not it has samples."""
+        """Describe an entity, whether or not it has samples: those that follow were recorded while it was this."""
         self._entities.setdefault(about.entity_id, len(self._entities))
-        self._about[about.entity_id] = about
+        given = self._about.setdefault(about.entity_id, [])
+        if not given or given[-1][1] != about:
+            given.append((len(self._at), about))
 
     def add(self, at: int, entity_id: str, state: str | None, cause: int = DEVICE) -> None:
         """Add one sample; a state of None, "unavailable", "unknown" or "" is a gap."""
@@ -224,14 +230,34 @@ class SampleBuilder:
         self._state.append(GAP if state is None or state in GAPS else self._states.setdefault(state, len(self._states)))
         self._cause.append(cause)
 
-    def build(self, known: Sequence[tuple[int, int]] | Spans, starts: Sequence[int] | Instants = ()) -> Samples:
-        """Return all samples added so far, with the known time of the recording."""
+    def build(
+        self,
+        known: Sequence[tuple[int, int]] | Spans,
+        starts: Sequence[int] | Instants = (),
+        rules: EntityRules = DEFAULT_RULES,
+    ) -> Samples:
+        """Return all samples added so far, with the known time of the recording.
+
+        Args:
+            known: Disjoint, ascending spans of known time.
+            starts: Ascending instants at which a recorder started.
+            rules: How entities are classified: where the class of one changed, ``reclassified`` says what counts.
+        """
+        entity, state = np.array(self._entity, np.int32), np.array(self._state, np.int32)
+        about = {entity_id: given[-1][1] for entity_id, given in self._about.items()}
+        for entity_id, given in self._about.items():
+            if len(given) > 1:
+                about[entity_id], counted = prevailing([description for _, description in given], rules)
+                bounds = [first for first, _ in given] + [len(entity)]
+                for place in np.flatnonzero(~np.array(counted)).tolist():
+                    part = slice(bounds[place], bounds[place + 1])
+                    state[part][entity[part] == self._entities[entity_id]] = GAP
         return Samples(
             at=np.array(self._at, np.int64),
-            entity=np.array(self._entity, np.int32),
-            state=np.array(self._state, np.int32),
+            entity=entity,
+            state=state,
             cause=np.array(self._cause, np.int8),
-            entities=[self._about.get(entity_id, Description(entity_id)) for entity_id in self._entities],
+            entities=[about.get(entity_id, Description(entity_id)) for entity_id in self._entities],
             states=list(self._states),
             known=np.array(known, np.int64).reshape(-1, 2),
             starts=np.array(starts, np.int64),

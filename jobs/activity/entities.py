@@ -25,7 +25,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from typing import Final
 
-from jobs.activity.states import DEVICES, Words, is_measured, words_of
+from jobs.activity.states import CHOSEN, DEVICES, Words, is_measured, words_of
 from storage.models import tag_fault
 
 MAX_STATES: Final = 30  # more different texts in a day than this are free text
@@ -53,6 +53,7 @@ _IGNORED: Final = frozenset(
         "input_number",
         "input_text",
         "infrared",
+        "mailbox",
         "notify",
         "number",
         "persistent_notification",
@@ -79,7 +80,20 @@ _IGNORED: Final = frozenset(
 _DIAGNOSTIC: Final = frozenset({"battery", "battery_charging", "connectivity", "problem", "update"})
 _PRESENCE: Final = frozenset({"motion", "occupancy", "presence", "door"})
 _SYSTEM_PLATFORMS: Final = frozenset(
-    {"backup", "hassio", "moon", "season", "sun", "systemmonitor", "uptime", "version"}
+    {
+        "backup",
+        "hassio",
+        "jewish_calendar",
+        "moon",
+        "season",
+        "sun",
+        "systemmonitor",
+        "time_date",
+        "tod",
+        "uptime",
+        "version",
+        "workday",
+    }
 )
 _BACKUP_PREFIXES: Final = ("sensor.backup_backup_manager", "event.backup_")  # where no registry names the platform
 
@@ -245,7 +259,7 @@ class EntityRules:
         if domain in _IGNORED:
             return Kind.IGNORED, f"{domain} is not a device that people use"
         if about.platform in _SYSTEM_PLATFORMS or about.entity_id.startswith(_BACKUP_PREFIXES):
-            return Kind.IGNORED, f"{about.platform or 'backup'} is about the system, not about people"
+            return Kind.IGNORED, f"{about.platform or 'backup'} is about the system or the calendar, not about people"
         if about.category:
             return Kind.IGNORED, f"a {about.category} entity"
         if domain == "binary_sensor" and device_class in _DIAGNOSTIC:
@@ -254,7 +268,7 @@ class EntityRules:
             return Kind.READING, f"it has the unit {about.unit}" if about.unit else f"a {about.state_class}"
         if domain in DEVICES:
             return Kind.ACTIVITY, f"a {domain}"
-        if device_class == "enum":
+        if device_class == "enum" or domain in CHOSEN:
             return Kind.ACTIVITY, "it has a list of options"
         if domain == "sensor" and device_class:
             return Kind.READING, f"a {device_class}"

@@ -35,7 +35,7 @@ from typing import Final
 
 GAPS: Final = frozenset({"", "unavailable", "unknown"})
 _NOT_KNOWN: Final = GAPS | {"n/a", "nan", "null", "undef", "undefined", "uninitialized"}
-_CHOSEN: Final = frozenset({"input_select", "select"})  # their states are names that somebody gave, "None" among them
+CHOSEN: Final = frozenset({"input_select", "select"})  # their states are names that somebody gave, "None" among them
 
 
 class Transitional(Enum):
@@ -75,8 +75,8 @@ class Words:
         """Return the state that a text stands for; None if it is not known, ``TRANSITIONAL`` if it stays as it was."""
         stripped = (text or "").strip()
         lowered = stripped.lower()
-        if lowered in _NOT_KNOWN or lowered in self.not_known:
-            return None
+        if lowered in _NOT_KNOWN or lowered in self.not_known or (not self.named and not lowered.strip("-?.")):
+            return None  # a text of dashes or question marks stands for nothing, too
         if lowered == "none" and not self.named and (stripped == "None" or self.inactive):
             return None  # what a template renders where its source is missing; "none" is a word of some sensors
         if lowered in self.transitional:
@@ -105,7 +105,7 @@ _SENSED: Final = Words(
     frozenset({"off"}),
     same_as={
         **_ON_OFF.same_as,
-        **dict.fromkeys(("open", "opened", "detected", "motion", "occupied", "wet", "home"), "on"),
+        **dict.fromkeys(("open", "opened", "ajar", "tilted", "detected", "motion", "occupied", "wet", "home"), "on"),
         **dict.fromkeys(("closed", "clear", "no_motion", "not_occupied", "dry", "not_home"), "off"),
     },
     dimmed=True,
@@ -114,13 +114,14 @@ _MOVED: Final = Words(
     frozenset({"open"}),
     frozenset({"closed"}),
     transitional=frozenset({"opening", "closing"}),
-    same_as={"opened": "open", "close": "closed"},
+    # One that stopped on its way is not closed, so it is open, as Home Assistant reports it.
+    same_as={"opened": "open", "stopped": "open", "close": "closed", "true": "open", "false": "closed"},
 )
 _MODES: Final = "heat cool heat_cool auto dry fan_only heating cooling drying fan preheating defrosting"
 _DOMAINS: Final[Mapping[str, Words]] = {
     "alarm_control_panel": _words(
         "triggered",
-        "disarmed armed_away armed_custom_bypass armed_home armed_night armed_vacation",
+        "disarmed armed armed_away armed_custom_bypass armed_home armed_night armed_vacation",
         transitional="arming disarming pending",
     ),
     "binary_sensor": _SENSED,
@@ -130,7 +131,7 @@ _DOMAINS: Final[Mapping[str, Words]] = {
     "fan": _ON_OFF,
     "humidifier": _ON_OFF,
     "input_boolean": _ON_OFF,
-    "lawn_mower": _words("mowing", "docked error returning", pause="paused"),
+    "lawn_mower": _words("mowing", "docked error idle returning", pause="paused"),
     "light": _ON_OFF,
     "lock": _words("unlocked open", "locked", transitional="locking unlocking opening jammed"),
     "media_player": _words("playing on", "idle off standby", pause="paused", not_known="buffering"),
@@ -138,9 +139,13 @@ _DOMAINS: Final[Mapping[str, Words]] = {
     "remote": _ON_OFF,
     "siren": _ON_OFF,
     "switch": _ON_OFF,
-    "vacuum": _words("cleaning", "docked error idle returning off", pause="paused"),
+    "vacuum": _words("cleaning on", "docked error idle returning off", pause="paused"),
     "valve": _MOVED,
-    "water_heater": _words("eco electric gas heat_pump high_demand performance", "off"),
+    "water_heater": _words(
+        "on auto boost comfort eco electric extraenergy gas heat heat_pump heating high_demand manual performance"
+        " powersave schedule",
+        "off away idle vacation",
+    ),
 }
 _OTHER: Final = _words(
     "on open unlocked home playing heating cooling cleaning mowing run running washing rinsing spinning drying printing"
@@ -155,7 +160,7 @@ def words_of(domain: str) -> Words:
     """Return the words of a domain; the common words if the domain is not known."""
     if domain in _DOMAINS:
         return _DOMAINS[domain]
-    return Words(_OTHER.active, pause=_OTHER.pause, named=domain in _CHOSEN)
+    return Words(_OTHER.active, pause=_OTHER.pause, named=domain in CHOSEN)
 
 
 # A number is followed by nothing, a sign, or a unit: any short word after a space, one of some directly behind it.

@@ -17,7 +17,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -29,7 +29,8 @@ from jobs.activity.building import Recording, SampleBuilder
 from jobs.activity.entities import EntityRules
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, DayWindow, from_instant, to_instant
-from jobs.sources.csv_rows import Fault, RowReader
+from jobs.sources.csv_order import contradicted
+from jobs.sources.csv_rows import Fault, RowReader, rows_of
 from jobs.sources.recorder_uptime import known_time
 from storage.dates import DateRange
 from storage.errors import SourceCorrupt, SourceMismatch, SourceUnavailable
@@ -39,6 +40,7 @@ NEWEST: Final = to_instant(dt.datetime(9000, 1, 1, tzinfo=dt.UTC))
 MAX_SILENCE_HOURS: Final = 48.0  # a home with few sensors may be silent for a night and a day
 Clock = Callable[[], dt.datetime]
 MAX_SHOWN: Final = 3  # faults of a day that are reported in full
+_DATED_LATER: Final = "a row is dated later than rows after it: the clock was set back"
 _NO_STARTS: Final = np.empty(0, np.int64)
 
 
@@ -97,7 +99,7 @@ class CsvFiles:
         more = [f"and {len(faults) - MAX_SHOWN} more"] if len(faults) > MAX_SHOWN else []
         told = "; ".join([*faults[:MAX_SHOWN], *more])
         notices = [f"{counted(len(faults), 'bad row')}: {told}"] if faults else []
-        notices += [f"a file was left out: {why}" for why in contents.refused[:MAX_SHOWN]]
+        notices += [f"a file was left out, {why}" for why in contents.refused[:MAX_SHOWN]]
         if len(contents.refused) > MAX_SHOWN:
             notices.append(f"{counted(len(contents.refused) - MAX_SHOWN, 'more file')} left out")
         return contents.recording.day(window, notices)
@@ -142,7 +144,10 @@ class CsvFiles:
         instants: list[int] = []
         reader = RowReader(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
         refused: list[SourceMismatch] = []
+        rows_left_out: list[str] = []
+        bounds: list[tuple[Path, int, int]] = []
         for file in files:
+            first = len(instants)
             try:
                 for row in reader.read(file):
                     if isinstance(row, Fault):
@@ -153,6 +158,8 @@ class CsvFiles:
                         instants.append(row.at)
             except SourceMismatch as error:  # raised before the first row
                 refused.append(error)
+                rows_left_out.append(f"with {counted(rows_of(file), 'row')}")
+            bounds.append((file, first, len(instants)))
         if len(refused) == len(files):
             raise refused[0]
         if faults and not reader.rows:
@@ -160,13 +167,33 @@ class CsvFiles:
                 f"source.path: none of {counted(len(faults), 'row')} can be read: {faults[0].text}",
                 hint="A time is 2026-11-26T07:00:00, with an offset if it is not local, or 26.11.2026 07:00.",
             )
-        known = known_time(np.array(instants, np.int64), self._max_silence, _NO_STARTS)
-        recording = Recording.of(builder.build(known), self._rules)
+        samples = builder.build((), rules=self._rules)
+        in_order = np.ones(len(samples.at), np.bool_)
+        for file, first, end in bounds:
+            at, entity = samples.at[first:end], samples.entity[first:end]
+            for place in np.flatnonzero(contradicted(at, entity)).tolist():
+                in_order[first + place] = False
+                name = samples.entities[entity[place]].entity_id
+                faults.append(Fault(int(at[place]), f"{file.name}: {name}: {_DATED_LATER}"))
+        known = known_time(samples.at[in_order], self._max_silence, _NO_STARTS)
+        chosen = slice(None) if in_order.all() else in_order
+        samples = replace(
+            samples,
+            at=samples.at[chosen],
+            entity=samples.entity[chosen],
+            state=samples.state[chosen],
+            cause=samples.cause[chosen],
+            known=known,
+        )
+        recording = Recording.of(samples, self._rules)
         samples = recording.samples
         entities = np.array([_number(about.entity_id) for about in samples.entities], np.uint64)
         states = np.array([*(_number(text) for text in samples.states), 0], np.uint64)  # a gap is the last, at -1
         identity = entities[samples.entity] * np.uint64(31) ^ states[samples.state] if len(samples.at) else entities
-        why = tuple(str(error).removeprefix("source.path: ") for error in refused)
+        why = tuple(
+            f"{rows}: {str(error).removeprefix('source.path: ')}"
+            for rows, error in zip(rows_left_out, refused, strict=True)
+        )
         return _Contents(recording, tuple(faults), why, identity)
 
 

@@ -6,12 +6,14 @@ what          how it is read
 separator     comma, semicolon, tab or bar: the one with which the heading names the columns; ``sep=;`` may precede it
 encoding      UTF-8 or UTF-16, with or without a byte order mark
 columns       ``time`` (or ``last_changed``, ``last_updated``, ``timestamp``, ``datetime``), ``entity_id`` (or
-              ``entity``, ``item``), ``state`` (or ``value``), perhaps ``area`` and ``device_class``; no others
+              ``entity``, ``item``), ``state`` (or ``value``), perhaps ``area`` and ``device_class``; no others; a
+              ``date`` (or ``day``) beside ``time`` belongs to it
 ISO time      ``2026-11-26T07:00:00.123Z``, ``2026-11-26 07:00``, ``2026/11/26 07:00``: with an offset or ``UTC``, or
               local to the home
 other dates   ``26.11.2026 07:00`` (the day first), ``26/11/2026``, ``11/26/2026 7:00 PM``: with slashes or dashes in
               the order that a date of the file shows; else in the one in which more rows ascend; else in the one in
               which the file covers less time; else the day first
+month names   ``26 Nov 2026 07:00``, ``November 26, 2026, 7:00 PM``: in English
 seconds       ``1795305600``, ``1795305600,5``; 13, 16 or 19 digits for smaller units: since 1970
 ============  =======================================================================================================
 """
@@ -19,25 +21,27 @@ seconds       ``1795305600``, ``1795305600,5``; 13, 16 or 19 digits for smaller 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import datetime as dt
 import gzip
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import Description
-from jobs.activity.window import SECOND, to_instant
+from jobs.activity.window import to_instant
+from jobs.sources.csv_times import days_come_first, instant_of
 from storage.errors import SourceMismatch
 from storage.models import TAG_LENGTH, tag_fault
 from storage.regular_file import open_regular
 
-OLDEST: Final = to_instant(dt.datetime(1900, 1, 1, tzinfo=dt.UTC))
+OLDEST: Final = to_instant(dt.datetime(1971, 1, 1, tzinfo=dt.UTC))  # earlier ones are of a clock that was not set
 COLUMNS: Final = {
+    "date": ("date", "day"),
     "time": ("time", "last_changed", "last_updated", "timestamp", "datetime"),
     "entity_id": ("entity_id", "entity", "item"),
     "state": ("state", "value"),
@@ -48,14 +52,6 @@ REQUIRED: Final = ("time", "entity_id", "state")
 SEPARATORS: Final = ",;\t|"
 _SHOWN_CHARACTERS: Final = 40
 _PREAMBLE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
-_EPOCH: Final = re.compile(r"(\d{10})((?:\d{3}){0,3})(?:[.,](\d{1,9}))?")
-_YEAR_FIRST: Final = re.compile(r"(\d{4})/(\d{1,2})/(\d{1,2})(?!\d)")
-_UTC: Final = re.compile(r"\s*(?:UTC|GMT)", re.IGNORECASE)
-_DATE: Final = re.compile(
-    r"(?P<first>\d{1,2})(?P<mark>[./-])(?P<second>\d{1,2})(?P=mark)(?P<year>\d{4}|\d{2})"
-    r"(?:(?:,?\s+|T)(?P<hour>\d{1,2})[:.](?P<minute>\d{2})(?:[:.](?P<s>\d{2})(?:[.,](?P<part>\d{1,6})\d*)?)?\s*"
-    r"(?P<half>[aApP]\.?[mM]\.?)?)?"
-)
 
 
 class Fault(NamedTuple):
@@ -108,6 +104,12 @@ def open_text(file: Path) -> TextIO:
     return file.open(encoding=encoding, errors=errors, newline="")
 
 
+def rows_of(file: Path) -> int:
+    """Return how many lines a file has beside its heading."""
+    with open_text(file) as opened:
+        return max(sum(1 for _ in opened) - 1, 0)
+
+
 def dialect_of(file: Path) -> Dialect:
     """Find out how a file is written.
 
@@ -132,7 +134,21 @@ def dialect_of(file: Path) -> Dialect:
         if not preamble:
             opened.seek(0)
             opened.readline()
-        return Dialect(mark, place, dialect.heading_lines, _day_first(opened, dialect))
+        return Dialect(mark, place, dialect.heading_lines, days_come_first(_times(opened, dialect)))
+
+
+def _times(lines: TextIO, dialect: Dialect) -> Iterator[str]:
+    """Yield the time of each line that has one."""
+    for line in lines:
+        with contextlib.suppress(csv.Error):
+            if time := _time_of(cells_of(line, dialect.separator), dialect.place):
+                yield time
+
+
+def _time_of(cells: list[str], place: Mapping[str, int]) -> str:
+    """Return the time of a row, with the date before it where that has a column of its own; empty if it has none."""
+    parts = [cells[place[name]].strip() for name in ("date", "time") if name in place and place[name] < len(cells)]
+    return " ".join(parts)
 
 
 def _places(heading: str, mark: str) -> dict[str, int]:
@@ -151,39 +167,6 @@ def _places(heading: str, mark: str) -> dict[str, int]:
 def cells_of(line: str, separator: str) -> list[str]:
     """Return the cells of one line, read by itself: a quote that is never closed costs its line, not the file."""
     return next(csv.reader((line.rstrip("\r\n"),), delimiter=separator, strict=True), [])
-
-
-def _day_first(lines: TextIO, dialect: Dialect) -> bool:
-    """Return whether a file's dates with slashes or dashes begin with the day, as far as they tell."""
-    dates: dict[bool, list[tuple[int, int, int]]] = {True: [], False: []}
-    place = dialect.place["time"]
-    for line in lines:
-        try:
-            cells = cells_of(line, dialect.separator)
-        except csv.Error:
-            continue
-        found = _DATE.fullmatch(cells[place].strip()) if place < len(cells) else None
-        if found is None:
-            if not dates[True] and place < len(cells) and cells[place][:4].isdigit():
-                return True  # a file of ISO times
-            continue
-        if found["mark"] == ".":
-            return True
-        first, second, year = (int(found[name]) for name in ("first", "second", "year"))
-        if first > 12:  # noqa: PLR2004 - months
-            return True
-        if second > 12:  # noqa: PLR2004 - months
-            return False
-        dates[True].append((year, second, first))
-        dates[False].append((year, first, second))
-    return _disorder(dates[True]) <= _disorder(dates[False])
-
-
-def _disorder(dates: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """Return how often dates (year, month, day) descend, and how many days, or nearly so, they cover."""
-    descents = sum(one > other for one, other in pairwise(dates))
-    days = [(12 * year + month) * 31 + day for year, month, day in dates]
-    return descents, max(days, default=0) - min(days, default=0)
 
 
 class RowReader:
@@ -239,14 +222,17 @@ class RowReader:
         absent = [column for column in REQUIRED if column not in found]
         if absent:
             return Fault(None, f"{name}: no {absent[0]}")
-        entity_id, state, time = (found[column].strip() for column in ("entity_id", "state", "time"))
+        entity_id, state = (found[column].strip() for column in ("entity_id", "state"))
+        time = _time_of(cells, dialect.place)
         shown = f"{time[:_SHOWN_CHARACTERS]!r}"
         try:
-            at = self._instant(time, day_first=dialect.day_first)
+            at = instant_of(time, self._zone, self._previous, day_first=dialect.day_first)
         except (ValueError, OverflowError):
             return Fault(None, f"{name}: {shown} is not a valid time")
         if not OLDEST <= at <= self._now:
-            return Fault(None, f"{name}: {shown} is {'in the future' if at > 0 else 'too long ago'}")
+            return Fault(
+                None, f"{name}: {shown} is {'in the future' if at > OLDEST else 'of a clock that was not set'}"
+            )
         if fault := tag_fault(entity_id):
             return Fault(at, f"{name}: the entity_id {fault}")
         if len(state) > TAG_LENGTH or any("\ud800" <= character <= "\udfff" for character in state):
@@ -262,40 +248,3 @@ class RowReader:
         if area != before.area_id or device_class != before.device_class or entity_id not in self._descriptions:
             self._descriptions[entity_id] = Description(entity_id, device_class=device_class, area_id=area)
         return self._descriptions[entity_id]
-
-    def _instant(self, text: str, *, day_first: bool) -> int:
-        if epoch := _EPOCH.fullmatch(text):
-            return round(float(f"{epoch[1]}.{epoch[2] or ''}{epoch[3] or ''}0") * SECOND)
-        found = _DATE.fullmatch(text)
-        at = _date_of(found, day_first=day_first) if found else _iso_time_of(text)
-        if at.tzinfo is not None:
-            return to_instant(at)
-        instant = to_instant(at.replace(tzinfo=self._zone))
-        if instant < self._previous:  # perhaps the second pass of a repeated hour
-            later = to_instant(at.replace(tzinfo=self._zone, fold=1))
-            return later if later >= self._previous else instant
-        return instant
-
-
-def _iso_time_of(text: str) -> dt.datetime:
-    """Return the time of a date that begins with the year."""
-    if year_first := _YEAR_FIRST.match(text):
-        year, month, day = year_first.groups()
-        text = f"{year}-{month:0>2}-{day:0>2}{text[year_first.end() :]}"
-    if (utc := _UTC.search(text)) and utc.end() == len(text):
-        return dt.datetime.fromisoformat(text[: utc.start()]).replace(tzinfo=dt.UTC)
-    return dt.datetime.fromisoformat(text)
-
-
-def _date_of(found: re.Match[str], *, day_first: bool) -> dt.datetime:
-    """Return the local time of a date that does not begin with the year."""
-    numbers = (int(found["first"]), int(found["second"]))
-    day, month = numbers if day_first or found["mark"] == "." else numbers[::-1]
-    year = int(found["year"]) + (2000 if len(found["year"]) == len("26") else 0)
-    hour = int(found["hour"] or 0)
-    if found["half"]:
-        if not 1 <= hour <= 12:  # noqa: PLR2004 - hours by the clock
-            raise ValueError("not a valid hour")
-        hour = hour % 12 + (12 if found["half"][0] in "pP" else 0)
-    part = (found["part"] or "").ljust(6, "0")
-    return dt.datetime(year, month, day, hour, int(found["minute"] or 0), int(found["s"] or 0), int(part or 0))  # noqa: DTZ001 - local

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from jobs.activity.building import example_day
 from jobs.activity.entities import Description, EntityRules, Kind, Override
 from jobs.activity.states import DEVICES, TRANSITIONAL, is_instant, is_measured, number_of, words_of
 
@@ -173,3 +174,94 @@ def test_none_is_not_a_state_of_a_device_however_it_is_written(domain: str, text
 @pytest.mark.parametrize(("text", "state"), [("None", None), ("none", "none"), ("NONE", "NONE")])
 def test_none_of_a_sensor_is_unknown_only_as_templates_write_it(text: str, state: str | None) -> None:
     assert words_of("sensor").read(text) == state
+
+
+@pytest.mark.parametrize("text", ["-", "--", "---", "?", "???", "-.-"])
+def test_a_text_of_dashes_or_question_marks_stands_for_nothing(text: str) -> None:
+    assert words_of("sensor").read(text) is None
+    assert words_of("switch").read(text) is None
+    assert words_of("input_select").read(text) == text  # somebody may have given this name
+
+
+@pytest.mark.parametrize("domain", ["select", "input_select"])
+def test_options_of_a_select_are_states_even_if_they_look_like_numbers(domain: str) -> None:
+    assert EntityRules().classify(Description(f"{domain}.speed"), ("1", "2")).kind is Kind.ACTIVITY
+
+
+@pytest.mark.parametrize("platform", ["workday", "tod", "season", "jewish_calendar", "time_date"])
+def test_what_the_calendar_says_is_no_activity(platform: str) -> None:
+    assert EntityRules().classify(Description("binary_sensor.x", platform=platform)).kind is Kind.IGNORED
+
+
+# What Home Assistant 2026.11 lists as states of each domain of devices, and what each means.
+HOME_ASSISTANT_STATES: dict[str, dict[str, str]] = {
+    "alarm_control_panel": {
+        "active": "triggered",
+        "inactive": "armed armed_away armed_custom_bypass armed_home armed_night armed_vacation disarmed",
+        "transitional": "arming disarming pending",
+    },
+    "binary_sensor": {"active": "on", "inactive": "off"},
+    "climate": {"active": "auto cool dry fan_only heat heat_cool", "inactive": "off"},
+    "cover": {"active": "open", "inactive": "closed", "transitional": "opening closing", "same_as": "stopped"},
+    "device_tracker": {"active": "home", "inactive": "not_home"},
+    "fan": {"active": "on", "inactive": "off"},
+    "humidifier": {"active": "on", "inactive": "off"},
+    "input_boolean": {"active": "on", "inactive": "off"},
+    "lawn_mower": {"active": "mowing", "inactive": "docked error idle returning", "pause": "paused"},
+    "light": {"active": "on", "inactive": "off"},
+    "lock": {"active": "open unlocked", "inactive": "locked", "transitional": "jammed locking opening unlocking"},
+    "media_player": {
+        "active": "on playing",
+        "inactive": "idle off standby",
+        "pause": "paused",
+        "not_known": "buffering",
+    },
+    "person": {"active": "home", "inactive": "not_home"},
+    "remote": {"active": "on", "inactive": "off"},
+    "siren": {"active": "on", "inactive": "off"},
+    "switch": {"active": "on", "inactive": "off"},
+    "vacuum": {"active": "cleaning on", "inactive": "docked error idle off returning", "pause": "paused"},
+    "valve": {"active": "open", "inactive": "closed", "transitional": "opening closing", "same_as": "stopped"},
+    "water_heater": {"active": "eco electric gas heat_pump high_demand on performance", "inactive": "off"},
+}
+NO_DEVICES = (
+    "ai_task air_quality alert assist_satellite automation button calendar camera conversation counter date datetime"
+    " event geo_location image image_processing infrared input_button input_datetime input_number input_text notify"
+    " number persistent_notification plant radio_frequency scene schedule script stt sun tag text time timer todo tts"
+    " update wake_word weather zone"
+)
+
+
+@pytest.mark.parametrize("domain", HOME_ASSISTANT_STATES)
+def test_each_state_that_home_assistant_lists_for_a_device_has_a_meaning(domain: str) -> None:
+    words = words_of(domain)
+    for meaning, texts in HOME_ASSISTANT_STATES[domain].items():
+        assert set(texts.split()) <= set(getattr(words, meaning))
+
+
+@pytest.mark.parametrize("domain", NO_DEVICES.split())
+def test_each_other_domain_of_home_assistant_is_ignored_with_a_reason(domain: str) -> None:
+    found = EntityRules().classify(Description(f"{domain}.x"), ("on", "off"))
+    assert found.kind is Kind.IGNORED
+    assert domain in found.reason
+
+
+USES = {  # each a use of 30 minutes
+    "cover": "closed opening open opening stopped closing closed",
+    "valve": "closed opening stopped open closing closed",
+    "vacuum": "docked cleaning cleaning on cleaning returning docked",
+    "lawn_mower": "docked mowing mowing returning docked",
+    "water_heater": "off eco heat auto electric on off",
+    "climate": "off heat heat_cool auto fan_only off",
+    "lock": "locked unlocking unlocked jammed open unlocked locking locked",
+    "alarm_control_panel": "disarmed pending triggered disarmed",
+}
+
+
+@pytest.mark.parametrize("domain", USES)
+def test_one_use_of_a_device_is_one_episode_whatever_it_says_in_between(domain: str) -> None:
+    texts = USES[domain].split()
+    log = example_day([(60 + 10 * place, f"{domain}.x", text) for place, text in enumerate(texts)])
+    assert len(log.episodes) == 1
+    assert bool(log.episodes.start_known[0])
+    assert bool(log.episodes.end_known[0])

@@ -542,3 +542,88 @@ def test_a_file_sorted_by_entity_reads_each_of_them_in_its_own_repeated_hour(rea
         dt.date(2025, 10, 26),
     )
     assert "2025-10-26T02:30:00+02:00" in times(log)
+
+
+# --- dialects, foreign files, wrong clocks ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("21 Oct 2025 08:00", "21. October 2025, 8:00:00 AM", "Oct 21, 2025, 8:00 am", "October 21, 2025 08:00:00.0"),
+        *("2025-10-21 08:00:00 +0200", "21.10.25 08:00", "2025/10/21 06:00 UTC"),
+    ],
+)
+def test_the_ways_in_which_people_write_a_time_are_read(read: Read, time: str) -> None:
+    log = read(f'{HEADING}2025-10-20 08:00,light.a,off\n"{time}",light.a,on\n2025-10-22 08:00,light.a,on\n')
+    assert times(log) == ["2025-10-21T08:00:00+02:00"]
+
+
+@pytest.mark.parametrize("month", ["Okt", "Xxx"])
+def test_a_month_that_is_not_english_costs_its_row(read: Read, month: str) -> None:
+    log = read(f"{GOOD}21 {month} 2025 08:00,light.lamp,on\n", dt.date(2025, 10, 22))
+    assert "is not a valid time" in log.notices[0]
+
+
+def test_a_date_in_a_column_of_its_own_belongs_to_the_time(read: Read) -> None:
+    log = read(
+        "date;time;item;value\n20.10.2025;08:00:00;light.a;off\n21.10.2025;09:30:00;light.a;on\n22.10.2025;08:00;light.a;off\n"
+    )
+    assert times(log) == ["2025-10-21T09:30:00+02:00"]
+
+
+@pytest.mark.parametrize(
+    ("foreign", "rows"), [("a;b\n1;2\n3;4\n", "2 rows"), ("", "0 rows"), ("time,state\n2025-10-21,on\n", "1 row")]
+)
+def test_a_foreign_file_beside_good_ones_is_reported_with_its_rows_on_each_day(
+    tmp_path: Path, foreign: str, rows: str
+) -> None:
+    (tmp_path / "good.csv").write_text(GOOD, encoding="utf-8")
+    (tmp_path / "other.csv").write_text(foreign, encoding="utf-8")
+    for day in (20, 21, 22):
+        log = source(tmp_path / "*.csv").read(DayWindow(dt.date(2025, 10, day), MADRID))
+        (notice,) = log.notices
+        assert notice.startswith(f"a file was left out, with {rows}: ")
+        assert "other.csv" in notice
+
+
+@pytest.mark.parametrize("year", [1970, 1969])
+def test_rows_of_a_clock_that_was_not_set_make_no_days_however_many_they_are(read: Read, file: Path, year: int) -> None:
+    wrong = "".join(f"{year}-01-01T00:00:{second:02}Z,light.lamp,off\n" for second in range(1, 20))
+    assert len(read(HEADING + wrong + GOOD.removeprefix(HEADING), dt.date(2025, 10, 20)).notices) == 1
+    assert source(file).span() == DateRange(dt.date(2025, 10, 20), dt.date(2025, 10, 22))
+
+
+def hourly(first: int, last: int) -> str:
+    return "".join(f"2025-10-20T{hour:02}:00:00+02:00,sensor.t,{hour}\n" for hour in range(first, last))
+
+
+@pytest.mark.parametrize(("rows", "on_at"), [(20, []), (0, ["2025-10-21T08:00:00+02:00"])])
+def test_a_clock_that_was_set_back_between_on_and_off_makes_no_long_episode(
+    read: Read, rows: int, on_at: list[str]
+) -> None:
+    """Where most lines are in order, one that goes back shows a wrong clock; where few are, it shows nothing."""
+    later = "2025-10-21T07:56:00+02:00,sensor.t,1\n2025-10-22T08:00:00+02:00,sensor.t,1\n"
+    on, off = "2025-10-21T08:00:00+02:00,light.a,on\n", "2025-10-21T07:55:00+02:00,light.a,off\n"
+    log = read(f"{HEADING}2025-10-20T08:00:00+02:00,light.a,off\n{hourly(0, rows)}{on}{off}{later}")
+    assert [time for time, state in zip(times(log), states(log), strict=True) if state == "on"] == on_at
+    assert bool(log.notices) is (not on_at)
+    if log.notices:
+        assert "the clock was set back" in log.notices[0]
+
+
+def test_an_export_with_the_newest_row_first_is_read_by_time(read: Read) -> None:
+    heading, *rows = GOOD.splitlines()
+    assert len(read("\n".join([heading, *reversed(rows)])).events) == 2
+
+
+def test_an_entity_that_becomes_another_thing_within_a_day_has_the_events_of_its_words_only(read: Read) -> None:
+    watts = "".join(f"2025-10-21T0{hour}:00:00+02:00,sensor.x,{hour * 7 + 1},power\n" for hour in range(8))
+    words = "".join(
+        f"2025-10-21T{hour}:00:00+02:00,sensor.x,{word},enum\n"
+        for hour, word in ((12, "idle"), (13, "run"), (14, "idle"))
+    )
+    for rows in (watts + words, words + watts):
+        log = read(f"time,entity_id,state,device_class\n{rows}")
+        assert states(log) == ["run", "idle"]
+        assert log.entities[0].kind is Kind.ACTIVITY
