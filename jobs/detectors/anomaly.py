@@ -37,6 +37,7 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 
 >>> from storage.backends.memory import MemoryStore
 >>> from storage.dates import DateRange
+>>> from storage.models import TimeBasedDaily
 >>> last, rows = DateRange.parse("2026-03-02", "2026-03-30").last, []
 >>> for day in DateRange.ending(last, 29):
 ...     bouts = 30 if day == last else 8
@@ -64,18 +65,20 @@ import numpy as np
 from pydantic import Field
 
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
+from jobs.detectors._absences import MAX_AWAY_DAYS, MIN_ABSENCE_DAYS, Absences, find_absences
 from jobs.detectors._baseline import Baseline
 from jobs.detectors._deviations import UNITS, Deviations, Kind, count_high, count_low, long_duration, unusual_hour
+from jobs.detectors._groups import home_activity, silent_since, with_context
+from jobs.detectors._movement import MAX_P, movement_while_away
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.statistics.arrays import Floats
 from jobs.statistics.corrections import adjusted, can_be_rejected
 from storage.dates import DateRange, Day
-from storage.models import AnomalyDaily, DetectorRunDaily, DurationDaily, Severity, TimeBasedDaily
+from storage.models import AnomalyDaily, DetectorRunDaily, DurationDaily, RoomBasedDaily, Severity
 from storage.plurals import counted
 from storage.store import AggregateReader
 
-MAX_AWAY_DAYS: Final = 62  # in the baseline: two months, so that it does not begin before the retention
-
+_NOT_COMPUTED: Final = "time_based has not computed this day"
 _MAX_SCORE_DIGITS: Final = 12
 _SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
 
@@ -94,7 +97,7 @@ class Anomaly:
     """
 
     name: ClassVar = "anomaly"
-    version: ClassVar = 2
+    version: ClassVar = 3
     model: ClassVar = AnomalyDaily
 
     types: tuple[Kind, ...] = ("count_high", "count_low")
@@ -106,20 +109,25 @@ class Anomaly:
     @property
     def household_days(self) -> int:
         """How far back the baseline reaches at most, the judged day included."""
-        return self.baseline_days + MAX_AWAY_DAYS + 1
+        return self.baseline_days + 1 + MAX_AWAY_DAYS
 
     def judge(self, day: Day, history: AggregateReader, household: Household = NO_HOUSEHOLD) -> Finding:
         """Return the day's anomalies; see the module's docstring."""
-        if household.away_on(day) is not None:
-            return Finding([], "not judged: nobody was home")
-        days = self._days(day, household)
+        recent = DateRange.ending(day, self.baseline_days + 1)
+        absences = find_absences(history, recent, household)
+        if day in absences.sources:
+            run = history.read(DetectorRunDaily, DateRange(day, day), {"detector": "time_based"})
+            return _judge_absence(day, absences, household) if run else NotJudged([], f"not judged: {_NOT_COMPUTED}")
+        if (away := absences.days_before(day)) >= MIN_ABSENCE_DAYS:
+            return Finding([], f"not judged: the day of the return, after {away} days on which nobody was home")
+        home = absences.newest_others(DateRange.ending(day, self.household_days), len(recent))
+        days = DateRange(home[0], day)
         known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
-        complete = self._complete(days, known, household)
+        complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
         if problem := self._why_not_judged(day, known, complete):
             # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
-            found = Finding if len(days) > self.baseline_days + 1 else NotJudged
-            return found([], f"not judged: {problem}")
-        baseline = Baseline(complete, history.read(TimeBasedDaily, days))
+            return (Finding if absences.days else NotJudged)([], f"not judged: {problem}")
+        baseline = Baseline(complete, absences.rows)
         durations = history.read(DurationDaily, days) if "long_duration" in self.types else []
         deviations = list(self._deviations(baseline, durations, self.types))
         corrected, tests = _corrected(deviations, self.false_discovery_rate)
@@ -129,24 +137,22 @@ class Anomaly:
             for index in np.flatnonzero(p <= self.false_discovery_rate).tolist()
         ]
         rows.sort(key=lambda row: row.key())
+        rows = with_context(
+            rows,
+            household,
+            activity=home_activity(baseline, self.min_days),
+            areas=_areas(history, days) if len(rows) > 1 else {},
+            silent=silent_since(baseline, rows),
+        )
         entities = {code for tested in deviations for code in tested.entity.tolist()}
-        return Finding(rows, self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows)))
-
-    def _days(self, day: Day, household: Household) -> DateRange:
-        """Return the days of the baseline and the judged one: where nobody was home, the baseline reaches further."""
-        reach = DateRange.ending(day, self.household_days)
-        home = [date for date in reach if household.away_on(date) is None]
-        return DateRange(home[-self.baseline_days - 1 :][0] if home else day, day)
-
-    def _complete(self, days: DateRange, known: Mapping[Day, float], household: Household) -> list[Day]:
-        """Return the days that are known well enough, and on which somebody was home."""
-        home = (date for date in days if household.away_on(date) is None)
-        return [date for date in home if known.get(date, 0.0) >= self.min_known_share]
+        reason = self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows))
+        notes = left_out(len(absences.days), "day on which nobody was home", "days on which nobody was home")
+        return Finding(rows, "; ".join([reason, *notes]))
 
     def _why_not_judged(self, day: Day, known: Mapping[Day, float], complete: Sequence[Day]) -> str:
         """Return what keeps a day from being judged; empty if nothing does."""
         if day not in known:
-            return "time_based has not computed this day"
+            return _NOT_COMPUTED
         if known[day] < self.min_known_share:
             return f"only {known[day]:.0%} of the day is known, and {self.min_known_share:.0%} is needed"
         if len(complete) - 1 < self.min_days:
@@ -168,16 +174,23 @@ class Anomaly:
             notes.append("the whole home was quiet, so low activity of single entities is not reported")
         return "; ".join(notes)
 
-    def explain_by_history(self, row: AnomalyDaily, history: AggregateReader) -> Evidence:
+    def explain_by_history(
+        self, row: AnomalyDaily, history: AggregateReader, household: Household = NO_HOUSEHOLD
+    ) -> Evidence:
         """Return the entity's bouts on each day of its baseline, how the day was used, what was expected, and p."""
-        days = DateRange.ending(row.date, self.baseline_days + 1)
+        recent = DateRange.ending(row.date, self.baseline_days + 1)
+        absences = find_absences(history, recent, household)
+        if row.anomaly_type == "activity_while_away":
+            return _absence_evidence(row, absences)
+        home = absences.newest_others(DateRange.ending(row.date, self.household_days), len(recent))
+        days = DateRange(home[0] if home else row.date, row.date)
         known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
-        complete = [date for date, share in known.items() if share >= self.min_known_share]
-        baseline = Baseline(complete or [row.date], history.read(TimeBasedDaily, days))
+        complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
+        baseline = Baseline(complete or [row.date], absences.rows)
         if row.date not in complete or baseline.code_of(row.entity_id) < 0:
             return Evidence(("day",), [], ("the rows that this anomaly was computed from are no longer stored",))
         lines: list[tuple[str | int | float, ...]] = [
-            (f"{day:%a} {day}", *(baseline.use_of(day, row) if day in complete else ("", "dropped: not complete")))
+            (f"{day:%a} {day}", *(baseline.use_of(day, row) if day in complete else ("", _why_dropped(day, absences))))
             for day in days
             if day != row.date
         ]
@@ -221,14 +234,66 @@ def _corrected(deviations: Sequence[Deviations], rate: float) -> tuple[list[Floa
     return np.split(corrected, ends[:-1]) if deviations else [], int(np.count_nonzero(possible))
 
 
+def _judge_absence(day: Day, absences: Absences, household: Household) -> Finding:
+    """Return what moved inside on a day on which nobody was home."""
+    found = movement_while_away(day, absences)
+    is_news = found.p <= MAX_P
+    rows = [
+        AnomalyDaily(
+            date=day,
+            entity_id=moved.entity_id,
+            anomaly_type="activity_while_away",
+            anomaly_score=_score(found.p),
+            baseline_deviation=(len(found.rows) - found.expected) / math.sqrt(found.expected),
+            occurrences=moved.occurrences if moved.bouts is None else moved.bouts,
+            severity=_severity(found.p),
+            hours=[hour for hour, count in enumerate(moved.hourly_distribution) if count],
+        )
+        for moved in (found.rows if is_news else ())
+    ]
+    rows = with_context(rows, household, activity="quiet", areas={}, silent={})
+    return Finding(rows, f"nobody was home: {absences.sources[day]}; {found.reason}")
+
+
+def _why_dropped(day: Day, absences: Absences) -> str:
+    return "dropped: nobody was home" if day in absences.sources else "dropped: not complete"
+
+
+def _absence_evidence(row: AnomalyDaily, absences: Absences) -> Evidence:
+    """Return in which hours the entity acted on each day on which nobody was home."""
+    hours = {
+        one.date: ", ".join(str(hour) for hour, count in enumerate(one.hourly_distribution) if count)
+        for one in absences.rows
+        if one.entity_id == row.entity_id
+    }
+    lines: list[tuple[str | int | float, ...]] = [
+        (f"{day:%a} {day}", hours.get(day, ""), absences.sources[day]) for day in absences.days
+    ]
+    return Evidence(("day away", "active in the hours", "nobody was home because"), lines)
+
+
+def _areas(history: AggregateReader, days: DateRange) -> dict[str, str]:
+    """Return the newest area of each entity, from the days' rows of rooms."""
+    rows = sorted(history.read(RoomBasedDaily, days), key=lambda row: row.date)
+    return {entity_id: row.area_id for row in rows for entity_id in row.device_usage}
+
+
+def _score(p: float) -> float:
+    return min(1.0, -math.log10(max(p, 10.0**-_MAX_SCORE_DIGITS)) / _MAX_SCORE_DIGITS)
+
+
+def _severity(p: float) -> Severity:
+    return next(severity for limit, severity in _SEVERITIES if p < limit)
+
+
 def _row(day: Day, entity_id: str, tested: Deviations, index: int, p: float) -> AnomalyDaily:
     """Return the aggregate of one rejected test, with its adjusted p."""
     return AnomalyDaily(
         date=day,
         entity_id=entity_id,
         anomaly_type=tested.kind,
-        anomaly_score=min(1.0, -math.log10(max(p, 10.0**-_MAX_SCORE_DIGITS)) / _MAX_SCORE_DIGITS),
+        anomaly_score=_score(p),
         baseline_deviation=float(tested.deviation[index]),
         occurrences=int(tested.occurrences[index]),
-        severity=next(severity for limit, severity in _SEVERITIES if p < limit),
+        severity=_severity(p),
     )
