@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,6 +19,7 @@ from jobs.activity.entities import EntityRules
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, midnight
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
+from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError, SourceUnavailable
 from tests.support.mariadb import MariaDb
 from tests.support.postgresql import Cluster, new_database
@@ -25,8 +28,9 @@ from tests.support.recorder_servers import copy_recorder
 
 BERLIN: Final = ZoneInfo("Europe/Berlin")
 WINDOW: Final = DayWindow(dt.date(2026, 3, 10), BERLIN)
-SHARED: Final = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "ha-recorder-53"
-NEEDS_DATA: Final = pytest.mark.skipif(not SHARED.is_dir(), reason=f"not here: the recordings in {SHARED}")
+DATA: Final = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+SHARED: Final = DATA / "ha-recorder-53"
+NEEDS_DATA: Final = pytest.mark.skipif(not SHARED.is_dir(), reason=f"not here: the recordings in {DATA}")
 
 NewUrl = Callable[[], sa.URL]
 
@@ -42,7 +46,7 @@ def at(hours: float) -> int:
     return midnight(WINDOW.day, BERLIN) + round(hours * HOUR)
 
 
-def home(path: Path) -> Path:
+def home(path: Path, *more_texts: str) -> Path:
     """Three days with everything that is read in another way on a server: odd texts, NULL, contexts, restarts."""
     with RecorderDatabase(path) as recorder:
         recorder.run(at(-40), at(-3))
@@ -52,7 +56,7 @@ def home(path: Path) -> Path:
         recorder.describe("binary_sensor.hall", {"device_class": "motion"})
         instants = [i for i in range(at(-40), at(30), 7 * MINUTE) if not at(14.9) < i < at(15.5)]
         recorder.write(StateRow(instant, "sensor.heartbeat", "20.5") for instant in instants)
-        texts = ("on", "off", "on", None, "unavailable", "off", "a\tb", "a\x1eb", "a\x1fb", "Küche 🏠", "", "on")
+        texts = ("on", "off", "on", None, "unavailable", "off", "a\tb", *more_texts, "a\x1fb", "Küche 🏠", "", "on")
         for number, entity_id in enumerate(("light.lamp", "binary_sensor.hall", "input_select.mode", "sensor.free")):
             recorder.write(
                 StateRow(at(-30) + n * 83 * MINUTE + number * 1_234_567 + n, entity_id, texts[n % len(texts)], n % 3)
@@ -80,7 +84,7 @@ def read(url: sa.URL | str, window: DayWindow = WINDOW) -> DayLog:
 
 
 def facts(log: DayLog) -> dict[str, object]:
-    """Everything of a log that can be compared; states by their text, in which separators of rows become spaces."""
+    """Everything of a log that can be compared; states by their text."""
     names = [entity.entity_id for entity in log.entities]
     events, intervals = log.events, log.intervals
     return {
@@ -89,22 +93,77 @@ def facts(log: DayLog) -> dict[str, object]:
         "samples": log.samples,
         "notices": log.notices,
         "events": [
-            (instant, names[entity], log.states[state].replace("\x1e", " "), cause)
+            (instant, names[entity], log.states[state], cause)
             for instant, entity, state, cause in zip(
                 *(column.tolist() for column in (events.at, events.entity, events.state, events.cause)), strict=True
             )
         ],
-        "intervals": [intervals.start.tolist(), intervals.end.tolist(), intervals.start_known.tolist()],
+        "intervals": [
+            *(column.tolist() for column in (intervals.start, intervals.end)),
+            *(column.tolist() for column in (intervals.start_known, intervals.end_known)),
+            [names[entity] for entity in intervals.entity],
+            [log.states[state] for state in intervals.state],
+        ],
+        "episodes": [getattr(log.episodes, column.name).tolist() for column in fields(log.episodes)],
+        "keys": dict(log.keys),
     }
 
 
 @pytest.mark.parametrize("day", [-1, 0, 1])
-def test_a_day_is_the_same_as_from_sqlite(tmp_path: Path, new_url: NewUrl, day: int) -> None:
-    path = home(tmp_path / "home-assistant_v2.db")
+@pytest.mark.parametrize("more_texts", [(), ("a\x1eb",)], ids=["", "with the separator of rows in a state"])
+def test_a_day_is_the_same_as_from_sqlite(
+    tmp_path: Path, new_url: NewUrl, day: int, more_texts: tuple[str, ...]
+) -> None:
+    path = home(tmp_path / "home-assistant_v2.db", *more_texts)
     window = DayWindow(WINDOW.day + dt.timedelta(days=day), BERLIN)
     expected = facts(read(f"sqlite:///{path}", window))
     assert facts(read(copy_recorder(path, new_url()), window)) == expected
     assert expected["samples"]
+
+
+@pytest.mark.parametrize(
+    "numbering",
+    ["state_id + 3000000000", "state_id * 3", "1 + state_id * 7919 % 10007", "state_id + (state_id % 2) * 100000"],
+    ids=["large", "every third", "in no order", "two ranges"],
+)
+def test_a_day_is_the_same_as_from_sqlite_however_its_rows_are_numbered(
+    tmp_path: Path, new_url: NewUrl, numbering: str
+) -> None:
+    path = home(tmp_path / "home-assistant_v2.db")
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"UPDATE states SET state_id = -({numbering})")  # noqa: S608 - of this test
+        connection.execute("UPDATE states SET state_id = -state_id")
+    connection.close()
+    assert facts(read(copy_recorder(path, new_url()))) == facts(read(f"sqlite:///{path}"))
+
+
+@pytest.mark.parametrize("metadata_id", [2**62, -7, 2**31 - 1], ids=["huge", "negative", "large"])
+def test_a_day_is_the_same_as_from_sqlite_however_large_the_numbers_of_entities(
+    tmp_path: Path, new_url: NewUrl, metadata_id: int
+) -> None:
+    """The number of a row and of its entity are read as one number, unless they do not fit into one."""
+    path = home(tmp_path / "home-assistant_v2.db")
+    with sqlite3.connect(path) as connection:
+        for table in ("states", "states_meta"):
+            connection.execute(f"UPDATE {table} SET metadata_id = ? WHERE metadata_id = 2", (metadata_id,))  # noqa: S608 - of this test
+    connection.close()
+    expected = facts(read(f"sqlite:///{path}"))
+    assert facts(read(copy_recorder(path, new_url()))) == expected
+    assert expected["events"] == facts(read(f"sqlite:///{home(tmp_path / 'usual.db')}"))["events"]
+
+
+@pytest.mark.parametrize("more_texts", [(), ("a\x1eb",)], ids=["", "with the separator of rows in a state"])
+def test_rows_come_as_one_text_a_column_unless_a_state_holds_the_separator(
+    tmp_path: Path, mariadb: MariaDb, more_texts: tuple[str, ...]
+) -> None:
+    url = copy_recorder(home(tmp_path / "home-assistant_v2.db", *more_texts), mariadb.new_database())
+    source = HomeAssistantDatabase(url.render_as_string(hide_password=False), BERLIN, EntityRules())
+    statements: list[str] = []
+    sa.event.listen(source._engine, "after_cursor_execute", lambda *of: statements.append(of[2]))  # noqa: SLF001 - counts
+    source.read(WINDOW)
+    source.close()
+    row_by_row = [one for one in statements if "states.state," in one and "ORDER BY states.last_updated_ts, " in one]
+    assert len(row_by_row) == len(more_texts)
 
 
 def test_a_purge_while_a_day_is_read_changes_nothing_in_it(tmp_path: Path, new_url: NewUrl) -> None:
@@ -167,3 +226,33 @@ def test_what_home_assistant_itself_wrote_into_the_servers_reads_alike(
         assert len(changes[0]) > 20
         assert sorted(changes[0]) == sorted(changes[1])
         assert logs[0].samples == logs[1].samples
+
+
+@NEEDS_DATA
+@pytest.mark.parametrize(
+    ("file", "storage", "zone"),
+    [
+        ("ha-recorder-a/home-assistant_v2.db.gz", "ha-recorder-a/storage", "Europe/Madrid"),
+        ("ha-recorder-53/ha-2026.11.0-schema53.db.gz", "ha-recorder-53/storage", "Europe/Berlin"),
+    ],
+    ids=["ha-recorder-a", "ha-recorder-53"],
+)
+def test_each_day_of_a_real_home_is_the_same_as_from_sqlite(
+    tmp_path: Path, new_url: NewUrl, file: str, storage: str, zone: str
+) -> None:
+    path = tmp_path / "home-assistant_v2.db"
+    path.write_bytes(gzip.decompress((DATA / file).read_bytes()))
+    url = copy_recorder(path, new_url()).render_as_string(hide_password=False)
+    sources = [
+        HomeAssistantDatabase(one, ZoneInfo(zone), EntityRules(), DATA / storage) for one in (f"sqlite:///{path}", url)
+    ]
+    spans = [source.span() for source in sources]
+    assert spans[0] is not None
+    assert spans[0] == spans[1]
+    for day in DateRange(spans[0].first - ONE_DAY, spans[0].last + ONE_DAY):
+        window = DayWindow(day, ZoneInfo(zone))
+        from_sqlite, from_server = (facts(source.read(window)) for source in sources)
+        assert from_server == from_sqlite
+        assert len({source.fingerprint(window) for source in sources}) == 1
+    for source in sources:
+        source.close()

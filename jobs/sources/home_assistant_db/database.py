@@ -25,16 +25,14 @@ from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_caused_state_ids
-from jobs.sources.home_assistant_db.columns import Columns, fetch
+from jobs.sources.home_assistant_db.columns import Columns
+from jobs.sources.home_assistant_db.day_rows import fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory
+from jobs.sources.home_assistant_db.earlier_rows import StateRow
 from jobs.sources.home_assistant_db.first_rows import find_first_changes
 from jobs.sources.home_assistant_db.opening import read_openings
-from jobs.sources.home_assistant_db.runs import (
-    MAX_SECONDS,
-    RowTimes,
-    read_known_time,
-    without_silences,
-)
+from jobs.sources.home_assistant_db.row_times import MAX_SECONDS, RowTimes
+from jobs.sources.home_assistant_db.runs import read_known_time, without_silences
 from jobs.sources.home_assistant_db.schema import STATES, Schema, read_schema, within
 from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrated, read_unmigrated_times
 from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
@@ -211,10 +209,12 @@ class HomeAssistantDatabase:
     ) -> dict[int, bool]:
         """Add the rows in which each entity's day opens; return for each whether they begin with its very first row."""
         complete: dict[int, bool] = {}
-        for chain in read_openings(connection, window.start, entities.get, starts):
-            columns.extend(chain.rows)
+        rows: list[StateRow] = []
+        for chain in read_openings(connection, window.start, lambda number: entities.get(number or 0), starts):
+            rows += chain.rows
             code = columns.code_of(chain.rows[0].metadata_id)
             complete[code] = complete.get(code, True) and chain.complete
+        columns.extend(rows)
         return complete
 
     @staticmethod
@@ -228,7 +228,9 @@ class HomeAssistantDatabase:
     ) -> int:
         """Add the day's rows, without those of entities that cannot be activity; return how many have no entity."""
         left_out = [number for number, code in directory.code_of.items() if code not in followed]
-        return sum(columns.extend_numbered(*some) for some in fetch(connection, schema, window, left_out))
+        nameless = sa.select(sa.func.count()).where(within(window), STATES.c.metadata_id.is_(None))
+        without_id: int = connection.execute(nameless).scalar_one()
+        return without_id + sum(columns.extend_day(some) for some in fetch(connection, schema, window, left_out))
 
 
 def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:

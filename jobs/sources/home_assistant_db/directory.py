@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from jobs.activity.entities import Description
 from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND
-from jobs.sources.home_assistant_db.opening import newest_state_ids
+from jobs.sources.home_assistant_db.earlier_rows import newest_state_ids
 from jobs.sources.home_assistant_db.schema import ATTRIBUTES, META, STATES, UPDATED
 from jobs.sources.home_assistant_registry import Registry, described
 from storage.models import tag_fault
@@ -116,7 +116,7 @@ def _names(connection: sa.Connection) -> dict[int, list[str]]:
 
 
 def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[str, object]]:
-    newest = newest_state_ids(connection, "end")
+    newest = newest_state_ids(connection.dialect.name, "end")
     query = sa.select(newest.c.metadata_id, STATES.c.state, ATTRIBUTES.c.shared_attrs).select_from(
         newest.join(STATES, STATES.c.state_id == newest.c.state_id).outerjoin(
             ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id

@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from jobs.activity.settling import SETTLING
 from jobs.activity.states import GAPS
 from jobs.activity.window import DAY, SECOND, Instants
-from jobs.sources.home_assistant_db.opening import changed_seconds
+from jobs.sources.home_assistant_db.earlier_rows import changed_seconds
 from jobs.sources.home_assistant_db.schema import STATES, UPDATED
 
 MIN_ADDED_TOGETHER: Final = 5  # first rows that come together and are a new device's
@@ -55,7 +55,11 @@ def find_first_changes(
             continue
         first = min(rows, key=lambda row: row.last_updated_ts)
         at = round(first.last_updated_ts * SECOND)
-        if not isinstance(first.state, str) or first.state in GAPS or round(changed_seconds(first) * SECOND) != at:
+        if (
+            not isinstance(first.state, str)
+            or first.state in GAPS
+            or round(changed_seconds(first.last_updated_ts, first.last_changed_ts) * SECOND) != at
+        ):
             continue  # not a state, or one that the entity had before: only attributes changed
         started = int(np.searchsorted(starts, at, side="right"))
         start_is_purged = not started or int(starts[started - 1]) < oldest - SETTLING

@@ -15,11 +15,8 @@ records nothing. So a run bounds known time only where its dates can be true:
 
 from __future__ import annotations
 
-import datetime as dt
-import statistics
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import sqlalchemy as sa
@@ -27,33 +24,14 @@ import sqlalchemy as sa
 from jobs.activity.events import Spans
 from jobs.activity.settling import SETTLING
 from jobs.activity.spans import union
-from jobs.activity.window import DAY, HOUR, SECOND, Instants, to_instant
-from jobs.sources.home_assistant_db.schema import RUNS, UPDATED, instant_of
+from jobs.activity.window import DAY, HOUR, Instants
+from jobs.sources.home_assistant_db.row_times import MIN_INSTANT, RowTimes
+from jobs.sources.home_assistant_db.schema import RUNS, instant_of
 
-MIN_INSTANT: Final = to_instant(dt.datetime(2013, 9, 17, tzinfo=dt.UTC))  # the first release of Home Assistant
-MAX_SECONDS: Final = 2.2e11  # the year 8941, before which every instant fits everywhere
 MIN_SILENCE: Final = HOUR  # a shorter one is never taken for an outage
 SILENCE_FACTOR: Final = 6  # how many times the usual silence is long
-MIN_STRAY_GAP: Final = 30 * DAY
-MAX_STRAY_BLOCKS: Final = 50  # of rows at wrong dates before the recording
 
-_NO_INSTANTS: Final = np.empty(0, np.int64)
-_PROBES: Final = 48
-_HALF: Final = 0.5  # microseconds: rows hold seconds as floating-point numbers
 _MAX_LOOKBACK: Final = 60 * DAY  # how far before a day silences are looked for
-# One look into the index each: MariaDB reads all rows in between for max() and min() with two bounds.
-_LAST = (
-    sa.select(UPDATED)
-    .where(sa.bindparam("after") < UPDATED, sa.bindparam("until") >= UPDATED)
-    .order_by(UPDATED.desc())
-    .limit(1)
-)
-_FIRST = (
-    sa.select(UPDATED)
-    .where(sa.bindparam("after") < UPDATED, sa.bindparam("until") >= UPDATED)
-    .order_by(UPDATED)
-    .limit(1)
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,103 +47,6 @@ class KnownTime:
     spans: Spans
     starts: Instants
     notices: tuple[str, ...] = ()
-
-
-class RowTimes:
-    """When anything at all was recorded, read from the index on ``last_updated_ts``.
-
-    Args:
-        connection: To the database.
-        now: The present, seconds since 1970; later rows are ignored.
-        unmigrated: Ascending instants of rows that the index does not hold; see ``unmigrated``.
-    """
-
-    def __init__(self, connection: sa.Connection, now: float, unmigrated: Instants = _NO_INSTANTS) -> None:
-        self._connection = connection
-        self._now = now
-        self._unmigrated = unmigrated
-
-    @property
-    def now(self) -> int:
-        """The present, microseconds since 1970."""
-        return int(self._now * SECOND)
-
-    def first(self) -> int | None:
-        """Return the instant of the oldest row whose date can be true."""
-        return self.next_after(MIN_INSTANT - 1)
-
-    def last_before(self, instant: int | None = None) -> int | None:
-        """Return the instant of the newest row before an instant, by default before the present."""
-        return self._one(_LAST, MIN_INSTANT - 1, None if instant is None else instant - 1)
-
-    def next_after(self, instant: int) -> int | None:
-        """Return the instant of the first row after an instant."""
-        return self._one(_FIRST, instant, None)
-
-    def reach(self, instant: int, step: int) -> int | None:
-        """Return the instant of the last row that comes at most ``step`` after an instant."""
-        return self._one(_LAST, instant, instant + step)
-
-    def silences(self, start: int, end: int, longer_than: int, seen: Instants) -> Iterator[tuple[int, int]]:
-        """Yield each stretch without a row, from a row to the next, that touches a span and is longer than a bound.
-
-        The stretch after the last row ends at the present. ``seen`` are ascending instants of rows that were read
-        already: where these are dense, no query is needed.
-        """
-        at = self.last_before(start + 1)
-        at = MIN_INSTANT if at is None else at
-        while at < end:
-            place = int(np.searchsorted(seen, at + longer_than, side="right")) - 1
-            if place >= 0 and seen[place] > at:
-                at = int(seen[place])
-                continue
-            reached = self.reach(at, longer_than)
-            if reached is not None:
-                at = reached
-                continue
-            following = self.next_after(at)
-            following = max(self.now, at + 1) if following is None else following
-            yield at, following
-            at = following
-
-    def usual_silence(self, start: int, end: int) -> int:
-        """Return the median length of the silences in which the instants of a span lie."""
-        lengths = []
-        for probe in range(start, end, max(1, (end - start) // _PROBES)):
-            before, after = self.last_before(probe + 1), self.next_after(probe)
-            if before is not None and after is not None:
-                lengths.append(after - before)
-        return int(statistics.median(lengths)) if lengths else 0
-
-    def recording_began_at(self) -> int | None:
-        """Return the instant of the oldest row, without rows at wrong dates long before the recording.
-
-        These are blocks of less than a day that nothing follows for a month.
-        """
-        first = self.first()
-        for _ in range(MAX_STRAY_BLOCKS):
-            if first is None:
-                return None
-            at = first
-            while at - first < DAY and (reached := self.reach(at, DAY)) is not None:
-                at = reached
-            following = self.next_after(at) if at - first < DAY else None
-            if following is None or following - at < MIN_STRAY_GAP:
-                return first
-            first = following
-        return first
-
-    def _one(self, query: sa.Select[Any], after: int, until: int | None) -> int | None:
-        latest = self._now if until is None else min(self._now, (until + _HALF) / SECOND)
-        bounds = {"after": (after + _HALF) / SECOND, "until": latest}
-        seconds = self._connection.execute(query, bounds).scalar_one_or_none()
-        found = [] if seconds is None else [round(seconds * SECOND)]
-        if len(self._unmigrated):
-            newest = self.now if until is None else min(self.now, until)
-            low, high = np.searchsorted(self._unmigrated, [after, newest], side="right")
-            if low < high:
-                found.append(int(self._unmigrated[low] if query is _FIRST else self._unmigrated[high - 1]))
-        return (min if query is _FIRST else max)(found, default=None)
 
 
 def read_known_time(connection: sa.Connection, rows: RowTimes) -> KnownTime:
@@ -210,10 +91,10 @@ def without_silences(
         max_silence: A longer silence is never known, microseconds.
     """
     near = day[0] - DAY
-    longest = list(rows.silences(near, day[1], MIN_SILENCE, seen))
+    longest = rows.silences(near, day[1], MIN_SILENCE, seen)
     since = int(seen[0]) if len(seen) else near
     bound = min(max_silence, MIN_SILENCE)
-    earlier = rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max_silence, seen) if since < near else ()
+    earlier = rows.silences(max(since, day[0] - _MAX_LOOKBACK), near, max_silence, seen)
     silences = [*longest, *earlier]
     spans = known.spans.tolist()
     if all(min(finish, end) - max(begin, start) <= bound for start, end in silences for begin, finish in spans):

@@ -54,6 +54,8 @@ EVENT_TYPES: Final = sa.table("event_types", sa.column("event_type_id"), sa.colu
 UPDATED: Final = STATES.c.last_updated_ts
 
 MYSQL: Final = ("mysql", "mariadb")  # how SQLAlchemy calls these two
+POSTGRESQL: Final = "postgresql"
+SQLITE: Final = "sqlite"
 _CHANGES = sa.table("schema_changes", sa.column("change_id"), sa.column("schema_version"))
 
 

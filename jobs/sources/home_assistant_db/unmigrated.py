@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from jobs.activity.events import AUTOMATION, DEVICE, USER
 from jobs.activity.window import DAY, SECOND, DayWindow, Instants
-from jobs.sources.home_assistant_db.opening import StateRow
+from jobs.sources.home_assistant_db.earlier_rows import StateRow
 from jobs.sources.home_assistant_db.schema import STATES, UPDATED, Schema, instant_of
 
 LOOKBACK: Final = 10 * DAY  # how far back a state before the day is looked for
