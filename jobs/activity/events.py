@@ -142,7 +142,7 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.start)
 
-    def __getitem__(self, chosen: Flags) -> Episodes:
+    def __getitem__(self, chosen: Flags | slice) -> Episodes:
         return Episodes(
             self.entity[chosen],
             self.start[chosen],

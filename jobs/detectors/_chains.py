@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -17,6 +17,7 @@ from jobs.statistics.matching import MIN_HITS
 from storage.models import LinkedBy
 
 _MAX_GROWING: Final = 400  # chains of one length that are lengthened further: those with the most evidence
+_MAX_OCCURRENCES: Final = 2**18  # of chains whose next step is looked for at once: bounds the memory
 
 
 class Chain(NamedTuple):
@@ -77,30 +78,47 @@ def _lengthen(
     steps: Steps, chains: Sequence[Chain], links_from: dict[int, list[Link]], rate: float
 ) -> tuple[list[Chain], int]:
     """Return the chains with one more step that follows more often than by chance, and how many were tested."""
-    tests = 0
-    candidates: list[tuple[Chain, Link, Integers]] = []
+    candidates: list[tuple[Chain, Link]] = []
     for chain in chains:
         entities = {steps.entity_of(symbol) for symbol in chain.steps}
-        for link in links_from[chain.steps[-1]]:
-            if steps.entity_of(link.second) in entities:
-                continue
-            tests += 1
-            following = link.following[chain.last - steps.first_point(link.first)]
-            if np.count_nonzero(following >= 0) >= MIN_HITS:
-                candidates.append((chain, link, following))
-    if not candidates:
-        return [], tests
-    p, _ = steps.step_p(
-        [chain.last for chain, _, _ in candidates],
-        [following for _, _, following in candidates],
-        [link.second for _, link, _ in candidates],
-    )
-    kept = np.flatnonzero(benjamini_hochberg(p, rate, tests))
-    return [_longer(*candidates[index], float(p[index])) for index in kept.tolist()], tests
+        candidates += [
+            (chain, link) for link in links_from[chain.steps[-1]] if steps.entity_of(link.second) not in entities
+        ]
+    p = np.ones(len(candidates))
+    for some in _in_parts(candidates):
+        followed = [(place, chain, link, _following(steps, chain, link)) for place, chain, link in some]
+        followed = [one for one in followed if np.count_nonzero(one[3] >= 0) >= MIN_HITS]
+        if followed:
+            p[[place for place, *_ in followed]], _ = steps.step_p(
+                [chain.last for _, chain, _, _ in followed],
+                [following for *_, following in followed],
+                [link.second for _, _, link, _ in followed],
+            )
+    kept = np.flatnonzero(benjamini_hochberg(p, rate))
+    return [_longer(steps, *candidates[index], float(p[index])) for index in kept.tolist()], len(candidates)
 
 
-def _longer(chain: Chain, link: Link, following: Integers, p: float) -> Chain:
+def _in_parts(candidates: Sequence[tuple[Chain, Link]]) -> Iterator[list[tuple[int, Chain, Link]]]:
+    """Yield the candidates with their places, as many at a time as have ``_MAX_OCCURRENCES`` together."""
+    part: list[tuple[int, Chain, Link]] = []
+    occurrences = 0
+    for place, (chain, link) in enumerate(candidates):
+        part.append((place, chain, link))
+        occurrences += len(chain.last)
+        if occurrences >= _MAX_OCCURRENCES:
+            yield part
+            part, occurrences = [], 0
+    yield part
+
+
+def _following(steps: Steps, chain: Chain, link: Link) -> Integers:
+    """Return, for each occurrence of a chain, the point of a link's second symbol that follows it, or -1."""
+    return link.following[chain.last - steps.first_point(link.first)]
+
+
+def _longer(steps: Steps, chain: Chain, link: Link, p: float) -> Chain:
     """Return a chain with one more step."""
+    following = _following(steps, chain, link)
     occurs = following >= 0
     return Chain(
         steps=(*chain.steps, link.second),

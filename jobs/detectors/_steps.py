@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from jobs.activity.events import AUTOMATION, NEVER, DayLog, Events, Flags
+from jobs.activity.events import AUTOMATION, NEVER, DayLog, Events
 from jobs.activity.window import SECOND
 from jobs.statistics.arrays import Floats, Integers
 from jobs.statistics.bouts import BURST_GAP, bout_starts
@@ -66,11 +66,10 @@ class Steps:
         self.at = self._by_symbol.at
         self._cause = events.cause[event][self._by_symbol.order]
 
-    def allowed(self, *, same_device: bool) -> Flags:
-        """Return which symbols may follow each other: never two of one entity, and two of one device only if wanted."""
-        of = self._entity if same_device else self._device
-        allowed: Flags = of[:, None] != of[None, :]
-        return allowed
+    def owner(self, *, same_device: bool) -> Integers:
+        """Return the owner of each symbol, of which no two may follow each other: its entity, or else its device."""
+        owner: Integers = self._entity if same_device else self._device
+        return owner
 
     def symbol_of(self, step: str) -> int:
         """Return the symbol of a step such as ``light.hall:on``; -1 if the day has none."""

@@ -68,6 +68,7 @@ from storage.plurals import counted
 SCALES: Final = (Scale(10, 600), Scale(30, 600), Scale(60, 600))
 _MIN_TYPICAL_SHARE: Final = 0.25  # of the matches, for an hour to be typical where no hour is a peak
 _HOUR_SECONDS: Final = 3600
+_PAIRS_AT_ONCE: Final = 500  # whose matches are held at once: bounds the memory
 _ANY_RATE: Final = 0.99  # a false discovery rate at which a pair that was found is found again
 
 
@@ -95,22 +96,20 @@ class CoOccurrence:
         events, notes = self._events(log)
         points, bout = _bouts(events, len(log.entities))
         device = device_codes(log.entities)
-        allowed = ~np.eye(points.groups, dtype=np.bool_)
-        if self.linked == "exclude":
-            allowed &= device[:, None] != device[None, :]
-        found = find_close_pairs(points, SCALES, allowed, ordered=False, rate=self.false_discovery_rate)
-        pairs = _Pairs(log, points, found, self.time_window_seconds)
-        linked_by = pairs.linked_by(device, events.cause[bout])
+        owner = device if self.linked == "exclude" else np.arange(points.groups)
+        found = find_close_pairs(points, SCALES, owner, ordered=False, rate=self.false_discovery_rate)
         rows, simultaneous, unnamed, apart = [], 0, 0, 0
-        for index in range(len(found.p)):
-            if self.linked == "exclude" and linked_by[index]:
-                simultaneous += 1
-            elif tag_fault(pairs.name(index)) or pairs.name(index).count("|") > 1:
-                unnamed += 1
-            elif pairs.count(index) < MIN_HITS:
-                apart += 1
-            else:
-                rows.append(pairs.row(index, linked_by[index]))
+        for begin in range(0, len(found.p), _PAIRS_AT_ONCE):
+            pairs = _Pairs(log, points, found.part(begin, begin + _PAIRS_AT_ONCE), self.time_window_seconds)
+            for index, linked_by in enumerate(pairs.linked_by(device, events.cause[bout])):
+                if self.linked == "exclude" and linked_by:
+                    simultaneous += 1
+                elif tag_fault(pairs.name(index)) or pairs.name(index).count("|") > 1:
+                    unnamed += 1
+                elif pairs.count(index) < MIN_HITS:
+                    apart += 1
+                else:
+                    rows.append(pairs.row(index, linked_by))
         rows.sort(key=lambda row: row.device_pair)
         notes += left_out(simultaneous, "pair that acts simultaneously", "pairs that act simultaneously")
         notes += left_out(
@@ -119,7 +118,9 @@ class CoOccurrence:
         notes += left_out(
             apart, "pair with too few matches within the window", "pairs with too few matches within the window"
         )
-        together = f"{len(found.p) or 'none'} more often together than by chance"
+        for bound in found.left_out(("entity", "entities"), ("pair", "pairs")):
+            notes += left_out(*bound)
+        together = f"{found.found or 'none'} more often together than by chance"
         return Finding(rows, "; ".join((f"{counted(found.tested, 'pair')} tested, {together}", *notes)))
 
     def _events(self, log: DayLog) -> tuple[Events, list[str]]:
@@ -146,8 +147,8 @@ class CoOccurrence:
             for a, b in zip(one.tolist(), other.tolist(), strict=True)
         ]
         bouts = " and ".join(str(points.sizes[code]) for code in codes)
-        pair = np.isin(np.arange(points.groups), codes)
-        found = find_close_pairs(points, SCALES, np.outer(pair, pair), ordered=False, rate=_ANY_RATE)
+        both = points.only(np.array(codes))
+        found = find_close_pairs(both, SCALES, np.arange(2), ordered=False, rate=_ANY_RATE)
         p = f"p = {found.p[0]:.2g} before correction" if len(found.p) else "they are no closer than chance explains"
         note = f"{len(lines)} of {bouts} bouts match, {row.expected_count or 0:.2f} expected by chance; {p}"
         return Evidence((*names, "seconds between"), lines, (note,))

@@ -131,7 +131,8 @@ class _Around:
         if area not in self._areas:
             self._areas[area] = self._of_area(area)
         known, around = self._areas[area]
-        on = self._spans(self._log.episodes[self._log.episodes.entity == code])
+        episodes = self._log.episodes  # ordered by entity
+        on = self._spans(episodes[slice(*np.searchsorted(episodes.entity, (code, code + 1)))])
         judged = intersection(on, known)
         return length(intersection(judged, around)) / length(judged) if len(judged) else None
 

@@ -36,6 +36,7 @@ A worked example: twice from the hall to the kitchen, and once to the bath.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
@@ -78,7 +79,8 @@ class RoomBased:
     def detect(self, log: DayLog) -> Finding:
         """Return the day's areas; see the module's docstring."""
         areas = sorted({entity.area_id for entity in log.entities if entity.area_id is not None})
-        area_of = np.array([-1 if e.area_id is None else areas.index(e.area_id) for e in log.entities], np.int64)
+        codes = {area_id: code for code, area_id in enumerate(areas)}
+        area_of = np.array([-1 if e.area_id is None else codes[e.area_id] for e in log.entities], np.int64)
         located = np.flatnonzero(area_of[log.events.entity] >= 0) if len(log.events) else np.empty(0, np.int64)
         if not len(located):
             return Finding([], f"no activity event with an area, of {len(log.events):,}")
@@ -88,10 +90,12 @@ class RoomBased:
         events = np.bincount(area, minlength=len(areas))
         usage = np.bincount(entity, minlength=len(log.entities))
         moves = _moves(log, area_of, self.gap_seconds * SECOND)
+        members = _by_code(area_of, len(areas))
+        moves_from = _by_code(moves[:, 0], len(areas))
         rows, cut_devices, cut_moves = [], 0, 0
         for code in np.flatnonzero(events).tolist():
-            devices = _devices(log, usage, np.flatnonzero(area_of == code))
-            transitions = _transitions(areas, moves[moves[:, 0] == code])
+            devices = _devices(log, usage, members[code])
+            transitions = _transitions(areas, moves[moves_from[code]])
             kept_devices = _fitting(devices, dict)
             kept_transitions = _fitting(transitions, list)
             cut_devices += len(devices) - len(kept_devices)
@@ -141,11 +145,19 @@ def _transitions(areas: list[str], moves: Integers) -> list[Transition]:
     ]
 
 
+def _by_code(codes: Integers, count: int) -> list[Integers]:
+    """Return where each code is, ascending; negative ones are left out."""
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.searchsorted(codes[order], np.arange(count + 1)))[1:-1]
+
+
 def _fitting(items: list[T], kind: Any) -> list[T]:  # noqa: ANN401 - dict or list, both called with the items
     """Return as many of the first items as fit a JSON field."""
-    kept = len(items)
-    while len(to_json(kind(items[:kept])).encode()) > JSON_BYTES:
-        kept -= 1
+    kept = bisect_right(
+        range(1, min(len(items), JSON_BYTES) + 1),
+        JSON_BYTES,
+        key=lambda count: len(to_json(kind(items[:count])).encode()),
+    )
     return items[:kept]
 
 

@@ -85,8 +85,11 @@ class Sequence:
     def detect(self, log: DayLog) -> Finding:
         """Return the day's chains; see the module's docstring."""
         steps, notes = self._steps(log)
-        allowed = steps.allowed(same_device=self.linked == "flag")
-        pairs = find_close_pairs(steps.points, SCALES, allowed, ordered=True, rate=self.false_discovery_rate)
+        owner = steps.owner(same_device=self.linked == "flag")
+        pairs = find_close_pairs(steps.points, SCALES, owner, ordered=True, rate=self.false_discovery_rate)
+        for bound in pairs.left_out(("step", "steps"), ("two-step chain", "two-step chains")):
+            notes += left_out(*bound)
+        unused = pairs.found - len(pairs.p)
         links = steps.links(pairs)
         if self.linked == "exclude":
             simultaneous = sum(link.linked_by is not None for link in links)
@@ -109,7 +112,7 @@ class Sequence:
         notes += left_out(len(storable) - self.max_rows, f"chain {beyond}", f"chains {beyond}")
         rows = [_row(steps, chain, log) for chain in storable[: self.max_rows]]
         rows.sort(key=lambda row: row.sequence_id)
-        frequent = f"{len(links) or 'none'} more frequent than by chance"
+        frequent = f"{len(links) + unused or 'none'} more frequent than by chance"
         tested = f"{counted(pairs.tested, 'two-step chain')} tested, {frequent}; "
         tested += (
             f"{counted(longer, 'longer chain')} tested; {counted(len(rows), 'chain') if rows else 'no chain'} kept"

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 
 from jobs.activity.events import Flags
 from jobs.statistics.arrays import Floats, Integers
+
+_MAX_NEW: Final = 2**20  # values that wait to be counted
 
 
 def benjamini_hochberg(p: Floats, rate: float, tests: Integers | int | None = None) -> Flags:
@@ -63,3 +67,62 @@ def can_be_rejected(min_p: Floats, rate: float) -> Flags:
     reaching = np.searchsorted(ascending, rate / tests, side="right")
     enough = reaching <= tests
     return min_p <= rate / tests[np.argmax(enough)] if enough.any() else np.zeros(len(min_p), np.bool_)
+
+
+class TestCount:
+    """Counts the discrete tests that could be rejected at all, as ``can_be_rejected`` does, without keeping them.
+
+    Args:
+        rate: The false discovery rate that is going to be used.
+        max_tests: The most tests that there may be.
+
+    Attributes:
+        certain: How many tests can surely be rejected: their smallest possible p is at most ``max_certain_p``.
+        max_certain_p: A smallest possible p that is low enough whatever the other tests are.
+    """
+
+    __test__ = False  # not a class of tests, whatever its name looks like to pytest
+
+    def __init__(self, rate: float, max_tests: int) -> None:
+        self._rate = rate
+        self._values: Floats = np.empty(0)
+        self._counts: Integers = np.empty(0, np.int64)
+        self._new: list[Floats] = []
+        self._new_count = 0
+        self.certain = 0
+        self.max_certain_p = rate / max(max_tests, 1)
+
+    def add(self, certain: int, min_p: Floats) -> None:
+        """Add tests.
+
+        Args:
+            certain: How many can surely be rejected.
+            min_p: The smallest p that each other test could give, shape (m,).
+        """
+        self.certain += certain
+        self._new.append(min_p[min_p <= self._rate])
+        self._new_count += len(self._new[-1])
+        if self._new_count > _MAX_NEW:
+            self._merge()
+
+    def result(self) -> tuple[int, float]:
+        """Return how many tests could be rejected at all, and the largest of their smallest possible p."""
+        self._merge()
+        until = np.concatenate(([0], np.cumsum(self._counts)))
+        low, high = 0, self.certain + int(until[-1])  # at least one too few; surely enough
+        if not high:
+            return 0, 0.0
+        while high - low > 1:
+            middle = (low + high) // 2
+            reaching = self.certain + int(until[np.searchsorted(self._values, self._rate / middle, side="right")])
+            low, high = (low, middle) if reaching <= middle else (middle, high)
+        limit = self._rate / high
+        return self.certain + int(until[np.searchsorted(self._values, limit, side="right")]), limit
+
+    def _merge(self) -> None:
+        """Keep each value once, with its count: counts of trials are small, so most tests share theirs."""
+        values = np.concatenate((self._values, *self._new))
+        weights = np.concatenate((self._counts, np.ones(self._new_count, np.int64)))
+        self._values, place = np.unique(values, return_inverse=True)
+        self._counts = np.bincount(place, weights, minlength=len(self._values)).astype(np.int64)
+        self._new, self._new_count = [], 0

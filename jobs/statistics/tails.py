@@ -80,3 +80,47 @@ def student_tail(deviation: Floats, freedom: Floats) -> Floats:
     t, freedom = np.broadcast_arrays(np.asarray(deviation, np.float64), np.asarray(freedom, np.float64))
     both = incomplete_beta(freedom / 2, np.full(t.shape, 0.5), freedom / (freedom + t * t))
     return np.where(t >= 0, both / 2, 1 - both / 2)
+
+
+class BinomialBound:
+    """A lower bound of ``binomial_tail`` that takes no iterations: its two largest terms.
+
+    Args:
+        max_trials: The most trials that it will be given.
+    """
+
+    def __init__(self, max_trials: int) -> None:
+        self._log_factorial = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, max_trials + 1)))))
+
+    def log(self, hits: Integers, trials: Integers, chance: Floats | float) -> Floats:
+        """Return the logarithm of the bound; 0 where ``hits`` is not above its expectation.
+
+        Args:
+            hits: Counts, at most ``trials``.
+            trials: How many trials.
+            chance: The chance of each, above 0 and below 1.
+        """
+        failures = trials - hits
+        terms = self._log_factorial[trials] - self._log_factorial[hits] - self._log_factorial[failures]
+        terms += hits * np.log(chance) + failures * np.log1p(-chance)
+        terms += np.log1p(failures / (hits + 1) * chance / (1 - chance))
+        bound: Floats = np.where(hits > trials * chance, np.minimum(terms, 0.0), 0.0)
+        return bound
+
+    def fewest_hits(self, max_trials: int, chance: float, max_log: float) -> Integers:
+        """Return the fewest hits with which the bound is at most a value, for 0 to ``max_trials`` trials.
+
+        It is one more than the trials if it never is.
+
+        Args:
+            max_trials: The most trials.
+            chance: The chance of each.
+            max_log: The logarithm of the value.
+        """
+        trials = np.arange(max_trials + 1)
+        low, high = (trials * chance).astype(np.int64), trials + 1  # the bound is above the value at low
+        while np.any(high - low > 1):
+            middle = (low + high) // 2
+            is_below = self.log(np.minimum(middle, trials), trials, chance) <= max_log
+            high, low = np.where(is_below, middle, high), np.where(is_below, low, middle)
+        return high

@@ -4,7 +4,7 @@ from scipy.stats import binom
 
 from jobs.activity.window import SECOND
 from jobs.statistics.arrays import Floats, Integers
-from jobs.statistics.close_pairs import find_close_pairs
+from jobs.statistics.close_pairs import Limits, find_close_pairs
 from jobs.statistics.corrections import benjamini_hochberg, can_be_rejected
 from jobs.statistics.matching import Points, Scale
 from tests.support.points import points
@@ -14,7 +14,7 @@ SCALES = [Scale(10, 600), Scale(30, 600), Scale(60, 600)]
 
 
 def links_of(both: Points, *, ordered: bool, rate: float = 0.05) -> list[tuple[int, int]]:
-    found = find_close_pairs(both, SCALES, ~np.eye(both.groups, dtype=np.bool_), ordered=ordered, rate=rate)
+    found = find_close_pairs(both, SCALES, np.arange(both.groups), ordered=ordered, rate=rate)
     return list(zip(found.first.tolist(), found.second.tolist(), strict=True))
 
 
@@ -109,8 +109,47 @@ def test_blocks_of_pairs_give_what_one_table_of_all_pairs_gives(*, ordered: bool
     for follower in range(0, 40, 2):
         columns[follower + 1] = columns[follower] + rng.integers(1, 9 + 2 * follower)
     both = points(*[column.tolist() for column in columns])
-    found = find_close_pairs(both, SCALES, ~np.eye(240, dtype=np.bool_), ordered=ordered, rate=0.05)
+    found = find_close_pairs(both, SCALES, np.arange(240), ordered=ordered, rate=0.05)
     tested, pairs = whole_table(both, ordered=ordered)
     assert found.tested == tested
     assert sorted(zip(found.first.tolist(), found.second.tolist(), strict=True)) == sorted(pairs)
     assert len(pairs) >= 8
+
+
+def leading_and_following(count: int) -> Points:
+    """Pairs of groups that are far apart from each other; in each, the second follows the first six times."""
+    columns = []
+    for number in range(count):
+        leader = [number * 60_000 + start for start in range(0, 48_000, 8_000)]
+        columns += [leader, [at + 4 for at in leader]]
+    return points(*columns)
+
+
+def test_of_more_pairs_than_are_returned_the_most_improbable_are_kept_and_the_others_counted() -> None:
+    both = leading_and_following(9)
+    found = find_close_pairs(both, SCALES, np.arange(18), ordered=False, rate=0.05, limits=Limits(found=4))
+    assert (len(found.p), found.found) == (4, 9)
+    assert (5, "pair beyond the 4 with the smallest p", "pairs beyond the 4 with the smallest p") in found.left_out(
+        ("group", "groups"), ("pair", "pairs")
+    )
+
+
+@pytest.mark.parametrize(("limit", "left_out"), [(17, 1), (18, 0)])
+def test_groups_beyond_the_limit_are_counted_and_the_rarest_left_out(limit: int, left_out: int) -> None:
+    both = leading_and_following(9)
+    found = find_close_pairs(both, SCALES, np.arange(18), ordered=True, rate=0.05, limits=Limits(groups=limit))
+    assert found.groups_left_out == left_out
+    assert len(found.p) == 9 - left_out
+
+
+@pytest.mark.parametrize(("limit", "left_out"), [(8, 1), (9, 0)])
+def test_pairs_that_are_not_looked_at_are_counted(limit: int, left_out: int) -> None:
+    both = leading_and_following(9)
+    found = find_close_pairs(both, SCALES, np.arange(18), ordered=False, rate=0.05, limits=Limits(pairs=limit))
+    assert found.pairs_left_out == left_out
+    assert len(found.p) == 9 - left_out
+
+
+def test_groups_of_one_owner_are_not_compared() -> None:
+    both = leading_and_following(9)
+    assert len(find_close_pairs(both, SCALES, np.arange(18) // 2, ordered=False, rate=0.05).p) == 0

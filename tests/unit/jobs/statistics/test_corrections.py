@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from jobs.statistics.corrections import adjusted, benjamini_hochberg, can_be_rejected
+from jobs.statistics.corrections import TestCount, adjusted, benjamini_hochberg, can_be_rejected
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40), st.floats(0.001, 0.3))
@@ -39,3 +40,21 @@ def test_the_number_of_tests_that_count_fits_the_threshold_that_they_can_reach(l
     bars = [0.05 / tests for tests in range(1, len(least) + 1) if sum(p <= 0.05 / tests for p in least) <= tests]
     assert (attained <= max(bars)).all()
     assert chosen.sum() == sum(p <= max(bars) for p in least)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_tests_that_are_counted_in_parts_are_those_that_are_counted_at_once(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    min_p = 10.0 ** -rng.integers(0, 9, 500).astype(np.float64) * rng.choice([1.0, 0.3, 0.07], 500)
+    counted = TestCount(0.05, 500)
+    surely = min_p <= counted.max_certain_p
+    for part in np.array_split(np.arange(500), 7):
+        counted.add(int(np.count_nonzero(surely[part])), min_p[part][~surely[part]])
+    possible = can_be_rejected(min_p, 0.05)
+    tests, limit = counted.result()
+    assert tests == np.count_nonzero(possible)
+    assert np.array_equal(min_p <= limit, possible)
+
+
+def test_without_tests_none_is_counted() -> None:
+    assert TestCount(0.05, 0).result() == (0, 0.0)

@@ -4,7 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from jobs.statistics.tails import binomial_tail, hypergeometric_tail, negative_binomial_tail, poisson_tail, student_tail
+from jobs.statistics.tails import (
+    BinomialBound,
+    binomial_tail,
+    hypergeometric_tail,
+    negative_binomial_tail,
+    poisson_tail,
+    student_tail,
+)
 
 SEED = 20_260_301
 
@@ -76,3 +83,26 @@ def test_a_tail_is_a_probability_that_falls_with_the_hits(one: float, other: flo
     trials = np.full(2, many)
     high, low = binomial_tail(np.array([few, many]), trials, np.full(2, chance))
     assert 0 <= low <= high * (1 + 1e-9) <= 1 + 1e-9
+
+
+def test_the_bound_of_a_binomial_tail_is_never_above_it_and_near_it_far_out() -> None:
+    rng = np.random.default_rng(1)
+    trials = rng.integers(1, 300, 2000)
+    hits = np.minimum((trials * rng.random(2000)).astype(np.int64), trials)
+    chance = rng.uniform(0.001, 0.6, 2000)
+    bound, tail = np.exp(BinomialBound(300).log(hits, trials, chance)), stats.binom.sf(hits - 1, trials, chance)
+    above = hits > trials * chance
+    assert np.all(bound[above] <= tail[above] * (1 + 1e-9))
+    far = above & (tail < 1e-6)
+    assert np.all(bound[far] > tail[far] / 3)
+
+
+@pytest.mark.parametrize("chance", [0.01, 0.2, 0.5])
+def test_the_fewest_hits_are_those_at_which_the_bound_falls_to_the_value(chance: float) -> None:
+    bound, max_log = BinomialBound(200), float(np.log(1e-4))
+    fewest = bound.fewest_hits(200, chance, max_log)
+    trials = np.arange(201)
+    reachable = fewest <= trials
+    assert np.all(bound.log(fewest[reachable], trials[reachable], chance) <= max_log)
+    assert np.all(bound.log(np.maximum(fewest - 1, 0), trials, chance) > max_log)
+    assert reachable.any()
