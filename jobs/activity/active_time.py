@@ -30,8 +30,8 @@ def _seconds_within_day(log: DayLog, intervals: StateIntervals) -> NDArray[np.fl
     """Return the known time within the day of intervals that do not overlap within an entity, by entity."""
     start = np.clip(intervals.start, log.window.start, log.window.end)
     end = np.clip(intervals.end, log.window.start, log.window.end)
-    seconds = (_known_before(log.known, end) - _known_before(log.known, start)) / SECOND
-    return np.bincount(intervals.entity, seconds, len(log.entities)).astype(np.float64)
+    microseconds = _known_before(log.known, end) - _known_before(log.known, start)
+    return np.bincount(intervals.entity, microseconds, len(log.entities)) / SECOND  # whole numbers: exact sums
 
 
 def _known_before(known: Spans, at: Instants) -> Instants:

@@ -52,6 +52,8 @@ class Baseline:
         ids: The entities, ascending.
         bouts: Bouts, shape (days, entities).
         active: The hours with activity, shape (days, entities, 24).
+        classes: The class of each entity by number: those of one device class, or of one domain where it has none,
+            shape (entities,).
         weekend: Which days are Saturdays or Sundays, shape (days,).
         quiet: Which days the whole home was quiet, shape (days,).
         counted: The days that each entity can be compared with, shape (days, entities): from its first row on, without
@@ -74,6 +76,10 @@ class Baseline:
                 place = self._day_index[row.date], code
                 self.bouts[place] = row.occurrences if row.bouts is None else row.bouts
                 self.active[place] = np.array(row.hourly_distribution) > 0
+        by_class = {row.entity_id: row.domain for row in rows}
+        by_class |= {row.entity_id: row.device_class for row in rows if row.device_class is not None}
+        names = sorted(set(by_class.values()))
+        self.classes = np.array([names.index(by_class[entity_id]) for entity_id in self.ids], np.int64)
         self.weekend = np.array([day.weekday() >= _SATURDAY for day in days], np.bool_)
         existing = ordinals[:, None] >= first[None, :]
         entities = np.maximum(existing.sum(axis=1), 1)  # of that day: a home that grows was not quiet before

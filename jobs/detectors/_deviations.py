@@ -5,8 +5,6 @@ Each function tests all entities that have enough days; the module docstring of 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -15,14 +13,17 @@ from jobs.activity.events import Flags
 from jobs.detectors._baseline import Baseline
 from jobs.statistics import dispersion
 from jobs.statistics.arrays import Floats, Integers
-from jobs.statistics.tails import negative_binomial_tail, student_tail
-from storage.models import DurationDaily
 
-Kind = Literal["count_high", "count_low", "long_duration", "unusual_hour"]
+Kind = Literal["count_high", "count_low", "long_duration", "still_active", "unusual_hour"]
 
-UNITS: Final = {"count_high": "bouts", "count_low": "bouts", "long_duration": "s", "unusual_hour": "unusual hours"}
+UNITS: Final = {
+    "count_high": "bouts",
+    "count_low": "bouts",
+    "long_duration": "s",
+    "still_active": "s",
+    "unusual_hour": "unusual hours",
+}
 
-_MIN_SPREAD: Final = 0.3  # of the logarithm of a duration: a third longer or shorter is not unusual
 _MIN_WEIGHT: Final = 1e-300
 
 
@@ -48,9 +49,40 @@ class Deviations(NamedTuple):
     occurrences: Integers
 
 
+class Surprises(NamedTuple):
+    """The tests of one type of anomaly whose threshold is a number of false alarms, one for each entity.
+
+    Attributes:
+        kind: The type of anomaly.
+        entity: The tested entities, shape (n,).
+        a_day: How many entities of this home are as surprising on a day by chance; inf for what is not to be reported,
+            shape (n,).
+        p: p-values of each entity by itself, shape (n,).
+        expected: The expected value, shape (n,).
+        deviation: Signed standard deviations from it, shape (n,).
+        occurrences: The bouts or episodes of the judged day, shape (n,).
+        duration_seconds: The length of the episode, shape (n,); empty for another type.
+        longest_before_seconds: The longest episode of the baseline, likewise.
+        hours: The unusual hours of each, n lists; empty for another type.
+        left_out: How many were left out because they are the new normal.
+    """
+
+    kind: Kind
+    entity: Integers
+    a_day: Floats
+    p: Floats
+    expected: Floats
+    deviation: Floats
+    occurrences: Integers
+    duration_seconds: Floats = np.empty(0)
+    longest_before_seconds: Floats = np.empty(0)
+    hours: tuple[list[int], ...] = ()
+    left_out: int = 0
+
+
 def count_high(baseline: Baseline, min_days: int) -> Deviations:
     """Test for more bouts than expected."""
-    entity = _with_enough_days(baseline.counted, min_days)
+    entity = with_enough_days(baseline.counted, min_days)
     bouts, usual = baseline.bouts[:, entity], baseline.usual(baseline.counted[:, entity], entity)
     spread = dispersion.variance(usual.by_day, usual.weights)
     expected = usual.by_day[-1] * dispersion.busyness(bouts, usual.by_day, spread, usual.used)
@@ -65,7 +97,7 @@ def count_low(baseline: Baseline, min_days: int) -> Deviations:
     silence = np.ones(silent.shape, np.bool_)  # the judged day, as if it were silent, and the silent days before it
     silence[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
     counted = baseline.counted & ~silence
-    entity = np.empty(0, np.int64) if baseline.quiet[-1] else _with_enough_days(counted, min_days)
+    entity = np.empty(0, np.int64) if baseline.quiet[-1] else with_enough_days(counted, min_days)
     silence, counted, bouts = silence[:, entity], counted[:, entity], baseline.bouts[:, entity]
     usual = baseline.usual(counted, entity)
     today, expected = bouts[-1], usual.by_day[-1]
@@ -99,50 +131,6 @@ def _silence_p(silence: Flags, counted: Flags, bouts: Floats, weights: Floats, w
     return p
 
 
-def unusual_hour(baseline: Baseline, min_days: int) -> Deviations:
-    """Test for hours with activity that had none before, nor did the hours beside them."""
-    entity = _with_enough_days(baseline.counted, min_days)
-    active = baseline.active[:, entity]
-    around = active | np.roll(active, 1, axis=2) | np.roll(active, -1, axis=2)
-    counted = baseline.counted[:, entity]
-    days = (around & counted[:, :, None]).sum(axis=0)
-    new = (active & (days - (around & counted[:, :, None]) == 0)).sum(axis=2).astype(np.float64)
-    past = dispersion.moments(new, counted)
-    n = past.days.astype(np.float64)
-    variance = past.squares / (n - 1) * (1 + 1 / n) * (n - 1) / (n - 3)
-    p = negative_binomial_tail(new[-1], past.mean, variance)
-    deviation = (new[-1] - past.mean) / np.sqrt(np.maximum(variance, past.mean))
-    return Deviations("unusual_hour", entity, p, np.zeros(len(p)), past.mean, deviation, baseline.today(entity))
-
-
-def long_duration(baseline: Baseline, min_days: int, rows: Sequence[DurationDaily]) -> Deviations:
-    """Test for a longest episode beyond those of other days."""
-    longest, episodes = _longest_episodes(baseline, rows)
-    counted = baseline.counted & ~np.isnan(longest)
-    entity = np.flatnonzero((counted.sum(axis=0) >= min_days) & ~np.isnan(longest[-1]))
-    days = counted[:, entity].sum(axis=0)
-    values = np.where(counted, longest, 0.0)[:, entity]
-    mean = values.sum(axis=0) / days
-    variance = (np.where(counted[:, entity], values - mean, 0.0) ** 2).sum(axis=0) / (days - 1)
-    spread = np.maximum(np.sqrt(variance), _MIN_SPREAD) * np.sqrt(1 + 1 / days)
-    deviation = (longest[-1, entity] - mean) / spread
-    p = student_tail(deviation, days - 1.0)
-    return Deviations("long_duration", entity, p, np.zeros(len(p)), np.exp(mean), deviation, episodes[entity])
-
-
-def _longest_episodes(baseline: Baseline, rows: Sequence[DurationDaily]) -> tuple[Floats, Integers]:
-    """Return the logarithm of each longest episode, shape (days, entities), and the episodes of the judged day."""
-    longest = np.full(baseline.bouts.shape, np.nan)
-    episodes = np.zeros(len(baseline.ids), np.int64)
-    for row in rows:
-        day, code = baseline.index_of(row.date), baseline.code_of(row.entity_id)
-        if day >= 0 and code >= 0:
-            longest[day, code] = math.log(max(row.max_duration_seconds, 1.0))
-            if day == len(longest) - 1:
-                episodes[code] = row.episodes or 1
-    return longest, episodes
-
-
-def _with_enough_days(counted: Flags, min_days: int) -> Integers:
+def with_enough_days(counted: Flags, min_days: int) -> Integers:
     """Return the entities that can be compared with enough days."""
     return np.flatnonzero(counted.sum(axis=0) >= min_days)

@@ -1,7 +1,7 @@
 """Which entities behaved unlike their own past: one row for each entity and type of anomaly.
 
-A day is compared with the 28 days before it, never with itself, by the stored rows of ``time_based`` (and
-``duration``). Only complete days count (known to at least 95 %), and it takes 14 of them. An entity's baseline begins
+A day is compared with the 28 days before it, never with itself, by the stored rows of ``time_based``, ``duration`` and
+``active_time``. Only complete days count (known to at least 95 %), and it takes 14 of them. An entity's baseline begins
 with its first row; from then on, a complete day without a row is a day of 0 bouts. On some days the whole home is quiet
 (under half of the usual entities are active). They say nothing about a single entity: they are left out of the
 baseline, and no ``count_low`` is reported on them.
@@ -21,17 +21,29 @@ baseline, and no ``count_low`` is reported on them.
   expected ones, times the share of silent days that were followed by another (or this rate, if larger) for each further
   day. So a single silent day proves nothing. The baseline ends where the silence begins: a silence is reported for
   about two weeks, and then is the new normal.
-* ``unusual_hour`` (off by default): activity in hours that had none on any baseline day, nor had the hours beside them;
-  the number of such hours, compared with that of each baseline day against the other days.
-* ``long_duration`` (off by default): the logarithm of the longest episode, compared with those before by Student's t.
+* ``long_duration``: the longest episode that ended on the day is longer than chance explains. The tail of the lengths
+  is learnt from the longest episode of each baseline day, and from the home's other entities
+  (``jobs.statistics.long_tails``); p is the chance that the longest of the day's n episodes is at least as long.
+* ``still_active``: the same for an episode that goes on when the day ends, by its length so far. One that was already
+  as unusual three days earlier is the new normal: it is not reported any more, nor is its end.
+* ``unusual_hour`` (off by default): activity in hours in which, and beside which, the entity never acted on a baseline
+  day.
 
-All tests of a day that could be rejected at all are corrected together, at a false discovery rate of 3 % (Benjamini and
-Hochberg). The silence of an entity that was active the day before cannot be rejected, so it does not count.
+An episode is reported only if it lasts 20 minutes or more and is at least 1.5 times as long as the longest of the
+baseline. Entities need 7 days with a finished episode and 10 episodes. That persons stay at home is no matter of
+length, so ``person`` and ``device_tracker`` are not judged by it.
+
+Tests of counts that could be rejected at all are corrected together, at a false discovery rate of 3 % (Benjamini and
+Hochberg). The silence of an entity that was active the day before cannot be rejected, so it does not count. For each
+other type, the adjusted p is how many entities of this home are as surprising on a day by chance: the larger of what
+the model says (p times the tests) and of what the baseline days show, each judged by the other days
+(``jobs.statistics.home_rates``). So a home in which lengths are wilder than the model thinks has no more false alarms.
+At most 0.1 false alarms a week are accepted for each of these types.
 
 ``anomaly_score`` is min(1, -log10(adjusted p) / 12), ``severity`` follows the adjusted p (``Severity``),
-``baseline_deviation`` is the number of standard deviations of a new observation from the expected value, and
-``occurrences`` the day's bouts (for ``long_duration``, its finished episodes). A day that cannot be compared gives
-``NotJudged`` with a reason; what is stored for it stays.
+``baseline_deviation`` is the number of standard deviations of a new observation from the expected value (of lengths:
+on the logarithmic scale), and ``occurrences`` the day's bouts (of lengths: episodes). A day that cannot be compared
+gives ``NotJudged`` with a reason; what is stored for it stays.
 
 A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 
@@ -45,7 +57,8 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 ...         known_seconds=86400, day_seconds=86400, reason="", computed_at="2026-04-01T00:00:00Z"))
 ...     rows.append(TimeBasedDaily(date=day, entity_id="light.lamp", domain="light", peak_hours=[], frequency=0.5,
 ...         hourly_distribution=[2 * bouts] + [0] * 23, confidence=0, occurrences=2 * bouts, bouts=bouts))
->>> (row,), reason = Anomaly().judge(last, MemoryStore(rows))
+>>> counts = Anomaly(types=("count_high", "count_low"))
+>>> (row,), reason = counts.judge(last, MemoryStore(rows))
 >>> row.anomaly_type, row.occurrences, round(row.baseline_deviation, 1), str(row.severity), round(row.anomaly_score, 2)
 ('count_high', 30, 7.4, 'high', 0.61)
 >>> reason
@@ -57,7 +70,7 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -67,19 +80,30 @@ from pydantic import Field
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.detectors._absences import MAX_AWAY_DAYS, MIN_ABSENCE_DAYS, Absences, find_absences
 from jobs.detectors._baseline import Baseline
-from jobs.detectors._deviations import UNITS, Deviations, Kind, count_high, count_low, long_duration, unusual_hour
+from jobs.detectors._deviations import UNITS, Deviations, Kind, Surprises, count_high, count_low
 from jobs.detectors._groups import home_activity, silent_since, with_context
+from jobs.detectors._long_episodes import LongEpisodes, episodes_of
 from jobs.detectors._movement import MAX_P, movement_while_away
+from jobs.detectors._unusual_hours import unusual_hour
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.statistics.arrays import Floats
 from jobs.statistics.corrections import adjusted, can_be_rejected
 from storage.dates import DateRange, Day
-from storage.models import AnomalyDaily, DetectorRunDaily, DurationDaily, RoomBasedDaily, Severity
+from storage.models import (
+    ActiveTimeDaily,
+    AnomalyDaily,
+    DetectorRunDaily,
+    DurationDaily,
+    RoomBasedDaily,
+    Severity,
+)
 from storage.plurals import counted
 from storage.store import AggregateReader
 
 _NOT_COMPUTED: Final = "time_based has not computed this day"
 _MAX_SCORE_DIGITS: Final = 12
+_NEEDED_BY: Final[Mapping[Kind, str]] = {"long_duration": "duration", "still_active": "active_time"}
+_NEEDED: Final = tuple(_NEEDED_BY.values())
 _SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
 
 
@@ -93,18 +117,20 @@ class Anomaly:
         baseline_days: How many days back the baseline reaches.
         min_days: How many complete days it needs, of the home and of each entity.
         min_known_share: The share of a day that must be known for the day to be complete.
-        false_discovery_rate: The share of the anomalies that may be due to chance.
+        false_discovery_rate: The share of the anomalies of the types of counts that may be due to chance.
+        max_false_alarms_a_week: How many anomalies of each other type are expected by chance at most.
     """
 
     name: ClassVar = "anomaly"
     version: ClassVar = 3
     model: ClassVar = AnomalyDaily
 
-    types: tuple[Kind, ...] = ("count_high", "count_low")
+    types: tuple[Kind, ...] = ("count_high", "count_low", "long_duration", "still_active")
     baseline_days: Annotated[int, Field(ge=7, le=366)] = 28
     min_days: Annotated[int, Field(ge=5, le=366)] = 14
     min_known_share: Annotated[float, Field(gt=0, le=1)] = 0.95
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.03
+    max_false_alarms_a_week: Annotated[float, Field(gt=0, le=7)] = 0.1
 
     @property
     def household_days(self) -> int:
@@ -122,19 +148,25 @@ class Anomaly:
             return Finding([], f"not judged: the day of the return, after {away} days on which nobody was home")
         home = absences.newest_others(DateRange.ending(day, self.household_days), len(recent))
         days = DateRange(home[0], day)
-        known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
+        runs = history.read(DetectorRunDaily, days, {"detector": ["time_based", *_NEEDED]})
+        known = _known_shares(runs)
         complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
         if problem := self._why_not_judged(day, known, complete):
             # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
             return (Finding if absences.days else NotJudged)([], f"not judged: {problem}")
         baseline = Baseline(complete, absences.rows)
-        durations = history.read(DurationDaily, days) if "long_duration" in self.types else []
-        deviations = list(self._deviations(baseline, durations, self.types))
+        deviations = list(self._deviations(baseline, self.types))
         corrected, tests = _corrected(deviations, self.false_discovery_rate)
         rows = [
             _row(day, baseline.ids[tested.entity[index]], tested, index, float(p[index]))
             for tested, p in zip(deviations, corrected, strict=True)
             for index in np.flatnonzero(p <= self.false_discovery_rate).tolist()
+        ]
+        surprises: list[Surprises] = list(self._surprises(baseline, history, days, self.types))
+        rows += [
+            _row_of_surprise(day, baseline.ids[one.entity[index]], one, index)
+            for one in surprises
+            for index in np.flatnonzero(one.a_day <= self.max_false_alarms_a_week / 7).tolist()
         ]
         rows.sort(key=lambda row: row.key())
         rows = with_context(
@@ -145,9 +177,12 @@ class Anomaly:
             silent=silent_since(baseline, rows),
         )
         entities = {code for tested in deviations for code in tested.entity.tolist()}
+        entities |= {code for one in surprises for code in one.entity.tolist()}
+        tests += sum(len(one.entity) for one in surprises)
         reason = self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows))
         notes = left_out(len(absences.days), "day on which nobody was home", "days on which nobody was home")
-        return Finding(rows, "; ".join([reason, *notes]))
+        computed = {run.detector for run in runs if run.date == day}
+        return Finding(rows, "; ".join([reason, *notes, *_notes(surprises, computed)]))
 
     def _why_not_judged(self, day: Day, known: Mapping[Day, float], complete: Sequence[Day]) -> str:
         """Return what keeps a day from being judged; empty if nothing does."""
@@ -195,30 +230,54 @@ class Anomaly:
             if day != row.date
         ]
         note = f"{row.occurrences} on {row.date}, {row.baseline_deviation:+.1f} standard deviations from the expected"
-        for tested in self._deviations(baseline, history.read(DurationDaily, days), (row.anomaly_type,)):
+        every: list[Deviations | Surprises] = [*self._deviations(baseline, (row.anomaly_type,))]
+        every += [*self._surprises(baseline, history, days, (row.anomaly_type,))]
+        for tested in every:
             for index in np.flatnonzero(tested.entity == baseline.code_of(row.entity_id)).tolist():
                 note += (
                     f" {tested.expected[index]:.3g} {UNITS[tested.kind]}; p = {tested.p[index]:.2g} before correction"
                 )
         return Evidence(("day", "bouts", ""), lines, (note,))
 
-    def _deviations(
-        self, baseline: Baseline, durations: Sequence[DurationDaily], types: Sequence[str]
-    ) -> Iterator[Deviations]:
-        """Yield the tests of some types of anomaly."""
+    def _deviations(self, baseline: Baseline, types: Sequence[str]) -> Iterator[Deviations]:
+        """Yield the tests of the types that are about counts."""
         if "count_high" in types:
             yield count_high(baseline, self.min_days)
         if "count_low" in types:
             yield count_low(baseline, self.min_days)
+
+    def _surprises(
+        self, baseline: Baseline, history: AggregateReader, days: DateRange, types: Sequence[str]
+    ) -> Iterator[Surprises]:
+        """Yield the tests of the other types."""
+        max_a_day = self.max_false_alarms_a_week / 7
+        if {"long_duration", "still_active"} & set(types):
+            durations, active = history.read(DurationDaily, days), history.read(ActiveTimeDaily, days)
+            lengths = LongEpisodes(episodes_of(baseline, self.min_days, durations, active), max_a_day)
+            if "long_duration" in types:
+                yield lengths.long_duration()
+            if "still_active" in types:
+                yield lengths.still_active()
         if "unusual_hour" in types:
             yield unusual_hour(baseline, self.min_days)
-        if "long_duration" in types:
-            yield long_duration(baseline, self.min_days, durations)
+
+
+def _notes(surprises: Sequence[Surprises], computed: Collection[str]) -> Iterator[str]:
+    """Yield what could not be judged and what is no news any more, in words."""
+    for one in surprises:
+        needed = _NEEDED_BY.get(one.kind)
+        if needed is not None and needed not in computed:
+            yield f"{one.kind} not judged: {needed} has not computed this day"
+        yield from left_out(
+            one.left_out,
+            "episode that has been unusually long for days",
+            "episodes that have been unusually long for days",
+        )
 
 
 def _known_shares(runs: Sequence[DetectorRunDaily]) -> dict[Day, float]:
     """Return the share of each day that is known."""
-    return {run.date: run.known_seconds / max(run.day_seconds, 1.0) for run in runs}
+    return {run.date: run.known_seconds / max(run.day_seconds, 1.0) for run in runs if run.detector == "time_based"}
 
 
 def _corrected(deviations: Sequence[Deviations], rate: float) -> tuple[list[Floats], int]:
@@ -296,4 +355,22 @@ def _row(day: Day, entity_id: str, tested: Deviations, index: int, p: float) -> 
         baseline_deviation=float(tested.deviation[index]),
         occurrences=int(tested.occurrences[index]),
         severity=_severity(p),
+    )
+
+
+def _row_of_surprise(day: Day, entity_id: str, one: Surprises, index: int) -> AnomalyDaily:
+    """Return the aggregate of one surprise; its adjusted p is how many are as surprising on a day by chance."""
+    p = min(float(one.a_day[index]), 1.0)
+    has_length = len(one.duration_seconds) > 0
+    return AnomalyDaily(
+        date=day,
+        entity_id=entity_id,
+        anomaly_type=one.kind,
+        anomaly_score=_score(p),
+        baseline_deviation=float(one.deviation[index]),
+        occurrences=int(one.occurrences[index]),
+        severity=_severity(p),
+        duration_seconds=float(one.duration_seconds[index]) if has_length else None,
+        longest_before_seconds=float(one.longest_before_seconds[index]) if has_length else None,
+        hours=one.hours[index] if one.hours else None,
     )

@@ -92,11 +92,11 @@ def history_row(day: dt.date, entity_id: str, bouts: int) -> TimeBasedDaily:
     )
 
 
-def run(day: dt.date, known: float = 1.0) -> DetectorRunDaily:
-    """Return the record of a run of time_based on a day of which a share is known."""
+def run(day: dt.date, known: float = 1.0, detector: str = "time_based") -> DetectorRunDaily:
+    """Return the record of a detector's run on a day of which a share is known."""
     return DetectorRunDaily(
         date=day,
-        detector="time_based",
+        detector=detector,
         version=1,
         rows=0,
         events=0,

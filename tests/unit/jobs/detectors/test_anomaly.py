@@ -17,7 +17,8 @@ DAYS = DateRange.ending(LAST, 29)
 
 def history(**bouts: list[int]) -> list[DailyAggregate]:
     """Rows of entities by their bouts on the days up to ``LAST``; none where there were none."""
-    rows: list[DailyAggregate] = [run(day) for day in DAYS]
+    computed = "time_based", "duration", "active_time"
+    rows: list[DailyAggregate] = [run(day, detector=name) for day in DAYS for name in computed]
     for name, counts in bouts.items():
         days = DateRange.ending(LAST, len(counts))
         rows += [history_row(day, f"light.{name}", count) for day, count in zip(days, counts, strict=True) if count]

@@ -1,0 +1,37 @@
+"""How often a score is reached in this home by chance, as its own past shows.
+
+A score says how surprising an entity's day is: the higher, the more. What is surprising differs from home to home, so
+a score is compared with those of all entities on all days of the baseline, each judged by the other days. Beyond the
+20 highest of these, the rate goes on falling exponentially, as that of -log p does. The scale of this is the median
+distance of the 20 from the next lower score, over log 2. The median counts ten distances of scale 1 with them, so that
+few scores, of which some may be anomalies themselves, do not decide alone.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from jobs.statistics.arrays import Floats
+
+_HIGHEST: Final = 20  # so many of the past scores show how fast the rate falls
+_PRIOR: Final = -np.log((np.arange(10) + 0.5) / 10)  # ten quantiles of an exponential distribution of scale 1
+
+
+def entities_a_day(score: Floats, past: Floats, days: int) -> Floats:
+    """Return how many entities a day reach each score by chance.
+
+    Args:
+        score: Scores; 0 where there is nothing to judge.
+        past: The scores of the baseline, of any shape; those of 0 or less do not count.
+        days: How many days they come from.
+    """
+    ordered = np.sort(past[past > 0])[::-1]
+    used = min(len(ordered), _HIGHEST)
+    floor = float(ordered[used]) if len(ordered) > used else 0.0
+    scale = float(np.median(np.concatenate((ordered[:used] - floor, _PRIOR)))) / float(np.log(2))
+    beyond = (used + 0.5) / days * np.exp(-np.maximum(score - floor, 0) / scale)
+    counted = (len(ordered) - np.searchsorted(ordered[::-1], score, side="left")) / days
+    rate: Floats = np.where(score > floor, beyond, counted)
+    return np.where(score > 0, rate, np.inf)
