@@ -1,5 +1,5 @@
 # What a person types: `make demo`, `make test`. What a developer adds: `make lint`, `make test-all`, `make servers`,
-# `make bench`, `make quality`, `make faults`, `make soak`, `make image`.
+# `make bench`, `make quality`, `make arena`, `make faults`, `make soak`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test test-slow test-all servers lint bench quality faults soak image clean
+.PHONY: demo test test-slow test-all servers lint bench quality arena faults soak image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -38,6 +38,10 @@ bench: $(VENV)/.test
 quality: $(VENV)/.test
 	$(BIN)/python -m tests.quality $(ARGS)
 
+# Ours and other kinds of rules over the same homes (docs/arena.md); ARGS="--help" says how to choose some.
+arena: $(VENV)/.arena
+	$(BIN)/python -m tests.arena $(ARGS)
+
 faults: $(VENV)/.test
 	$(BIN)/python -m tests.faults $(ARGS)
 
@@ -66,6 +70,10 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml constraints.txt
 	$(PIP) --editable '.[test]'
 	@touch $@
 
+$(VENV)/.arena: $(VENV)/.made pyproject.toml constraints.txt
+	$(PIP) --editable '.[test,arena]'
+	@touch $@
+
 $(VENV)/.lint: $(VENV)/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[test,lint]'
+	$(PIP) --editable '.[test,arena,lint]'
 	@touch $@

@@ -143,9 +143,10 @@ class Planter:
         return used[(used[:, 0] >= window.start - _BASELINE * DAY) & (used[:, 0] < window.start)]
 
     def _usual(self, code: int, index: int) -> float:
-        """Return how many bouts a day a thing had on days of the same type (weekday, weekend), of four weeks."""
-        weekend = self._days[index].weekday() >= 5
-        of_type = [day for day in range(index - _BASELINE, index) if (self._days[day].weekday() >= 5) == weekend]
+        """Return how many bouts a day a thing had in four weeks, on days of the same type with somebody at home."""
+        weekend, away = self._days[index].weekday() >= 5, self.lived.schedule.circumstances
+        past = [day for day in range(index - _BASELINE, index) if away[day] != "away"]
+        of_type = [day for day in past if (self._days[day].weekday() >= 5) == weekend]
         return float(np.mean([self._bouts(code, day) for day in of_type])) if of_type else 0.0
 
     def _bouts(self, code: int, index: int) -> int:
