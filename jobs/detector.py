@@ -27,6 +27,7 @@ __all__ = [  # what detectors of other packages build on
     "Evidence",
     "ExplainsByEvents",
     "ExplainsByHistory",
+    "ExplainsByHousehold",
     "Finding",
     "HistoryDetector",
     "Household",
@@ -148,6 +149,15 @@ class ExplainsByHistory(Protocol):
 
     def explain_by_history(self, row: Any, history: AggregateReader) -> Evidence:  # noqa: ANN401 - a row of its model
         """Return the evidence behind a row, from what is stored."""
+        ...
+
+
+@runtime_checkable
+class ExplainsByHousehold(UsesHousehold, Protocol):
+    """A detector that uses the household, and needs it to show the evidence behind one of its rows."""
+
+    def explain_by_history(self, row: Any, history: AggregateReader, household: Household = ...) -> Evidence:  # noqa: ANN401 - a row of its model
+        """Return the evidence behind a row, from what is stored and what is known of the household."""
         ...
 
 

@@ -16,7 +16,7 @@ HELP: Final[Mapping[str, str]] = {
     "serve": "Run the nightly job now and then every night.",
     "status": "Show for each day and detector whether it is written, staged, failed (why), missing or out of reach.",
     "query": "Print rows, or summaries if a function such as --sum is given.",
-    "explain": "Show the evidence for a row.",
+    "explain": "Show what a row means and the evidence for it.",
     "away": "Enter days on which nobody is home: they are no baseline, and only movement inside is reported.",
     "mute": "Mute anomalies of an entity: they are stored and marked as muted, but nobody is notified.",
     "detectors": "Show name, version, settings and origin of each registered detector.",

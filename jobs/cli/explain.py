@@ -13,12 +13,15 @@ from rich.table import Table
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say, shown
 from jobs.cli.query import conditions_of, model_of
-from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory
+from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
+from jobs.household import Household
 from jobs.isolation import describe, run_isolated
+from jobs.sentences.groups import stories
+from jobs.sentences.rows import sentence_of
 from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, SourceError, UsageError
-from storage.models import DailyAggregate, DetectorRunDaily
+from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
 from storage.store import AggregateStore
 
 MAX_ROWS = 5
@@ -32,7 +35,10 @@ def explain(
     where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG=VALUE", help="Only such rows.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Show the evidence for a row (counts by hour, matches, episodes, baseline days), or why the row is missing."""
+    """Show what a row means and the evidence for it, or why the row is missing.
+
+    The evidence is counts by hour, matches, episodes or baseline days.
+    """
     home = home_of(context)
     model = model_of(home, measurement)
     days = DateRange.parse(day_of(home, day))
@@ -42,12 +48,30 @@ def explain(
             say(f"{len(rows)} rows match; the first {MAX_ROWS} are explained (use --where to choose)", style="yellow")
         if not rows:
             _explain_absence(store, model, days)
-        explained = [(row, _evidence(home, store, row)) for row in rows[: None if as_json else MAX_ROWS]]
+        household = _household(home)
+        explained = [
+            (row, sentence_of(row, home.zone, store), _evidence(home, store, row, household))
+            for row in rows[: None if as_json else MAX_ROWS]
+        ]
+        anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
+        told = stories(anomalies, home.zone, store) if len(anomalies) > 1 and not as_json else []
     if as_json:
-        print_json([{"row": row.model_dump(mode="json"), "evidence": found._asdict()} for row, found in explained])
+        print_json(
+            [
+                {"row": row.model_dump(mode="json"), "sentence": sentence, "evidence": found._asdict()}
+                for row, sentence, found in explained
+            ]
+        )
         return
-    for row, found in explained:
-        _show(row, found)
+    for story in told:
+        out.print(shown(f"- {story.sentence} ({story.severity})", "dim" if story.is_muted else ""))
+    for row, sentence, found in explained:
+        _show(row, sentence, found)
+
+
+def _household(home: Home) -> Household:
+    with home.open_ledger(read_only=True) as ledger:
+        return home.read_household(ledger)
 
 
 def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
@@ -58,9 +82,11 @@ def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: D
     say(f"no such row; {detector} reported for {days.first}: {runs[0].reason}")
 
 
-def _evidence(home: Home, store: AggregateStore, row: DailyAggregate) -> Evidence:
+def _evidence(home: Home, store: AggregateStore, row: DailyAggregate, household: Household) -> Evidence:
     """Return the evidence from raw events if the source still holds them, else from what is stored."""
     detector: object = next((one.detector for one in home.registered if one.detector.model is type(row)), None)
+    if isinstance(detector, ExplainsByHousehold):
+        return _explained(row, partial(detector.explain_by_history, row, store, household))
     if isinstance(detector, ExplainsByHistory):
         return _explained(row, partial(detector.explain_by_history, row, store))
     if isinstance(detector, ExplainsByEvents):
@@ -92,8 +118,12 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
     return Evidence(("field", "value"), [(name, str(value)) for name, value in values.items()], (f"as stored: {why}",))
 
 
-def _show(row: DailyAggregate, found: Evidence) -> None:
-    table = Table(title=shown(" ".join((str(row.date), row.measurement, *row.key()))), title_justify="left")
+def _show(row: DailyAggregate, sentence: str, found: Evidence) -> None:
+    out.print()
+    out.print(shown(" ".join((str(row.date), row.measurement, *row.key())), "bold"))
+    if sentence:
+        out.print(shown(sentence))
+    table = Table()
     filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
     for place in filled:
         table.add_column(shown(found.columns[place]))

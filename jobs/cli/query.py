@@ -13,12 +13,13 @@ import typer
 from rich.table import Table
 
 from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say, shown
+from jobs.sentences.groups import stories
 from jobs.wiring import Home
 from storage.clean_text import csv_cell
 from storage.columns import closest, to_json
 from storage.dates import DateRange
 from storage.errors import UsageError
-from storage.models import AGGREGATES, HOURS, DailyAggregate, DetectorRunDaily
+from storage.models import AGGREGATES, HOURS, AnomalyDaily, DailyAggregate, DetectorRunDaily
 from storage.query import AggregateQuery
 from storage.store import Function, check_query
 
@@ -68,6 +69,7 @@ def query(
     check_query(model, fields, by or [], conditions)
     if by and not fields:
         raise UsageError("--by groups summaries", hint="Name a function too, such as --sum FIELD.")
+    anomalies: list[AnomalyDaily] = []
     with home.open_query() as aggregates:
         if fields:
             groups = aggregates.summarize(
@@ -76,9 +78,14 @@ def query(
             records = [{**group.by, **group.values} for group in groups]
         else:
             rows = aggregates.daily(model, days.first, days.last, allow_missing=True, **conditions)
+            anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
             records = [row.model_dump(mode="json") for row in rows]
         _mention_missing(aggregates, model, days)
     _print(records, output)
+    if output is Format.TABLE:
+        for story in stories(anomalies, home.zone):
+            style = "dim" if story.is_muted else ""
+            out.print(shown(f"{story.rows[0].date}: {story.sentence} ({story.severity})", style), soft_wrap=True)
 
 
 def model_of(home: Home, measurement: str) -> type[DailyAggregate]:

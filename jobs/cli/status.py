@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, say, shown
+from jobs.household import Household
 from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
@@ -40,12 +41,14 @@ def status(
     span, outcome = _span(home)
     with home.open_ledger(read_only=True) as ledger:
         entries = ledger.entries()
+        household = home.read_household(ledger)
     days = _recent(home, span, [day for day, _ in entries]) if first is None else days_of(home, first, last)
     enabled = home.enabled_detectors
     names = [*enabled, *sorted({name for _, name in entries if name not in enabled})]
     grid = [
         {
             "day": day.isoformat(),
+            "away": _away(household, day),
             "detectors": {
                 name: _cell(entries.get((day, name)), reachable=_reachable(home, span, day)) for name in names
             },
@@ -56,7 +59,15 @@ def status(
         print_json(grid)
     else:
         _show(grid, names)
+        if household.problem:
+            say(household.problem, style="yellow")
     return outcome
+
+
+def _away(household: Household, day: dt.date) -> str | None:
+    """Return why nobody was home on a day, as people entered it or their calendar says; None if they do not."""
+    away = household.away_on(day)
+    return None if away is None else away.note or ("calendar" if away.origin == "calendar" else "entered")
 
 
 def _span(home: Home) -> tuple[DateRange | None, Outcome]:
@@ -107,11 +118,13 @@ def _cell(entry: Entry | None, *, reachable: bool) -> dict[str, Any]:
 def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
     table = Table()
     table.add_column("day")
+    if is_away := any(line["away"] is not None for line in grid):
+        table.add_column("away")
     for name in names:
         table.add_column(shown(name))
     errors = []
     for line in grid:
-        cells = []
+        cells = [shown(line["away"] or "")] if is_away else []
         for name in names:
             cell = line["detectors"][name]
             text = f"{cell['status']} {cell['rows']}" if cell["status"] == Status.WRITTEN else str(cell["status"])

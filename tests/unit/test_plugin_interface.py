@@ -28,7 +28,7 @@ INTERFACE = {
     jobs.detector: {
         *("AggregateReader", "Described", "Detector", "EventDetector", "Evidence", "ExplainsByEvents"),
         *("ExplainsByHistory", "Finding", "HistoryDetector", "NotJudged", "detector"),
-        *("Household", "UsesHousehold"),
+        *("ExplainsByHousehold", "Household", "UsesHousehold"),
     },
     jobs.activity.events: {
         *("AUTOMATION", "DEVICE", "GAP", "USER", "DayLog", "Events", "Samples", "StateIntervals"),
@@ -40,7 +40,7 @@ INTERFACE = {
         *("ActiveTimeDaily", "LARGEST_INTEGER", "REASON_LENGTH", "WeightedBy", "tag_fault"),
     },
 }
-SINCE_020 = {"Household", "UsesHousehold"}
+SINCE_020 = {"ExplainsByHousehold", "Household", "UsesHousehold"}
 FOR_PLUGINS = {*INTERFACE, storage.query}
 
 

@@ -1,0 +1,262 @@
+"""What happened, in one plain sentence."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from jobs.sentences.groups import stories
+from jobs.sentences.rows import sentence_of
+from storage.backends.memory import MemoryStore
+from storage.dates import DateRange
+from storage.models import (
+    ActiveTimeDaily,
+    AnomalyDaily,
+    CoOccurrenceDaily,
+    DailyAggregate,
+    RoomBasedDaily,
+    SequenceDaily,
+    Severity,
+)
+from tests.support.rows import duration, time_based
+
+ZONE = ZoneInfo("Europe/Berlin")
+DAY = dt.date(2026, 11, 24)  # a Tuesday
+BEFORE = DateRange.ending(DAY, 29)
+
+
+def anomaly(entity_id: str = "light.hall", anomaly_type: str = "count_high", **changes: Any) -> AnomalyDaily:
+    values: dict[str, Any] = {
+        "date": DAY,
+        "entity_id": entity_id,
+        "anomaly_type": anomaly_type,
+        "anomaly_score": 0.5,
+        "baseline_deviation": 5.0,
+        "occurrences": 40,
+        "severity": Severity.HIGH,
+    }
+    return AnomalyDaily(**{**values, **changes})
+
+
+def at(*hours: int) -> list[int]:
+    return [int(hour in hours) for hour in range(24)]
+
+
+def history(entity_id: str, **changes: Any) -> MemoryStore:
+    """Four weeks in which an entity was active 4, 5 or 6 times a day in the evening, and a lamp from 5 to 23."""
+    rows: list[DailyAggregate] = []
+    for number, day in enumerate(BEFORE):
+        if day != DAY:
+            rows.append(time_based(entity_id, day, **{"bouts": 4 + number % 3, **changes}))
+            rows.append(time_based("light.other", day, hourly_distribution=at(*range(5, 24), 0)))
+            rows.append(duration(entity_id, day, max_duration_seconds=6060.0 if number == 3 else 90.0))
+    return MemoryStore(rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "device_class", "sentence"),
+    [
+        (
+            anomaly(),
+            None,
+            "light.hall was active 40 times; on the days before, it was 5 times on average, from 4 to 6",
+        ),
+        (
+            anomaly(anomaly_type="count_low", occurrences=1),
+            None,
+            "light.hall was active only once; on the days before, it was 5 times on average, from 4 to 6",
+        ),
+        (
+            anomaly(anomaly_type="count_low", occurrences=0),
+            None,
+            "light.hall has been silent since Tuesday 2026-11-24; before, it was active 5 times on an active day",
+        ),
+        (
+            anomaly(anomaly_type="long_duration", duration_seconds=13 * 3600 + 240),
+            None,
+            "light.hall was on for 13 h 4 min; the longest of 56 times in four weeks before was 1 h 41 min",
+        ),
+        (
+            anomaly("binary_sensor.gate", "still_active", duration_seconds=2 * 3600 + 46 * 60),
+            "garage_door",
+            (
+                "binary_sensor.gate has been open since Tuesday 21:14; "
+                "the longest of 56 times in four weeks before was 1 h 41 min"
+            ),
+        ),
+        (
+            anomaly("binary_sensor.door", "unusual_hour", hours=[3]),
+            "door",
+            (
+                "binary_sensor.door was used between 3:00 and 4:00; "
+                "in four weeks before, nothing in the home was used between 1:00 and 5:00"
+            ),
+        ),
+        (
+            anomaly("binary_sensor.door", "unusual_hour", hours=[9]),
+            "door",
+            (
+                "binary_sensor.door was used between 9:00 and 10:00; "
+                "in four weeks before, it was never used between 0:00 and 19:00"
+            ),
+        ),
+        (
+            anomaly("binary_sensor.door", "activity_while_away", hours=[14]),
+            "door",
+            "binary_sensor.door opened between 14:00 and 15:00 while nobody was home",
+        ),
+        (
+            anomaly("binary_sensor.hall", "activity_while_away", hours=[14]),
+            "motion",
+            "binary_sensor.hall noticed somebody between 14:00 and 15:00 while nobody was home",
+        ),
+        (
+            anomaly(anomaly_type="of_another_package", muted="being repaired"),
+            None,
+            (
+                "light.hall was unusual (of_another_package), +5.0 standard deviations from what is expected "
+                "(muted: being repaired)"
+            ),
+        ),
+    ],
+)
+def test_an_anomaly_says_what_happened_and_what_is_usual(
+    row: AnomalyDaily, device_class: str | None, sentence: str
+) -> None:
+    assert sentence_of(row, ZONE, history(row.entity_id, device_class=device_class)) == sentence
+
+
+@pytest.mark.parametrize(
+    "anomaly_type",
+    ["count_high", "count_low", "long_duration", "still_active", "unusual_hour", "activity_while_away", "other"],
+)
+def test_an_anomaly_has_a_sentence_where_nothing_else_is_stored(anomaly_type: str) -> None:
+    row = anomaly(anomaly_type=anomaly_type, occurrences=0)
+    for store in (None, MemoryStore()):
+        sentence = sentence_of(row, ZONE, store)
+        assert sentence.startswith("light.hall ")
+        assert not {"None", "  "} & {part for part in ("None", "  ") if part in sentence}
+
+
+def test_a_clock_change_does_not_move_the_beginning_of_an_episode() -> None:
+    row = anomaly(anomaly_type="still_active", date=dt.date(2026, 10, 25), duration_seconds=24 * 3600)  # 25 hours long
+    assert "since Sunday 01:00" in sentence_of(row, ZONE)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            time_based(bouts=5),
+            "light.kitchen was active 5 times, most of all between 19:00 and 22:00",
+        ),
+        (
+            time_based(bouts=2, peak_hours=[], hourly_distribution=at(7, 19)),
+            "light.kitchen was active twice, between 7:00 and 8:00 and between 19:00 and 20:00",
+        ),
+        (
+            time_based(bouts=9, peak_hours=[], hourly_distribution=at(*range(9))),
+            "light.kitchen was active 9 times, in 9 hours of the day, none of which stands out",
+        ),
+        (
+            duration("lock.front", efficiency_score=0.8),
+            (
+                "lock.front was unlocked twice, for 1 min on average and 2 min at most; "
+                "somebody was around for 80% of the time"
+            ),
+        ),
+        (
+            ActiveTimeDaily(
+                date=DAY,
+                entity_id="light.hall",
+                active_seconds=7200,
+                known_seconds=86400,
+                still_active_seconds=3600,
+                start_known="no",
+            ),
+            "light.hall was on for 2 h of the day, and still is at midnight, since Tuesday 23:00, or for longer",
+        ),
+        (
+            ActiveTimeDaily(date=DAY, entity_id="person.ada", active_seconds=0, known_seconds=86400),
+            "person.ada was not home all day",
+        ),
+        (
+            CoOccurrenceDaily(
+                date=DAY,
+                device_pair="light.a|light.b",
+                co_occurrence_count=4,
+                time_window_seconds=300,
+                confidence=0.5,
+                typical_hours=[],
+                expected_count=0.21,
+                first_share=0.25,
+            ),
+            (
+                "light.a and light.b were used together 4 times; by chance, it would be 0.21 times; "
+                "light.b is the first in 75% of them"
+            ),
+        ),
+        (
+            SequenceDaily(
+                date=DAY,
+                sequence_id="0" * 16,
+                sequence=["light.a:on", "light.b:off"],
+                frequency=3,
+                avg_duration_seconds=20.0,
+                confidence=0.5,
+            ),
+            "light.a on, then light.b off: 3 times, in 20 s on average",
+        ),
+        (
+            RoomBasedDaily(
+                date=DAY,
+                area_id="kitchen",
+                activity_level=0.34,
+                device_usage={"light.a": 4},
+                transition_patterns=[{"to": "hall", "count": 12, "probability": 1.0, "median_seconds": 4.0}],
+                peak_activity_hours=[7],
+            ),
+            (
+                "kitchen had 34% of the home's activity, most of it between 7:00 and 8:00; "
+                "from there, people went to hall (12 times)"
+            ),
+        ),
+    ],
+)
+def test_each_measurement_has_a_plain_sentence(row: DailyAggregate, sentence: str) -> None:
+    assert sentence_of(row, ZONE) == sentence
+
+
+def test_anomalies_of_one_group_are_one_story() -> None:
+    rows = [
+        anomaly(f"light.{name}", group="light.b", home_activity="busy", anomaly_score=score)
+        for name, score in zip("abcde", (0.2, 0.9, 0.3, 0.4, 0.5), strict=True)
+    ]
+    (story,) = stories(rows, ZONE)
+    assert story.sentence == (
+        "the whole home was busier than usual: 5 entities were active more often than usual: "
+        "light.b, light.e, light.d and 2 more"
+    )
+
+
+def test_stories_are_in_the_order_of_their_severity_and_muted_ones_come_last() -> None:
+    rows = [
+        anomaly("light.a", severity=Severity.LOW),
+        anomaly("light.b", severity=Severity.CRITICAL, muted="sold"),
+        anomaly("light.c", severity=Severity.MEDIUM),
+    ]
+    found = stories(rows, ZONE)
+    assert [story.rows[0].entity_id for story in found] == ["light.c", "light.a", "light.b"]
+    assert [story.is_muted for story in found] == [False, False, True]
+
+
+def test_a_muted_row_does_not_lead_its_story() -> None:
+    rows = [
+        anomaly("light.a", group="light.a", muted="sold", severity=Severity.CRITICAL, anomaly_score=1.0),
+        anomaly("light.b", group="light.a", severity=Severity.LOW),
+    ]
+    (story,) = stories(rows, ZONE)
+    assert (story.severity, story.is_muted, story.sentence.split()[0]) == (Severity.LOW, False, "light.b")
