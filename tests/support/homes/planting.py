@@ -238,8 +238,10 @@ class Planter:
         self._set(code, used[(used[:, 1] < start) | (used[:, 0] >= end)])
 
     def _dead(self) -> None:
-        """Let one thing fall silent, at least ten days before the end."""
-        index = int(self.rng.integers(self.baseline + 5, max(len(self._days) - 10, self.baseline + 6)))
+        """Let one thing fall silent, at least ten days before the end, if there are so many."""
+        if len(self._days) - 10 <= self.baseline + 5:
+            return
+        index = int(self.rng.integers(self.baseline + 5, len(self._days) - 10))
         for code in self.rng.permutation(len(self.lived.things)).tolist():
             if self._usual(code, index) >= 2 and self._is_free(code, index, "dead"):
                 self._note("dead", code, index, len(self._days) - 1)
@@ -247,7 +249,9 @@ class Planter:
                 return
 
     def _hub(self) -> None:
-        """Let a third of the things fall silent for three days."""
+        """Let a third of the things fall silent for three days, if there are enough days."""
+        if len(self._days) - 4 <= self.baseline + 2:
+            return
         self._stories += 1
         index = int(self.rng.integers(self.baseline + 2, len(self._days) - 4))
         windows = self.lived.calendar.windows

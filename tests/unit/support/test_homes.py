@@ -70,6 +70,14 @@ def test_nothing_is_planted_unless_asked_for() -> None:
     assert LivedHome(LIVES["regular"], SEED, judged=30, plan=NOTHING).planted == []
 
 
+@pytest.mark.parametrize("judged", [1, 6, 15, 16])
+def test_sensors_die_only_where_ten_days_are_left(judged: int) -> None:
+    home = LivedHome(LIVES["regular"], SEED, 15, judged, Plan(dead=1, hubs=1))
+    dead = [one for one in home.planted if one.kind == "dead"]
+    assert len(dead) == (judged > 15)
+    assert all((home.days.last - one.day).days >= 10 for one in dead)
+
+
 def test_what_is_planted_lies_in_judged_days_and_is_visible_in_the_rows() -> None:
     home = LivedHome(LIVES["holidays"], SEED, judged=62, plan=Plan(0.3, 0.3, 0.3, 0.3, 2, 1, burglar=True))
     rows = {(type(row), row.date, row.key()[0]): row for of_day in home.rows_by_day.values() for row in of_day}
