@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.entities import Description
-from jobs.activity.events import AUTOMATION, GAP, Codes, Flags, Samples
+from jobs.activity.events import DEVICE, GAP, Codes, Flags, Samples
 from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND, Instants
+from jobs.sources.home_assistant_db.causes import UNRESOLVED
 from jobs.sources.home_assistant_db.day_rows import MAX_METADATA_ID, DayRows
 from jobs.sources.home_assistant_db.earlier_rows import StateRow
 from jobs.sources.home_assistant_db.row_order import Integers, Predecessors, Rows, in_written_order
@@ -31,7 +33,7 @@ class Columns:
         few = {metadata_id: code for metadata_id, code in code_of.items() if 0 <= metadata_id <= MAX_METADATA_ID}
         self._table = np.full(max(few, default=0) + 1, -1, np.int32)
         self._table[list(few)] = list(few.values())
-        self._states: defaultdict[str | None, int] = defaultdict(lambda: len(self._states))
+        self._states: defaultdict[Any, int] = defaultdict(lambda: len(self._states))
         self._parts: list[Rows] = []
         self._changes: set[tuple[int, int]] = set()
 
@@ -88,6 +90,15 @@ class Columns:
         counts = np.bincount(np.concatenate([part.entity for part in self._parts]))
         return np.flatnonzero(counts).astype(np.int32)
 
+    def count_not_text(self, since: int) -> int:
+        """Return how many states since an instant are not texts, as SQLite may hold anything in a column of texts."""
+        codes = [code for text, code in self._states.items() if not isinstance(text, str | None)]
+        return sum(int(np.count_nonzero(np.isin(part.state[part.at >= since], codes))) for part in self._parts if codes)
+
+    def unresolved(self) -> list[int]:
+        """Return the state ids of the rows whose cause is not known before their context is compared."""
+        return [number for part in self._parts for number in part.state_id[part.cause == UNRESOLVED].tolist()]
+
     def instants(self) -> Instants:
         """Return the instants of all rows so far, ascending."""
         return (
@@ -100,7 +111,7 @@ class Columns:
         self,
         entities: list[Description],
         known: KnownTime,
-        caused: set[int],
+        causes: Mapping[int, int],
         predecessors: Predecessors,
     ) -> tuple[Samples, int]:
         """Return all rows so far, and how many of them have a time that their order contradicts.
@@ -108,13 +119,16 @@ class Columns:
         Args:
             entities: What is known of each entity.
             known: Known time, and when the recorder started.
-            caused: The state ids of what automations did.
+            causes: The causes, by state id, that rows do not show themselves.
             predecessors: Returns ``old_state_id`` of some rows.
         """
         rows = self._rows()
-        if caused:
-            by_automation = np.isin(rows.state_id, np.fromiter(caused, np.int64, len(caused)))
-            rows.cause[by_automation] = AUTOMATION
+        if causes:
+            ids = np.array(sorted(causes), np.int64)
+            chosen = np.flatnonzero(np.isin(rows.state_id, ids))
+            found = np.array([causes[number] for number in ids.tolist()], np.int8)
+            rows.cause[chosen] = found[np.searchsorted(ids, rows.state_id[chosen])]
+        rows.cause[rows.cause == UNRESOLVED] = DEVICE
         is_gap = np.array([not isinstance(text, str) or text in GAPS for text in self._states], np.bool_)
         if is_gap.any():
             rows.state[is_gap[rows.state]] = GAP

@@ -24,7 +24,7 @@ from jobs.activity.entities import Entity, EntityRules, Kind
 from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
-from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_caused_state_ids
+from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_causes
 from jobs.sources.home_assistant_db.columns import Columns
 from jobs.sources.home_assistant_db.day_rows import fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory
@@ -129,14 +129,23 @@ class HomeAssistantDatabase:
                 for number, code in directory.code_of.items()
                 if directory.entities[code].entity_id.startswith(DOMAINS)
             ]
-            caused = read_caused_state_ids(connection, schema, window, machines)
-            samples, contradicted = columns.samples(
-                directory.entities, known, caused, lambda ids: _predecessors(connection, ids)
+            contexts = {
+                context
+                for entity_id, number, context in unmigrated.contexts
+                if entity_id.startswith(DOMAINS) or number in machines
+            }
+            causes = read_causes(
+                connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts
             )
+            samples, contradicted = columns.samples(
+                directory.entities, known, causes, lambda ids: _predecessors(connection, ids)
+            )
+            not_text = columns.count_not_text(window.start)
             total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()
         notices = [*directory.notices, *known.notices]
         notices += ["texts that are not valid UTF-8 were read as not known"] * self._skips_invalid_text
         notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
+        notices += [f"{not_text} states are not texts and were read as not known"] * (not_text > 0)
         notices += [f"{unmigrated.timeless} rows have no time that can be read"] * (unmigrated.timeless > 0)
         notices += [
             f"{contradicted} rows left out: the clock was set back, rows written after them are dated earlier"

@@ -11,10 +11,14 @@ records nothing. So a run bounds known time only where its dates can be true:
 * Nothing before the first row is known: runs outlive the rows that a purge takes.
 * A silence of *all* entities that is long for this home is not known, even within a run. Long means six times the
   silence that is usual around the day, but at least one hour and at most ``max_silence``.
+* A home may be silent every night. So a silence of at most ``max_silence`` is known if it is at most twice as long as
+  what is usual at its hours: the median of the silences at the same time on the seven days before, of at least three.
+  That the run around it was closed properly is no evidence: a recorder that had given up is closed properly, too.
 """
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +34,9 @@ from jobs.sources.home_assistant_db.schema import RUNS, instant_of
 
 MIN_SILENCE: Final = HOUR  # a shorter one is never taken for an outage
 SILENCE_FACTOR: Final = 6  # how many times the usual silence is long
+MAX_DAYS_COMPARED: Final = 7  # before a silence, at the same time of day
+MIN_DAYS_COMPARED: Final = 3
+MAX_TIMES_LONGER: Final = 2  # than usual at the same time of day
 
 _MAX_LOOKBACK: Final = 60 * DAY  # how far before a day silences are looked for
 
@@ -102,7 +109,7 @@ def without_silences(
     if longest:
         usual = rows.usual_silence(near, day[1])
         bound = min(max_silence, max(MIN_SILENCE, SILENCE_FACTOR * usual))
-    silences = [one for one in silences if one[1] - one[0] > bound]
+    silences = [one for one in silences if one[1] - one[0] > bound and not _is_usual(rows, one, max_silence)]
     starts = set(known.starts.tolist())
     for start, end in sorted(set(silences)):
         kept: list[list[int]] = []
@@ -116,6 +123,22 @@ def without_silences(
                 starts = (starts - {begin}) | {high}
         spans = kept
     return KnownTime(np.array(spans, np.int64).reshape(-1, 2), np.array(sorted(starts), np.int64), known.notices)
+
+
+def _is_usual(rows: RowTimes, silence: tuple[int, int], max_silence: int) -> bool:
+    """Return whether a silence is not much longer than what is usual for the home at the same time of day."""
+    start, end = silence
+    if end - start > max_silence:
+        return False
+    middle = (start + end) // 2
+    others = {
+        (before, after)
+        for before, after in rows.around([middle - days * DAY for days in range(1, MAX_DAYS_COMPARED + 1)])
+        if before is not None and after is not None and after <= start and after - before <= max_silence
+    }
+    if len(others) < MIN_DAYS_COMPARED:
+        return False
+    return end - start <= MAX_TIMES_LONGER * statistics.median(after - before for before, after in others)
 
 
 def _read_runs(connection: sa.Connection, now: int) -> tuple[list[tuple[int, int | None, bool]], int]:

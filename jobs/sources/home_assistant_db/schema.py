@@ -42,14 +42,15 @@ _NEEDED: Final = {
     "state_attributes": {"attributes_id", "shared_attrs"},
     "recorder_runs": {"start", "end", "closed_incorrect"},
 }
-_FORMER: Final = {"entity_id", "last_updated", "last_changed", "context_user_id", "context_parent_id"}
+_FORMER: Final = {"entity_id", "last_updated", "last_changed", "context_id", "context_user_id", "context_parent_id"}
 _EVENTS: Final = {"event_type_id", "time_fired_ts", "context_id_bin"}
+_FORMER_EVENTS: Final = {"context_id"}
 
 STATES: Final = sa.table("states", *map(sa.column, sorted(_NEEDED["states"] | _FORMER)))
 META: Final = sa.table("states_meta", sa.column("metadata_id"), sa.column("entity_id"))
 ATTRIBUTES: Final = sa.table("state_attributes", sa.column("attributes_id"), sa.column("shared_attrs"))
 RUNS: Final = sa.table("recorder_runs", sa.column("start"), sa.column("end"), sa.column("closed_incorrect"))
-EVENTS: Final = sa.table("events", *map(sa.column, sorted(_EVENTS)))
+EVENTS: Final = sa.table("events", *map(sa.column, sorted(_EVENTS | _FORMER_EVENTS)))
 EVENT_TYPES: Final = sa.table("event_types", sa.column("event_type_id"), sa.column("event_type"))
 UPDATED: Final = STATES.c.last_updated_ts
 
@@ -67,11 +68,13 @@ class Schema:
         version: Its newest ``schema_version``; None where none is recorded.
         former: The columns of ``states`` that older versions used and this database still has.
         has_events: Whether events can be read beside states.
+        has_event_texts: Whether events may have their context as a text.
     """
 
     version: int | None
     former: frozenset[str]
     has_events: bool
+    has_event_texts: bool
 
 
 def read_schema(connection: sa.Connection, name: str) -> Schema:
@@ -110,6 +113,7 @@ def read_schema(connection: sa.Connection, name: str) -> Schema:
         version,
         frozenset(_FORMER & columns["states"]),
         columns["events"] >= _EVENTS and columns["event_types"] >= {"event_type_id", "event_type"},
+        columns["events"] >= _FORMER_EVENTS,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from jobs.activity.entities import EntityRules, Kind
 from jobs.activity.events import AUTOMATION, DEVICE, USER, DayLog
 from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, from_instant, midnight
 from jobs.sources.home_assistant_db import first_rows
+from jobs.sources.home_assistant_db.causes import context_bytes
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from jobs.sources.home_assistant_registry import read_registry
 from storage.errors import SourceMismatch
@@ -105,6 +107,46 @@ def test_no_home_is_so_quiet_that_a_silence_beyond_the_setting_is_known(
     recorder.write(rows(*((-48 + 2 * n, ("on", "off")[n % 2]) for n in range(29))))
     recorder.write(rows(*((8 + hours + 2 * n, ("on", "off")[n % 2]) for n in range(12))))
     assert known_hours(read(max_silence_hours=8.5)) == pytest.approx(expected, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("nights", "usual", "tonight", "is_known"),
+    [
+        (7, 3, 3, True),
+        (3, 3, 3, True),
+        (2, 3, 3, False),
+        (7, 2, 3.9, True),
+        (7, 2, 4.2, False),
+        (7, 4, 5.9, True),
+        (7, 4, 6.1, False),
+        (7, 7, 3, False),
+    ],
+    ids=["each night", "3 nights", "2 nights", "twice", "more than twice", "6 h", "more than 6 h", "nights not known"],
+)
+def test_a_silence_that_is_usual_at_its_hours_is_known(  # noqa: PLR0917 - parameters of one story
+    recorder: RecorderDatabase, read: Read, nights: int, usual: float, tonight: float, is_known: bool
+) -> None:
+    """A home where only people make entities report is silent while they sleep; an outage does not come every night."""
+    recorder.run(at(-240), None)
+    first = -nights * 24 + 10
+    recorder.describe("sensor.heartbeat", {"unit_of_measurement": "°C"})
+    quiet = [(24 * day + 5 - usual / 2, 24 * day + 5 + usual / 2) for day in range(-nights, 0)]
+    quiet.append((5 - tonight / 2, 5 + tonight / 2))
+    hours = [first - 24 + n / 12 for n in range(12 * (24 * (nights + 1) + 14 + 24))]
+    loud = [hour for hour in hours if not any(start < hour < end for start, end in quiet)]
+    recorder.write(StateRow(at(hour), "sensor.heartbeat", "20") for hour in loud)
+    expected = 24 if is_known else 24 - tonight
+    assert known_hours(read()) == pytest.approx(expected, abs=0.2)
+
+
+def test_days_without_any_row_are_no_evidence_that_a_night_is_usually_silent(
+    recorder: RecorderDatabase, read: Read
+) -> None:
+    recorder.run(at(-240), None)
+    heartbeat(recorder, -230, -200)
+    heartbeat(recorder, -24, 3)
+    heartbeat(recorder, 6, 48)
+    assert known_hours(read()) == pytest.approx(21, abs=0.1)
 
 
 def test_a_run_that_is_closed_hours_after_its_last_row_ends_with_that_row(
@@ -201,6 +243,74 @@ def test_the_event_of_an_automation_tells_what_it_caused_also_after_midnight(
     recorder.connection.execute("INSERT INTO events VALUES (1, ?, ?)", (at(hour) / SECOND, b"c" * 16))
     recorder.connection.commit()
     assert read().events.cause.tolist() == [expected] * 2
+
+
+CONTEXT: Final = bytes.fromhex("0199f3a1b2c3d4e5f60718293a4b5c6d")
+ULID: Final = "01K7ST3CP3TKJZC1RR54X4PQ3D"  # of these bytes
+
+
+@pytest.mark.parametrize("machine_form", [CONTEXT, ULID, ULID.lower(), CONTEXT.hex(), str(uuid.UUID(bytes=CONTEXT))])
+@pytest.mark.parametrize("row_form", [CONTEXT, ULID, CONTEXT.hex()])
+@pytest.mark.parametrize("where", ["state", "event", "state named by a text"])
+def test_a_context_joins_what_has_it_whether_bytes_or_a_text_that_was_never_migrated(  # noqa: PLR0917 - one story
+    recorder: RecorderDatabase, read: Read, machine_form: bytes | str, row_form: bytes | str, where: str, tmp_path: Path
+) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-12, "off"), (8, "on"), (9, "off")))
+    _set_form(recorder, "states", "state = 'on'", row_form)
+    recorder.connection.execute(
+        "CREATE TABLE events (event_type_id INTEGER, time_fired_ts FLOAT, context_id_bin BLOB, context_id CHAR(36))"
+    )
+    if where == "event":
+        recorder.connection.execute("INSERT INTO event_types VALUES (1, 'automation_triggered')")
+        recorder.connection.execute("INSERT INTO events VALUES (1, ?, NULL, NULL)", (at(8) / SECOND,))
+        _set_form(recorder, "events", "1", machine_form)
+    else:
+        recorder.write([StateRow(at(8), "automation.evening", "armed")])
+        _set_form(recorder, "states", "state = 'armed'", machine_form)
+    if where == "state named by a text":
+        recorder.connection.execute(
+            "UPDATE states SET entity_id = 'automation.evening', metadata_id = NULL WHERE state = 'armed'"
+        )
+        recorder.connection.commit()
+    assert read().events.cause.tolist() == [AUTOMATION, DEVICE]
+
+
+def _set_form(recorder: RecorderDatabase, table: str, where: str, context: bytes | str) -> None:
+    """Give rows a context as bytes, or as a text in the former column."""
+    text, binary = (context, None) if isinstance(context, str) else (None, context)
+    recorder.connection.execute(
+        f"UPDATE {table} SET context_id = ?, context_id_bin = ? WHERE {where}",  # noqa: S608 - of these tests
+        (text, binary),
+    )
+    recorder.connection.commit()
+
+
+@pytest.mark.parametrize(("user", "cause"), [("u" * 32, USER), (None, DEVICE)])
+def test_a_text_context_that_no_automation_has_leaves_the_cause_to_the_user(
+    recorder: RecorderDatabase, read: Read, user: str | None, cause: int
+) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-12, "off"), (8, "on")))
+    _set_form(recorder, "states", "state = 'on'", ULID)
+    recorder.connection.execute("UPDATE states SET context_user_id = ?", (user,))
+    recorder.connection.commit()
+    assert read().events.cause.tolist() == [cause]
+
+
+@pytest.mark.parametrize(
+    ("context", "expected"),
+    [
+        (ULID, CONTEXT),
+        ("0" * 26, bytes(16)),
+        ("7" + "Z" * 25, b"\xff" * 16),
+        (CONTEXT.hex(), CONTEXT),
+        ("01KHB4S9", b"01KHB4S9"),
+        ("U" * 26, b"U" * 26),  # the letter is not a digit of a ULID
+    ],
+)
+def test_a_context_in_text_has_the_bytes_that_home_assistant_would_give_it(context: str, expected: bytes) -> None:
+    assert context_bytes(context) == expected
 
 
 def test_an_empty_context_is_none(recorder: RecorderDatabase, read: Read) -> None:
@@ -539,6 +649,8 @@ def test_a_state_that_is_not_a_text_is_not_known_and_costs_no_other_entity(
     assert "\ufffd" not in "".join(log.states)
     assert events_of(log) == ([9.0] if hour == -12 else [8.0])
     assert any("not valid UTF-8" in notice for notice in log.notices) == state.startswith("CAST")
+    is_counted = "1 states are not texts and were read as not known" in log.notices
+    assert is_counted == (hour > 0 and state.startswith("x"))
 
 
 def test_a_time_of_change_that_is_not_a_number_costs_nothing(recorder: RecorderDatabase, read: Read) -> None:
@@ -547,3 +659,42 @@ def test_a_time_of_change_that_is_not_a_number_costs_nothing(recorder: RecorderD
     recorder.connection.execute("UPDATE states SET last_changed_ts = 'soon'")
     recorder.connection.commit()
     assert episode_minutes(read()) == [60]
+
+
+@pytest.mark.parametrize(
+    ("time", "events", "is_noticed"),
+    [
+        ("2026-03-10 08:00:00.000000", [8 + 1, 10], False),  # UTC, as in the former column
+        ("soon", [10], True),
+        (b"\x00", [10], True),
+    ],
+    ids=["a date", "another text", "bytes"],
+)
+def test_a_time_that_is_not_a_number_is_read_if_it_is_a_date_and_else_counted(
+    recorder: RecorderDatabase, read: Read, time: str | bytes, events: list[float], is_noticed: bool
+) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-13, "off"), (9, "on"), (10, "off" if not is_noticed else "on")))
+    recorder.connection.execute(
+        "UPDATE states SET last_updated_ts = ? WHERE last_updated_ts = ? AND state = 'on'", (time, at(9) / SECOND)
+    )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log) == events
+    assert ("1 rows have no time that can be read" in log.notices) == is_noticed
+
+
+def test_an_entity_whose_rows_all_have_a_text_as_their_time_costs_no_other_its_day(
+    recorder: RecorderDatabase, read: Read
+) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-13, "off"), (8, "on"), (9, "off")))
+    recorder.write(rows((-13, "off"), (8, "on"), entity_id="switch.fan"))
+    recorder.connection.execute(
+        "UPDATE states SET last_updated_ts = 'soon' WHERE metadata_id = "
+        "(SELECT metadata_id FROM states_meta WHERE entity_id = 'switch.fan')"
+    )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log) == [8, 9]
+    assert "2 rows have no time that can be read" in log.notices
