@@ -325,6 +325,11 @@ def test_three_days_checked_by_hand(recorded: Run) -> None:
 # --- the same home from its intervals --------------------------------------------------------------------------------
 
 
+def _counts(row: TimeBasedDaily) -> dict[str, object]:
+    """Everything of a row but the device class, which intervals do not have."""
+    return row.model_dump(exclude={"device_class"})
+
+
 def test_the_intervals_give_the_same_counts_but_for_the_toaster(recorded: Run, intervals: Run) -> None:
     assert intervals.report.outcome is Outcome.DONE
     replayed = {key: row for key, row in time_based(recorded).items() if key[1] in SENSORS.values()}
@@ -332,7 +337,7 @@ def test_the_intervals_give_the_same_counts_but_for_the_toaster(recorded: Run, i
     different = {
         key
         for key in {*replayed, *original}
-        if key not in replayed or key not in original or replayed[key].model_dump() != original[key].model_dump()
+        if key not in replayed or key not in original or _counts(replayed[key]) != _counts(original[key])
     }
     # Why: on 29 October the toaster was unavailable from 09:00 to 12:00, and was used at 11:12:17 and only then.
     #
