@@ -11,7 +11,8 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Literal
 
 from jobs.detector import Detector, EventDetector
@@ -20,7 +21,14 @@ from jobs.household import NO_HOUSEHOLD, Household
 from jobs.pipeline import Pipeline
 from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
-from storage.errors import PatternAggregatesError, SourceError, StoreError, UsageError
+from storage.errors import (
+    PatternAggregatesError,
+    SourceError,
+    SourceUnavailable,
+    StoreError,
+    StoreUnavailable,
+    UsageError,
+)
 from storage.ledger.entry import Entry
 
 _log = logging.getLogger(__name__)
@@ -156,7 +164,10 @@ def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_
     if pipeline.household.problem:
         report.add_problem(f"{pipeline.household.problem}; days are not judged until then")
     try:
-        report.span = span = pipeline.source.span()
+        read_span = pipeline.source.span
+        report.span = span = pipeline.time_limit().run(
+            read_span, "asking the source for its days", error=SourceUnavailable
+        )
         if span is None:
             report.add_problem("the source holds no whole day")
         elif span.last > yesterday + ONE_DAY:
@@ -198,7 +209,8 @@ def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     for entry in pipeline.ledger.expire(oldest):
         report.add_problem(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:
-        count = pipeline.store.expire(oldest)
+        expire = partial(pipeline.store.expire, oldest)
+        count = pipeline.time_limit().run(expire, "deleting old days in the store", error=StoreUnavailable)
     except StoreError as error:
         report.add_error("store", error)
     else:
@@ -278,6 +290,8 @@ def _work(
         report.add_day(day)
         if progress is not None:
             progress(day, number, len(report.plan))
+    for name in sorted(availability.too_slow):
+        report.notices.append(f"{name} took too long on one day and was not tried on the days after it")
     if availability.unread_count:
         report.notices.append(
             f"{availability.unread_count} days were not computed, as the source could not be reached: "
@@ -294,19 +308,28 @@ class _Availability:
         source_error: Why the source cannot be reached; None if it can.
         store_error_count: How many days in a row the store has refused.
         unread_count: How many days were not read because of the source.
+        too_slow: The detectors that were interrupted on a day, as they took too long; they stay due.
     """
 
     source_error: PatternAggregatesError | None = None
     store_error_count: int = 0
     unread_count: int = 0
+    too_slow: set[str] = field(default_factory=set)
 
     def limit(self, plan: DayPlan) -> DayPlan:
         """Return the part of a plan that is worth trying."""
         readable = plan.readable and self.source_error is None
-        return replace(plan, readable=readable, write=self.store_error_count < MAX_STORE_ERRORS)
+        return replace(
+            plan,
+            detectors=tuple(name for name in plan.detectors if name not in self.too_slow),
+            candidates=tuple(one for one in plan.candidates if one.name not in self.too_slow),
+            readable=readable,
+            write=self.store_error_count < MAX_STORE_ERRORS,
+        )
 
     def learn(self, day: DayReport) -> None:
         """Record the errors of a day."""
+        self.too_slow |= set(day.too_slow)
         if isinstance(day.cause, SourceError) and day.cause.retryable:
             self.source_error = day.cause
         if isinstance(day.cause, StoreError):

@@ -27,10 +27,20 @@ from jobs.isolation import describe, run_isolated
 from jobs.logs import fields
 from jobs.run_report import DayReport, DayStatus, DetectorReport
 from jobs.sources.base import EventSource
+from jobs.time_limit import LIMIT_HINT, MAX_DAY_SECONDS, MAX_DETECTOR_SHARE, TimeLimit
 from storage.batch import DetectorDay
 from storage.clean_text import clean
 from storage.dates import DateRange
-from storage.errors import LedgerError, PatternAggregatesError, SettingsError, SourceError, StoreError
+from storage.errors import (
+    LedgerError,
+    PatternAggregatesError,
+    SettingsError,
+    SourceError,
+    SourceUnavailable,
+    StoreError,
+    StoreUnavailable,
+    TimeLimitExceeded,
+)
 from storage.ledger.day import LedgerDay
 from storage.ledger.entry import Entry, Status
 from storage.ledger.ledger import Ledger
@@ -57,6 +67,7 @@ class Pipeline:
         models: The models whose staged rows may be written, also of detectors that are disabled by now; those of the
             enabled detectors always may.
         household: What is known of the household.
+        max_day_seconds: How long a day may take.
     """
 
     detectors: Sequence[Detector]
@@ -67,6 +78,7 @@ class Pipeline:
     clock: Callable[[], dt.datetime]
     models: Sequence[type[DailyAggregate]] = ()
     household: Household = NO_HOUSEHOLD
+    max_day_seconds: float = MAX_DAY_SECONDS
 
     def run_day(self, plan: DayPlan) -> DayReport:
         """Do what is outstanding of one day, under the lock.
@@ -79,11 +91,12 @@ class Pipeline:
         """
         began = time.perf_counter()
         report = DayReport(plan.day)
+        limit = self.time_limit()
         with fields(day=plan.day), self.ledger.day(plan.day) as work:
             done: set[str] = set()
             try:
-                done |= self._detect(work, report, plan)
-                done |= self._judge(work, report, plan)
+                done |= self._detect(work, report, plan, limit)
+                done |= self._judge(work, report, plan, limit)
             except LedgerError:
                 raise
             except PatternAggregatesError as error:
@@ -94,12 +107,16 @@ class Pipeline:
                 report.error = describe(error)
                 report.cause = SourceError(report.error)
             if plan.write:
-                done |= self._write(work, report)
+                done |= self._write(work, report, limit)
             _conclude(report, work, done)
         report.seconds = time.perf_counter() - began
         return report
 
-    def _detect(self, work: LedgerDay, report: DayReport, plan: DayPlan) -> set[str]:
+    def time_limit(self) -> TimeLimit:
+        """Return the time that a day has, from now on."""
+        return TimeLimit(self.max_day_seconds)
+
+    def _detect(self, work: LedgerDay, report: DayReport, plan: DayPlan, limit: TimeLimit) -> set[str]:
         """Give the day's log to the event detectors that are due, and stage what they find. Returns their names."""
         present = plan.renewed(work.entries)
         if present is None or not present.readable:
@@ -109,31 +126,35 @@ class Pipeline:
         if not due and not present.recheck:
             return set()
         window = DayWindow(work.day, self.zone)
-        fingerprint = self.source.fingerprint(window)
+        reading = f"reading {work.day} from the source"
+        fingerprint = limit.run(partial(self.source.fingerprint, window), reading, error=SourceUnavailable)
         if present.recheck:
             due |= with_late_events(event_detectors, work.entries, fingerprint)
         if not due:
             return set()
-        log = self.source.read(window)
+        log = limit.run(partial(self.source.read, window), reading, error=SourceUnavailable)
         report.events = len(log.events)
         for notice in log.notices:
             _log.warning("%s: %s", work.day, notice)
         for former, name in self.ledger.record_names(log.keys).items():
             _log.info("%s: %s is now called %s: its history goes on", work.day, former, name)
         facts = _DayFacts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
+        tried: set[str] = set()
         for one in event_detectors:
-            if one.name not in due:
+            if one.name not in due or not _has_time(report, limit, one):
                 continue
+            tried.add(one.name)
             entry = work.entries.get(one.name)
             if entry is not None and not plan.force and _has_less_data(log, entry, one.version):
                 work.keep(one.name, one.version, fingerprint)
                 _log.warning("%s: %s is kept: the source now has less data for this day", work.day, one.name)
                 continue
             with _timed(report, one):
-                self._attempt(work, one, partial(one.detect, log), facts, fingerprint)
-        return due
+                find = partial(one.detect, log)
+                self._attempt(work, one, find, facts, fingerprint, report=report, limit=limit)
+        return tried
 
-    def _judge(self, work: LedgerDay, report: DayReport, plan: DayPlan) -> set[str]:
+    def _judge(self, work: LedgerDay, report: DayReport, plan: DayPlan, limit: TimeLimit) -> set[str]:
         """Let the history detectors that are due judge stored and staged aggregates. Returns their names."""
         present = plan.renewed(work.entries)
         if present is None:
@@ -149,7 +170,11 @@ class Pipeline:
         events = max((entry.events for entry in work.entries.values()), default=0)
         known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
         facts = _DayFacts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
+        tried: set[str] = set()
         for one in due:
+            if not _has_time(report, limit, one):
+                continue
+            tried.add(one.name)
             if self.household.problem and isinstance(one, UsesHousehold):
                 work.defer(one.name, one.version, self.household.problem)
                 continue
@@ -158,11 +183,12 @@ class Pipeline:
             history = RenamedReader(OverlaidReader(self.store, self.ledger.staged(self._models())), renames)
             try:
                 with _timed(report, one):
-                    self._attempt(work, one, self._judgement(one, work.day, history), facts, fingerprint)
+                    judge = self._judgement(one, work.day, history)
+                    self._attempt(work, one, judge, facts, fingerprint, report=report, limit=limit)
             except (StoreError, SettingsError) as error:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
                 _log.warning("%s: %s is deferred: %s", work.day, one.name, error)
-        return {one.name for one in due}
+        return tried
 
     def _judgement(self, one: HistoryDetector, day: dt.date, history: AggregateReader) -> Callable[[], Finding]:
         """Return the call of a history detector, with the household if it uses it."""
@@ -184,17 +210,34 @@ class Pipeline:
         return bool(self.store.read(DetectorRunDaily, DateRange(day, day), {"detector": detector}))
 
     def _attempt(
-        self, work: LedgerDay, one: Detector, find: Callable[[], Finding], facts: _DayFacts, fingerprint: str
+        self,
+        work: LedgerDay,
+        one: Detector,
+        find: Callable[[], Finding],
+        facts: _DayFacts,
+        fingerprint: str,
+        *,
+        report: DayReport,
+        limit: TimeLimit,
     ) -> None:
         """Run one detector and stage what it finds. What it raises is noted and affects no other detector."""
         deferring = (
             (StoreError, SettingsError) if isinstance(one, HistoryDetector) else ()
         )  # the store's, which it reads
         try:
-            found = run_isolated(find)
-            finding = run_isolated(partial(self._finding, work.day, one, found, facts))
+            found, finding = limit.run(
+                partial(run_isolated, partial(self._found, work.day, one, find, facts)),
+                f"the detector {one.name}",
+                share=MAX_DETECTOR_SHARE,
+            )
         except deferring:
             raise
+        except TimeLimitExceeded as error:
+            _log.error("%s: %s", work.day, error)
+            work.fail(one.name, one.version, str(error))
+            report.too_slow.append(one.name)
+            report.error, report.cause = report.error or str(error), report.cause or error
+            return
         except Exception as error:  # noqa: BLE001 - a detector may raise anything
             _log.exception("%s: %s failed", work.day, one.name)
             work.fail(one.name, one.version, _kept(describe(error)))
@@ -205,6 +248,13 @@ class Pipeline:
             work.keep(one.name, one.version, fingerprint)
             return
         work.stage(finding, fingerprint, facts.samples)
+
+    def _found(
+        self, day: dt.date, one: Detector, find: Callable[[], Finding], facts: _DayFacts
+    ) -> tuple[Finding, DetectorDay]:
+        """Return what a detector found, as it is and as it is kept."""
+        found = find()
+        return found, self._finding(day, one, found, facts)
 
     def _finding(self, day: dt.date, one: Detector, found: Finding, facts: _DayFacts) -> DetectorDay:
         """Return what a detector found with the record of its run, validated as it will be read from the ledger."""
@@ -222,7 +272,7 @@ class Pipeline:
         )
         return verified(DetectorDay(run, one.model, rows))
 
-    def _write(self, work: LedgerDay, report: DayReport) -> set[str]:
+    def _write(self, work: LedgerDay, report: DayReport, limit: TimeLimit) -> set[str]:
         """Give the store everything that waits. Returns the names of its detectors, also of those that have failed."""
         waiting = {name for name, entry in work.entries.items() if entry.status is Status.STAGED}
         batch = work.batch(self._models())
@@ -232,7 +282,9 @@ class Pipeline:
         if batch is None:
             return failed
         try:
-            self.store.replace_day(batch)
+            limit.run(
+                partial(self.store.replace_day, batch), f"writing {work.day} to the store", error=StoreUnavailable
+            )
         except PatternAggregatesError as error:
             _log.error("%s: not written: %s", work.day, error)
             report.error, report.cause = str(error), error
@@ -252,6 +304,14 @@ class _DayFacts(NamedTuple):
     known_seconds: float
     day_seconds: float
     notices: Sequence[str]
+
+
+def _has_time(report: DayReport, limit: TimeLimit, one: Detector) -> bool:
+    """Return whether a detector can still begin; otherwise it stays due, and the report says so."""
+    if limit.is_over and report.cause is None:
+        report.cause = TimeLimitExceeded(f"no time was left for {one.name}; it stays due", hint=LIMIT_HINT)
+        report.error = str(report.cause)
+    return not limit.is_over
 
 
 @contextmanager

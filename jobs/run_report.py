@@ -49,6 +49,7 @@ class DayReport:
         detector_seconds: How long each detector took that computed.
         error: Why the day could not be done as a whole; empty if it could.
         cause: The error behind it.
+        too_slow: The detectors that were interrupted, as they took too long.
     """
 
     day: dt.date
@@ -60,6 +61,7 @@ class DayReport:
     detector_seconds: dict[str, float] = field(default_factory=dict)
     error: str = ""
     cause: PatternAggregatesError | None = None
+    too_slow: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)

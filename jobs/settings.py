@@ -107,6 +107,7 @@ class ScheduleSettings(Section):
     at: Annotated[str, AfterValidator(_time)] = "03:30"
     recheck_days: Annotated[Whole, Field(ge=0, le=60)] = 2
     catch_up: Literal["all", "latest", "none"] = "all"
+    max_day_minutes: Annotated[float, Field(gt=0, le=24 * 60)] = 60.0
 
 
 class HealthSettings(Section):

@@ -11,9 +11,11 @@ import os
 import select
 import signal
 import threading
+import time
 from typing import Final
 
 EXIT_CODE: Final = 130
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MAX_STOP_SECONDS: Final = 9.0  # ending in the middle of a day costs only the time spent on that day
 
 
@@ -28,6 +30,14 @@ def watch() -> None:
 
 def _end_in_time(readable: int) -> None:
     """Wait for a signal, then for the end of the time or another signal, and end the process."""
-    os.read(readable, 1)
-    select.select([readable], [], [], MAX_STOP_SECONDS)
+    _wait(readable, None)
+    _wait(readable, MAX_STOP_SECONDS)
     os._exit(EXIT_CODE)
+
+
+def _wait(readable: int, max_seconds: float | None) -> None:
+    """Wait for a signal that asks the program to stop, or for the end of the time."""
+    until = None if max_seconds is None else time.monotonic() + max_seconds
+    while select.select([readable], [], [], None if until is None else max(0.0, until - time.monotonic()))[0]:
+        if os.read(readable, 1)[0] in STOP_SIGNALS:  # a time limit (``jobs.time_limit``) has signals of its own
+            return

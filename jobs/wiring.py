@@ -220,6 +220,7 @@ class Home:
                 zone=self.zone,
                 clock=self.clock,
                 models=[one.detector.model for one in self.registered],
+                max_day_seconds=self.settings.schedule.max_day_minutes * 60,
                 household=self.read_household(ledger),
             )
 

@@ -3,6 +3,7 @@
 ::
 
     PatternAggregatesError
+    ├── TimeLimitExceeded             something took longer than it may
     ├── UsageError                    an invalid call or command
     │   └── DaysMissing               a reader asked for days that were never computed
     ├── SettingsError                 settings that cannot work
@@ -48,6 +49,12 @@ class PatternAggregatesError(Exception):
     def __init__(self, message: str = "", *, hint: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").splitlines()[0])
         self.hint = hint
+
+
+class TimeLimitExceeded(PatternAggregatesError):
+    """Something took longer than it may."""
+
+    retryable = True
 
 
 class UsageError(PatternAggregatesError):

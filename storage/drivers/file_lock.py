@@ -4,14 +4,19 @@ A plain lock goes to whoever tries first. A process that works through many days
 takes it again within microseconds, so that one waiting beside it would starve. Hence two files: whoever wants the lock
 takes the queue file, then the lock, and only then releases the queue file. While one process works, the next one holds
 the queue file, and the one that worked last has to wait behind it.
+
+While the lock is held, its file says which process holds it and since when, for whoever waits in vain.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import errno
+import os
+import re
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +24,12 @@ from filelock import FileLock, Timeout
 
 from storage.drivers import sql
 from storage.errors import LedgerUnavailable, SettingsError
+from storage.regular_file import open_regular
 
 POLL_SECONDS: Final = 0.01  # well under the time of a day's run, so that who waits gets the lock in time
+
+_HOLDER: Final = re.compile(r"process (\d+) since (\S+)\n?")
+MAX_HOLDER_BYTES: Final = 100
 
 _TEMPORARY = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE)
 
@@ -56,15 +65,38 @@ class FairLock:
                 self._queue.release()
         except Timeout as error:
             raise LedgerUnavailable(
-                f"another run holds {self._lock.lock_file} for more than {max_wait_seconds:.0f} s",
+                f"another run holds {self._lock.lock_file} for more than {max_wait_seconds:.0f} s{self._holder()}",
                 hint="Let it finish, or stop it; the lock is released when its process exits.",
             ) from error
         except OSError as error:
             raise self._translated(error) from error
         try:
+            self._name_holder(f"process {os.getpid()} since {dt.datetime.now(dt.UTC):%Y-%m-%dT%H:%M:%SZ}\n")
             yield
         finally:
-            self._lock.release()
+            try:
+                self._name_holder("")
+            finally:
+                self._lock.release()
+
+    def _name_holder(self, text: str) -> None:
+        """Write who holds the lock into its file, unless that has other contents; nothing depends on it."""
+        with suppress(OSError):
+            descriptor = os.open(self._lock.lock_file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                before = os.pread(descriptor, MAX_HOLDER_BYTES, 0)
+                if not before or _HOLDER.fullmatch(before.decode("ascii", "replace")):
+                    os.ftruncate(descriptor, os.pwrite(descriptor, text.encode(), 0))
+            finally:
+                os.close(descriptor)
+
+    def _holder(self) -> str:
+        """Return which process holds the lock and since when, as the end of a sentence; empty if that is not known."""
+        with suppress(OSError), open_regular(Path(self._lock.lock_file)) as file:
+            found = _HOLDER.fullmatch(file.read(MAX_HOLDER_BYTES).decode("ascii", "replace"))
+            if found is not None:
+                return f": process {found[1]}, since {found[2]}"
+        return ""
 
     def _translated(self, error: OSError) -> LedgerUnavailable | SettingsError:
         message = f"{self._setting}: {self._lock.lock_file}: {error.strerror}"

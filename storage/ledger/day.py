@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import fields
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -176,17 +176,27 @@ class LedgerDay:
         (self.entries[detector],) = read_entries(connection, *here)
 
 
+HINT_WHEN_CORRUPT: Final = (
+    "Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`."
+)
+
 _COLUMNS = [ENTRIES.c[field.name] for field in fields(Entry)]
 
 
 def read_entries(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Iterable[Entry]:
-    """Yield the entries that satisfy all conditions, by day and detector."""
+    """Yield the entries that satisfy all conditions, by day and detector.
+
+    Raises:
+        LedgerCorrupt: An entry holds a value that the program never writes.
+    """
     query = sa.select(*_COLUMNS).where(*conditions).order_by(ENTRIES.c.day, ENTRIES.c.detector)
     for row in connection.execute(query):
-        values = row._asdict()
-        values["day"] = dt.date.fromisoformat(values["day"])
-        values["status"] = Status(values["status"])
-        yield Entry(**values)
+        try:
+            yield Entry.of_row(row._asdict())
+        except ValueError as error:
+            raise LedgerCorrupt(
+                f"the ledger is damaged: its entry of {row.day!r}, {row.detector!r} has {error}", hint=HINT_WHEN_CORRUPT
+            ) from error
 
 
 def _values_of(entry: Entry) -> dict[str, Any]:

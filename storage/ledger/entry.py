@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Any, Self
 
 
 class Status(StrEnum):
@@ -66,10 +67,40 @@ class Entry:
     kept_version: int | None = None
     kept_fingerprint: str | None = None
 
+    @classmethod
+    def of_row(cls, row: Mapping[str, Any]) -> Self:
+        """Return the entry in a row of the ledger's table.
+
+        Raises:
+            ValueError: A column holds what it cannot hold: SQLite accepts anything, also from other programs.
+        """
+        values = dict(row)
+        for name, read in (("day", dt.date.fromisoformat), ("status", Status)):
+            try:
+                values[name] = read(values[name])
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"not a valid {name}: {values[name]!r}") from error
+        for field in fields(cls):
+            if not isinstance(values[field.name], _TYPES[str(field.type)]):
+                raise ValueError(f"not a valid {field.name}: {values[field.name]!r}")  # noqa: TRY004 - a stored value
+        return cls(**values)
+
     @property
     def has_finding(self) -> bool:
         """Whether there is a finding, staged or written, of this or an earlier attempt."""
         return self.status is Status.STAGED or self.written_version is not None
+
+
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "dt.date": (dt.date,),
+    "Status": (Status,),
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int": (int,),
+    "int | None": (int, type(None)),
+    "float": (float, int),
+    "bool": (bool,),
+}
 
 
 def findings_fingerprint(entries: Iterable[Entry]) -> str:

@@ -27,7 +27,7 @@ from storage.drivers import sql
 from storage.drivers.file_lock import FairLock
 from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, PatternAggregatesError
 from storage.ledger import names, schema
-from storage.ledger.day import Clock, LedgerDay, read_entries
+from storage.ledger.day import HINT_WHEN_CORRUPT, Clock, LedgerDay, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
 from storage.ledger.schema import ENTRIES
@@ -40,7 +40,7 @@ _ERRORS: Final = sql.ErrorClasses(
     LedgerUnavailable,
     LedgerCorrupt,
     LedgerError,
-    hint_when_corrupt="Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`.",
+    hint_when_corrupt=HINT_WHEN_CORRUPT,
 )
 
 _log = logging.getLogger(__name__)

@@ -106,10 +106,10 @@ def test_what_was_found_before_the_store_fell_silent_is_kept_and_written_without
         config = CSV_CONFIG + "[health]\nport = 0\n"
         home = Home(tmp_path, config.replace(SQLITE, store))
         with process(home, command) as running:
-            wait_until(lambda: statuses().count("staged") == 5)
+            wait_until(lambda: statuses().count("staged") == 6)
             running.send_signal(signal.SIGTERM)
             assert running.wait(timeout=seconds) == 130
-    assert statuses().count("staged") == 5
+    assert statuses().count("staged") == 6
     home.config.write_text(config)
     (tmp_path / "events.csv").write_text("time,entity_id,state\n2026-05-01T00:00:00,light.kitchen,off\n")
     home.call("run")

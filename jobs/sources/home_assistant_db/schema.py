@@ -120,7 +120,7 @@ def read_schema(connection: sa.Connection, name: str) -> Schema:
 def _version(connection: sa.Connection) -> int | None:
     newest = sa.select(_CHANGES.c.schema_version).order_by(_CHANGES.c.change_id.desc()).limit(1)
     version = connection.execute(newest).scalar()
-    return int(version) if version is not None else None
+    return version if isinstance(version, int) else None  # SQLite keeps whatever was written
 
 
 def instant_of(moment: object) -> int | None:

@@ -145,12 +145,27 @@ def test_a_second_process_waits_for_the_day_and_then_says_what_holds_it(ledger: 
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        with pytest.raises(LedgerUnavailable, match="another run holds"), ledger.day(DAY, max_wait_seconds=0.2):
+        holder = rf"another run holds .*: process {other.pid}, since 20\d\d-"
+        with pytest.raises(LedgerUnavailable, match=holder), ledger.day(DAY, max_wait_seconds=0.2):
             pytest.fail("two processes are in the same day")
         other.kill()  # a crash releases the lock
         other.wait()
     with ledger.day(DAY, max_wait_seconds=5) as work:
         assert work.entries == {}
+
+
+def test_a_file_of_somebody_else_in_the_place_of_the_lock_keeps_its_contents(ledger: Ledger) -> None:
+    file = ledger.path.with_name(f"{ledger.path.name}.lock")
+    file.write_text("somebody else's notes")
+    with ledger.day(DAY):
+        assert file.read_text() == "somebody else's notes"
+    assert file.read_text() == "somebody else's notes"
+
+
+def test_nobody_holds_the_lock_afterwards(ledger: Ledger) -> None:
+    with ledger.day(DAY):
+        pass
+    assert ledger.path.with_name(f"{ledger.path.name}.lock").read_text() == ""
 
 
 def test_two_processes_with_many_days_take_turns(tmp_path: Path) -> None:

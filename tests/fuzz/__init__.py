@@ -1,0 +1,1 @@
+"""Properties that hold whatever the program is given; ``python -m tests.fuzz`` looks for exceptions for minutes."""
