@@ -109,7 +109,8 @@ class Recording:
 
     def _is_settling_at(self, instant: int) -> bool:
         """Return whether a home is settling at an instant: then later samples change what the states before it mean."""
-        since = np.searchsorted(self.samples.starts, (instant - SETTLING_LIMIT, instant), side="right")
+        starts = np.union1d(self.samples.starts, self.samples.possible_starts)
+        since = np.searchsorted(starts, (instant - SETTLING_LIMIT, instant), side="right")
         goes_on = len(self.samples.at) and bool(self.samples.at.max() >= instant)
         return bool(since[0] < since[1]) and (goes_on or bool(np.any(self.samples.known > instant)))
 
@@ -125,6 +126,8 @@ class Recording:
             cause=samples.cause[chosen],
             known=known[known[:, 0] < known[:, 1]],
             starts=samples.starts[samples.starts < instant],
+            is_change=None if samples.is_change is None else samples.is_change[chosen],
+            possible_starts=samples.possible_starts[samples.possible_starts < instant],
         )
 
     def _intervals(self, window: DayWindow) -> StateIntervals:
@@ -201,6 +204,7 @@ def _sorted_by_id(samples: Samples) -> Samples:
         known=samples.known,
         starts=samples.starts,
         is_change=samples.is_change,
+        possible_starts=samples.possible_starts,
     )
 
 

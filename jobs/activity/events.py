@@ -49,6 +49,7 @@ class Samples:
         starts: Ascending instants at which a recorder started, shape (r,).
         is_change: Whether each is known to be a change though no earlier state is kept (its row was purged), shape
             (n,); None if none is.
+        possible_starts: Ascending instants at which a recorder may have started, shape (p,).
     """
 
     at: Instants
@@ -60,6 +61,7 @@ class Samples:
     known: Spans
     starts: Instants = field(default_factory=lambda: np.empty(0, np.int64))
     is_change: Flags | None = None
+    possible_starts: Instants = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 @dataclass(frozen=True, slots=True)

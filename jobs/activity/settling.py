@@ -12,6 +12,9 @@ template does whose radio is not up yet. Three spans of time count from the star
   interval. After a longer absence it is established again, and when it began is not known.
 
 Starts that follow each other within the limit are one.
+
+A *possible* start may also be a hub that came back. So what is seen after it is a change like any other, unless an
+entity that is not up yet says off, closed or away and then returns, as above, to the state in which it was in use.
 """
 
 from __future__ import annotations
@@ -48,16 +51,39 @@ class Settled(NamedTuple):
     stopped_at: Instants
 
 
+class Possible(NamedTuple):
+    """Starts that are not certain.
+
+    Attributes:
+        starts: Ascending instants, shape (p,).
+        inactive: Which samples are in a state such as off, closed or away, shape (n,).
+    """
+
+    starts: Instants
+    inactive: Flags
+
+
 class _Start(NamedTuple):
-    """One or several starts in quick succession, the end of the known time before them, and that of the time after."""
+    """One or several starts in quick succession.
+
+    Attributes:
+        stopped_at: The end of the known time before them.
+        first: The first of them.
+        last: The last of them.
+        known_until: The end of the known time after them.
+        certain: Whether one of them is certain.
+    """
 
     stopped_at: int
     first: int
     last: int
     known_until: int
+    certain: bool
 
 
-def settle(at: Instants, entity: Codes, state: Codes, known: Spans, starts: Instants) -> Settled:
+def settle(  # noqa: PLR0917 - parallel columns
+    at: Instants, entity: Codes, state: Codes, known: Spans, starts: Instants, possible: Possible | None = None
+) -> Settled:
     """Judge samples by the starts that they follow.
 
     Args:
@@ -66,27 +92,31 @@ def settle(at: Instants, entity: Codes, state: Codes, known: Spans, starts: Inst
         state: The state of each or ``GAP``, shape (n,).
         known: Disjoint, ascending spans of known time, shape (k, 2).
         starts: Ascending instants, shape (r,).
+        possible: Starts that are not certain.
     """
     left_out, returned, settling = (np.zeros(len(at), np.bool_) for _ in range(3))
     found = Settled(left_out, returned, settling, np.full(len(at), NEVER))
-    for start in _starts(known, starts):
+    possible = possible or Possible(np.empty(0, np.int64), np.zeros(len(at), np.bool_))
+    for start in _starts(known, starts, possible.starts):
         chosen = np.flatnonzero((at >= start.first) & (at < start.last + SETTLING_LIMIT))
         if not len(chosen):
             continue
         groups = np.split(chosen, np.flatnonzero(np.diff(entity[chosen])) + 1)
         settled_at = start.last + _settling_time(at, entity, state, groups, start.last)
-        early = chosen[at[chosen] < settled_at]
-        found.settling[early] = True
-        run = int(np.searchsorted(known[:, 0], start.first))
-        if 0 < run < len(known) and known[run, 0] == start.first:
-            found.stopped_at[early] = known[run - 1, 1]
+        if start.certain:
+            early = chosen[at[chosen] < settled_at]
+            found.settling[early] = True
+            run = int(np.searchsorted(known[:, 0], start.first))
+            if 0 < run < len(known) and known[run, 0] == start.first:
+                found.stopped_at[early] = known[run - 1, 1]
         for group in groups:
-            _judge(group, at, entity, state, start, settled_at, found)
+            _judge(group, at, entity, state, start, settled_at, found, None if start.certain else possible.inactive)
     return found
 
 
-def _starts(known: Spans, starts: Instants) -> Iterator[_Start]:
+def _starts(known: Spans, certain: Instants, possible: Instants) -> Iterator[_Start]:
     """Group starts, each with the instant at which the recorder had stopped."""
+    starts = np.union1d(certain, possible)
     if not len(starts):
         return
     for group in np.split(starts, np.flatnonzero(np.diff(starts) >= SETTLING_LIMIT) + 1):
@@ -95,7 +125,8 @@ def _starts(known: Spans, starts: Instants) -> Iterator[_Start]:
         began = run < len(known) and known[run, 0] == first
         around = int(np.searchsorted(known[:, 0], last, side="right")) - 1
         known_until = int(known[around, 1]) if around >= 0 else last
-        yield _Start(int(known[run - 1, 1]) if began and run else first, first, last, known_until)
+        stopped_at = int(known[run - 1, 1]) if began and run else first
+        yield _Start(stopped_at, first, last, known_until, certain=bool(np.isin(group, certain).any()))
 
 
 def _settling_time(at: Instants, entity: Codes, state: Codes, groups: list[NDArray[np.int64]], start: int) -> int:
@@ -121,6 +152,7 @@ def _judge(  # noqa: PLR0917 - parallel columns
     start: _Start,
     settled_at: int,
     found: Settled,
+    inactive: Flags | None,
 ) -> None:
     """Find where one entity returns to its state before the stop, if it does."""
     before = int(group[0]) - 1
@@ -138,6 +170,8 @@ def _judge(  # noqa: PLR0917 - parallel columns
     words = np.flatnonzero(state[group[:place]] != GAP)
     if not len(wrong) and len(words) and at[group[words[0]]] >= start.last + MAX_SETTLING:
         return  # its first word after the start was another state, when every home has settled: a change
+    if inactive is not None and (inactive[before] or not inactive[group[words]].all()):
+        return  # it was used
     found.left_out[group[:place]] = True
     soon = start.first - start.stopped_at <= MAX_DOWNTIME
     found.returned[group[place]] = soon and at[group[place]] <= start.known_until

@@ -152,6 +152,9 @@ _OTHER: Final = _words(
     " cooking brewing active",
     pause="pause paused",
 )
+INACTIVE: Final = frozenset().union(*(words.inactive for words in _DOMAINS.values())) - frozenset().union(
+    *(words.active for words in _DOMAINS.values())
+)
 DEVICES: Final = frozenset(_DOMAINS)  # domains of devices that people use
 
 

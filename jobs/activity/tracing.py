@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.events import GAP, NEVER, Codes, Events, Flags, Samples, ShortGaps, Spans, StateIntervals
-from jobs.activity.settling import settle
+from jobs.activity.settling import Possible, settle
+from jobs.activity.states import INACTIVE
 from jobs.activity.window import MINUTE, Instants
 
 SHORT_GAP: Final = 5 * MINUTE
@@ -41,7 +42,9 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, Sh
     followed = np.flatnonzero(activity[samples.entity]) if len(samples.at) else np.empty(0, np.int64)
     order = followed[by_entity(samples.entity[followed], samples.at[followed])]
     at, entity, state = samples.at[order], samples.entity[order], samples.state[order]
-    after_start = settle(at, entity, state, samples.known, samples.starts)
+    inactive = np.array([*(text in INACTIVE for text in samples.states), False], np.bool_)  # a gap is the last
+    possible = Possible(samples.possible_starts, inactive[state])
+    after_start = settle(at, entity, state, samples.known, samples.starts, possible)
     if after_start.left_out.any():
         kept = ~after_start.left_out
         order, at, entity, state = order[kept], at[kept], entity[kept], state[kept]

@@ -12,33 +12,52 @@ event type                 not there                               tag ``event_t
 
 Home Assistant never sends ``unknown`` and ``unavailable``, repeats equal values, and sends everything anew after a
 restart: ``activity.tracing`` joins repeats, and ``recorder_uptime`` finds silences and restarts. The states in which a
-day opens are the newest samples of each entity before it. The cause of a change is never sent either: what automations
-do counts here as done by hand.
+day opens are the newest samples of each entity before it. The cause of a change is never sent either: ``causes`` takes
+what changes while an automation, script or scene reports that it runs as done by it.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
 from jobs.activity.building import Recording
 from jobs.activity.entities import Description, EntityRules, Kind
 from jobs.activity.events import DEVICE, GAP, DayLog, Samples
 from jobs.activity.settling import SETTLING_LIMIT
 from jobs.activity.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_instant, midnight, to_instant
-from jobs.sources.home_assistant_registry import described, read_registry
-from jobs.sources.influxdb_points import LAYOUTS, Layout, Points, entity_id_of, evidence_of, times_of, typed_fields
-from jobs.sources.recorder_uptime import BURST, known_time, restarts
+from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
+from jobs.sources.influxdb_automations import CURRENT, MACHINES, causes, runs_of
+from jobs.sources.influxdb_descriptions import (
+    ATTRIBUTES,
+    describe,
+    described_rows,
+    mixed_entities,
+    newest_attributes,
+    with_classes,
+)
+from jobs.sources.influxdb_points import LAYOUTS, Layout, Points, evidence_of, times_of, typed_fields
+from jobs.sources.recorder_uptime import (
+    BURST,
+    MAX_RECURRING,
+    Restarts,
+    alive_before,
+    known_time,
+    longest_silence,
+    restarts,
+    usual_silence,
+)
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb.connection import Connection, ErrorClasses
-from storage.drivers.influxdb.influxql import Query, Series, quote_name
+from storage.drivers.influxdb.influxql import Query, quote_name
 from storage.drivers.influxdb.organisation import verify_organisation
 from storage.drivers.influxdb.server import Server
 from storage.errors import SourceError, SourceMismatch, SourceUnavailable
@@ -46,6 +65,7 @@ from storage.errors import SourceError, SourceMismatch, SourceUnavailable
 MAX_SAMPLES_BEFORE: Final = 64  # samples of one entity before a day that are read at once
 MAX_ENTITIES_NAMED: Final = 500  # entities that one query names; for more it asks for all
 MAX_STRAYS: Final = 100  # points with nothing around them that are passed over at either end
+_EDGE: Final = MAX_RECURRING  # how far around a day samples decide whether its ends are known time
 PULSE: Final = 10 * MINUTE  # how finely it is looked at whether anything was recorded before the day
 OLDEST: Final = to_instant(dt.datetime(2010, 1, 1, tzinfo=dt.UTC))  # earlier points come from a clock that was not set
 
@@ -56,7 +76,6 @@ _ERRORS = ErrorClasses(
     missing_hint="Correct source.url, source.org and source.bucket.",
     unauthorized_hint="Set a token that may read this bucket as source.token.",
 )
-_ATTRIBUTES = {"device_class_str": "device_class", "state_class_str": "state_class", "unit_of_measurement_str": "unit"}
 
 
 class InfluxSource:
@@ -93,7 +112,8 @@ class InfluxSource:
         self._zone = zone
         self._rules = rules
         self._layout = layout
-        self._registry = read_registry(registry_dir).descriptions if registry_dir is not None else {}
+        registry = read_registry(registry_dir) if registry_dir is not None else NO_REGISTRY
+        self._registry, self._keys = registry.descriptions, registry.keys
         self._lookback = lookback_days * DAY
         self._silence = round(max_silence_hours * HOUR)
         self._proven = False
@@ -110,33 +130,37 @@ class InfluxSource:
         of_day = self._points(window.start, window.end)
         older = self._last_before(earliest, before, of_day)
         points = older.followed_by(self._followed_back(before, earliest)).followed_by(before).followed_by(of_day)
-        starts = self._restarts(points)
+        certain, possible = self._restarts(points)
         # The same settling goes on between starts that follow each other closely; only the first ends an absence.
-        absent = starts[np.diff(starts, prepend=-SETTLING_LIMIT) >= SETTLING_LIMIT]
+        absent = certain[np.diff(certain, prepend=-SETTLING_LIMIT) >= SETTLING_LIMIT]
         alive = np.concatenate((self._pulses(earliest, window.start), points.at[points.at >= earliest]))
-        for start in absent[absent < window.start]:
-            alive = self._without_pulses_between_runs(alive, int(start))
-        after = self._edge(window.end, window.end + self._silence)
+        usual = usual_silence(alive[alive >= window.start - DAY])
+        for start in absent.tolist():
+            alive = self._alive_around(alive, start, usual)
+        silence = longest_silence(alive, window.end, self._silence)
+        after = self._edge(window.end, window.end + silence)
+        points, descriptions = self._described(points, earliest, window.end)
         samples = Samples(
             at=points.at,
             entity=points.entity,
             state=points.state,
-            cause=np.full(len(points.at), DEVICE, np.int8),
-            entities=self._describe(points, earliest, window.end),
+            cause=self._causes(points, of_day, certain),
+            entities=descriptions,
             states=points.states,
-            known=known_time(np.concatenate((alive, after)), self._silence, absent),
-            starts=starts,
+            known=known_time(np.concatenate((alive, after)), silence, absent),
+            starts=certain,
+            possible_starts=possible,
         )
         notices = [f"{of_day.nameless} points belong to no entity"] if of_day.nameless else []
-        return Recording.of(samples, self._rules).day(window, notices)
+        return replace(Recording.of(samples, self._rules).day(window, notices), keys=self._keys)
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: points by measurement within the day, and the samples around its ends."""
         query = self._query(self._counts(), window.start, window.end)
         found = self._connection.execute(query, lambda parts: sorted((part.name, part.values[0][1:]) for part in parts))
         edges = [
-            self._edge(window.start - self._silence, window.start, "DESC").tolist()[:1],
-            self._edge(window.end, window.end + self._silence).tolist()[:1],
+            self._edge(window.start - _EDGE, window.start, "DESC").tolist()[:1],
+            self._edge(window.end, window.end + _EDGE).tolist()[:1],
         ]
         return hashlib.blake2b(repr((found, edges)).encode(), digest_size=8).hexdigest()
 
@@ -153,7 +177,7 @@ class InfluxSource:
             return None
         day = self._day_of(first)
         if first - midnight(day, self._zone) > 15 * MINUTE:
-            began = self._restarts(self._points(first, first + HOUR))
+            began = self._restarts(self._points(first, first + HOUR)).certain
             if not len(began) or began[0] > first + BURST:
                 day += ONE_DAY  # its earlier hours are purged
         newest = self._day_of(last)
@@ -176,7 +200,7 @@ class InfluxSource:
         return None
 
     @staticmethod
-    def _restarts(points: Points) -> Instants:
+    def _restarts(points: Points) -> Restarts:
         return restarts(evidence_of(points, [about.entity_id.partition(".")[0] for about in points.about]))
 
     def _verify_organisation(self) -> None:
@@ -245,11 +269,12 @@ class InfluxSource:
         pulses: Instants = np.minimum(np.concatenate((np.maximum(times, start), times + PULSE)), end - 1)
         return pulses
 
-    def _without_pulses_between_runs(self, alive: Instants, start: int) -> Instants:
-        """Return instants of recording, with the last one before a recorder's start exactly, not to ten minutes."""
+    def _alive_around(self, alive: Instants, start: int, usual: int) -> Instants:
+        """Return instants of recording, with the time until when it was alive before a start to the microsecond."""
         last = self._edge(start - self._silence, start, "DESC")[:1]
+        until = [alive_before(start, int(at), usual) for at in last]
         apart = (alive <= last.max(initial=start - self._silence)) | (alive >= start)
-        return np.concatenate((alive[apart], last))
+        return np.concatenate((alive[apart], last, np.array(until, np.int64)))
 
     def _edge(self, start: int, end: int | None, order: str = "ASC") -> Instants:
         """Return the first instant of each measurement within a span, ascending; with DESC the last, descending.
@@ -261,34 +286,44 @@ class InfluxSource:
         times = np.sort(self._connection.execute(query, times_of))
         return times if order == "ASC" else times[::-1]
 
-    def _describe(self, points: Points, start: int, end: int) -> list[Description]:
-        """Describe each entity: from the registries, else from its points."""
-        attributes: dict[str, dict[str, object]] = {}
-        if self._layout.attributes:
-            names = ", ".join(
-                f"LAST({quote_name(field)}::string) AS {quote_name(name)}" for field, name in _ATTRIBUTES.items()
-            )
-            query = self._query(names, start, end)
-            query.text += f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
-            attributes = self._connection.execute(query, self._attributes)
-        return [self._described(about, attributes.get(about.entity_id, {})) for about in points.about]
+    def _described(self, points: Points, start: int, end: int) -> tuple[Points, list[Description]]:
+        """Describe each entity; samples from the time when one was a reading, and is activity now, become gaps."""
+        newest = self._attributes(points, start, end)
+        descriptions = [describe(about, newest.get(about.entity_id, {}), self._registry) for about in points.about]
+        mixed = [points.about[code].entity_id for code in mixed_entities(points)]
+        if not mixed:
+            return points, descriptions
+        columns = ", ".join(f"{quote_name(field)}::string AS {quote_name(name)}" for field, name in ATTRIBUTES.items())
+        states = ", ".join(typed_fields(self._layout))
+        query = self._query(f"{columns}, {states}" if self._layout.attributes else states, start, end)
+        query.text += f" AND {self._is_one_of(query, mixed)} GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
+        rows = self._connection.execute(query, lambda parts: described_rows(parts, self._layout, self._registry))
+        return with_classes(points, descriptions, rows, self._rules)
 
-    def _described(self, about: Description, attributes: Mapping[str, object]) -> Description:
-        fallback = {
-            "device_class": attributes.get("device_class") or about.device_class,
-            "state_class": attributes.get("state_class"),
-            "unit_of_measurement": attributes.get("unit") or about.unit,
-        }
-        known = described(about.entity_id, self._registry, fallback)
-        return replace(known, area_id=known.area_id or about.area_id, device_id=known.device_id or about.device_id)
+    def _attributes(self, points: Points, start: int, end: int) -> dict[str, dict[str, object]]:
+        """Return the newest attributes of each entity, as far as points hold them as fields."""
+        if not self._layout.attributes or not points.about:
+            return {}
+        names = ", ".join(
+            f"LAST({quote_name(field)}::string) AS {quote_name(name)}" for field, name in ATTRIBUTES.items()
+        )
+        query = self._query(names, start, end)
+        query.text += f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
+        return self._connection.execute(query, lambda parts: newest_attributes(parts, self._layout))
 
-    def _attributes(self, parts: Iterable[Series]) -> dict[str, dict[str, object]]:
-        found: dict[str, dict[str, object]] = {}
-        for part in parts:
-            values = dict(zip(part.columns, part.values[0], strict=True))
-            about = found.setdefault(entity_id_of(part.tags, self._layout), {})
-            about.update((name, value) for name, value in values.items() if value is not None)
-        return found
+    def _causes(self, points: Points, of_day: Points, starts: Instants) -> NDArray[np.int8]:
+        """Return the cause of each sample, as far as the day's points of automations, scripts and scenes show it."""
+        machines = [about.entity_id for about in of_day.about if about.entity_id.startswith(MACHINES)]
+        if not machines or not len(of_day.at):
+            return np.full(len(points.at), DEVICE, np.int8)
+        current = f"{quote_name(CURRENT)}::float" if self._layout.attributes else typed_fields(self._layout)[0]
+        query = self._query(
+            f"{current}, {', '.join(typed_fields(self._layout))}", int(of_day.at[0]), int(of_day.at[-1]) + 1
+        )
+        named = self._is_one_of(query, machines) if len(machines) <= MAX_ENTITIES_NAMED else ""
+        query.text += f" AND {named}" * bool(named) + f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
+        runs = self._connection.execute(query, lambda parts: runs_of(parts, self._layout))
+        return causes(points, runs, starts)
 
     def _entity_tags(self) -> list[str]:
         layout = self._layout

@@ -65,6 +65,7 @@ LAYOUTS: Final[Mapping[str, Layout]] = {
 _ADJUSTABLE: Final = frozenset({"climate", "cover", "fan", "humidifier", "light", "media_player", "water_heater"})
 _NUMERIC: Final = frozenset("+-.0123456789")
 _SINCE_START: Final = ("uptime", "last_boot")  # sensors that say since when the system runs
+_BACKUP_MANAGER: Final = "sensor.backup_backup_manager_state"  # blocked while Home Assistant starts
 
 
 def typed_fields(layout: Layout) -> list[str]:
@@ -159,8 +160,9 @@ class _PointBuilder:
         states = [GAP if text in GAPS else self._states.setdefault(text, len(self._states)) for text in texts]
         at = np.array([values[0] for values in part.values], np.int64)
         self._parts.append((at, np.full(len(at), code, np.int32), np.array(states, np.int32)))
-        about = self._about(entity_id, part)
-        if entity_id not in self._entities or part.values[0][1] is None:
+        about = about_part(entity_id, part, self._layout)
+        known = self._entities.get(entity_id)
+        if known is None or (known.unit and not about.unit):  # states in words count more than numbers with a unit
             self._entities[entity_id] = about
 
     def build(self) -> Points:
@@ -170,21 +172,29 @@ class _PointBuilder:
         about = [self._entities[entity_id] for entity_id in self._codes]
         return Points(at[order], entity[order], state[order], about, list(self._states), self._nameless)
 
-    def _about(self, entity_id: str, part: Series) -> Description:
-        """Return what tags and the measurement's name show about an entity."""
-        layout = self._layout
-        found = Description(
-            entity_id,
-            area_id=part.tags.get(layout.area_tag) or None if layout.area_tag else None,
-            device_id=part.tags.get(layout.device_tag) or None if layout.device_tag else None,
-        )
-        domain, _, object_id = entity_id.partition(".")
-        if layout.measurement or part.name in (entity_id, object_id, domain):
-            return found
-        if part.name.startswith(f"{domain}__"):
-            return replace(found, device_class=part.name.removeprefix(f"{domain}__"))
-        has_text = len(layout.fields) > 1 and any(isinstance(value, str) for value in part.values[0][1:])
-        return found if has_text else replace(found, unit=part.name)  # an entity with a unit has numbers for states
+
+def about_part(entity_id: str, part: Series, layout: Layout, skipped: int = 0) -> Description:
+    """Return what tags and the measurement's name show about an entity.
+
+    Args:
+        entity_id: The entity.
+        part: A part of its points, with the time and, behind ``skipped`` others, the typed fields of the state.
+        layout: Where things are in a point.
+        skipped: The number of other columns.
+    """
+    found = Description(
+        entity_id,
+        area_id=part.tags.get(layout.area_tag) or None if layout.area_tag else None,
+        device_id=part.tags.get(layout.device_tag) or None if layout.device_tag else None,
+    )
+    domain, _, object_id = entity_id.partition(".")
+    if layout.measurement or part.name in (entity_id, object_id, domain):
+        return found
+    if part.name.startswith(f"{domain}__"):
+        return replace(found, device_class=part.name.removeprefix(f"{domain}__"))
+    texts = slice(1 + skipped, 1 + skipped + len(layout.fields))
+    has_text = len(layout.fields) > 1 and any(value is not None for row in part.values for value in row[texts])
+    return found if has_text else replace(found, unit=part.name)  # an entity with a unit has numbers for states
 
 
 def _texts(values: Sequence[Sequence[Any]]) -> Iterator[str]:
@@ -210,6 +220,8 @@ def evidence_of(points: Points, domains: Sequence[str]) -> Reports:
     is_active = np.array([*(text.lower() in active for text in points.states), False], np.bool_)
     is_date = np.array([*(text[:4].isdigit() and "-" in text for text in points.states), False], np.bool_)
     system = np.array([any(word in about.entity_id for word in _SINCE_START) for about in points.about], np.bool_)
+    backup = np.array([about.entity_id == _BACKUP_MANAGER for about in points.about], np.bool_)
+    is_blocked = np.array([*(text == "blocked" for text in points.states), False], np.bool_)
     codes = {domain: code for code, domain in enumerate(sorted(set(domains)))}
     return Reports(
         at=points.at,
@@ -217,5 +229,5 @@ def evidence_of(points: Points, domains: Sequence[str]) -> Reports:
         state=points.state,
         domain=np.array([codes[domain] for domain in domains], np.int64),
         is_evidence=is_word[points.state] & ~(adjustable[points.entity] & is_active[points.state]),
-        is_uptime=system[points.entity] & is_date[points.state],
+        is_uptime=(system[points.entity] & is_date[points.state]) | (backup[points.entity] & is_blocked[points.state]),
     )

@@ -11,10 +11,12 @@ entities report, but by those that repeat a state without need:
   that is polled every 30 s never counts.
 * Only words count: a counter reports 0 again at midnight. The caller leaves out more, such as the ``on`` of lights: a
   scene that dims ten lamps repeats ten of them.
-* There is a start where, within ``BURST`` (120 s) of each other, such repeats come from enough entities: at least 5 and
-  0.15 of those that could, from two domains; or at least 4 and half of them; or, after a silence that is unusual for
-  the home, at least 3 and 0.1 of them, from two domains. Two are enough where a sensor of the system's uptime changes
-  among them. Entities that are seen for the first time count beside 3 others, and where a recording begins.
+* There is a start where, within ``BURST`` (120 s) of each other, such repeats come from enough entities: at least 4 and
+  half of those that could; or, after a silence that is unusual for the home, at least 3 and 0.1 of them, from two
+  domains. Two are enough where the system itself shows it: a sensor of its uptime changes, or its backup manager is
+  blocked. Entities that are seen for the first time count beside 3 others, and where a recording begins.
+* There may be a start, or a hub that came back, where these are at least 5 and 0.15 of those that could, from two
+  domains. ``jobs.activity.settling`` says what that means.
 * Before a start there is silence, of 2 s at least. It ends up to a minute before the first repeat.
 
 >>> import numpy as np
@@ -25,16 +27,25 @@ entities report, but by those that repeat a state without need:
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from jobs.activity.events import GAP, Codes, Flags, Spans
-from jobs.activity.settling import SETTLING_LIMIT
+from jobs.activity.settling import MAX_DOWNTIME, SETTLING_LIMIT
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, Instants
 
+MIN_LONG_SILENCE: Final = HOUR
+SILENCE_FACTOR: Final = 6  # how many times the usual silence is long
+MIN_DAYS_RECURRING: Final = 3
+RECURRING_FACTOR: Final = 1.5
+MAX_RECURRING: Final = DAY
+MAX_RESTART: Final = 120 * SECOND
+USUAL_FACTOR: Final = 2  # times the usual silence are silences of a home often long
 BURST: Final = 120 * SECOND
 MIN_SILENCE: Final = 2 * SECOND
 MIN_ENTITIES: Final = 5
@@ -45,12 +56,49 @@ MIN_SHARE_AFTER_SILENCE: Final = 0.1
 MIN_ENTITIES_WITH_UPTIME: Final = 2
 MAX_REPEATS: Final = 2
 MAX_REPEATS_A_DAY: Final = 8
+_MIN_UNUSUAL: Final = 20 * SECOND  # a restart takes about as long
 _UNUSUAL: Final = 3  # times the silence that only one in a hundred exceeds
 _JOINED: Final = 2 * SECOND  # samples of a burst that come before its first repeat are no further apart
 _MAX_JOINED: Final = 10 * SECOND
 _MAX_EARLIER: Final = MINUTE  # how long before its first repeat a burst may begin, after a silence that shows it
 _MIN_EARLIER_SILENCE: Final = 10 * SECOND
 _MUCH_LONGER: Final = 2  # times the silence just before the repeat
+
+
+def usual_silence(instants: Instants) -> int:
+    """Return how long the silence lasts, from a sample to the next, in which half of the time lies; 0 if there is none.
+
+    Args:
+        instants: When anything at all was recorded, in any order.
+    """
+    silences = np.sort(np.diff(np.unique(instants)))
+    if not len(silences):
+        return 0
+    reached = np.cumsum(silences)
+    return int(silences[np.searchsorted(reached, reached[-1] / 2)])
+
+
+def longest_silence(instants: Instants, end: int, max_silence: int) -> int:
+    """Return how long nothing at all may be recorded in a home while the time still counts as known.
+
+    That is six times the silence that is usual, at least an hour and at most ``max_silence``. Longer ones are known
+    where they recur without a start after them, as the nights of a home with few sensors: half as long again as the
+    median of the longest silences of the days before, if there are three such days.
+
+    Args:
+        instants: When anything at all was recorded, in any order, from some days before.
+        end: The end of the day that is read; of the silences of that day only the usual one counts.
+        max_silence: A longer one is not known unless it recurs, microseconds.
+    """
+    instants = np.unique(instants[instants < end])
+    usual = usual_silence(instants[instants >= end - 2 * DAY])
+    bound = min(max(MIN_LONG_SILENCE, SILENCE_FACTOR * usual), max_silence)
+    silences = np.diff(instants)
+    day_of = (end - DAY - instants[1:]) // DAY  # 0 is the day before
+    longest = [int(silences[day_of == day].max()) for day in np.unique(day_of[day_of >= 0]).tolist()]
+    if len(longest) < MIN_DAYS_RECURRING:
+        return bound
+    return max(bound, min(round(RECURRING_FACTOR * statistics.median(longest)), MAX_RECURRING))
 
 
 def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:
@@ -72,6 +120,21 @@ def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:
     return spans[spans[:, 0] < spans[:, 1]]
 
 
+def alive_before(start: int, last: int, usual: int) -> int:
+    """Return until when a recorder was alive before it started again.
+
+    Between its last sample and a start nobody knows when it stopped. A restart takes ``MAX_RESTART`` at most, if the
+    silence before it is no longer than silences of this home often are; else it ended with its last sample.
+
+    Args:
+        start: When it started.
+        last: Its last sample before.
+        usual: The usual silence of the home.
+    """
+    silence = start - last
+    return max(last, start - MAX_RESTART) if silence <= min(USUAL_FACTOR * usual, MAX_DOWNTIME) else last
+
+
 @dataclass(frozen=True, slots=True)
 class Reports:
     """Samples as evidence of restarts, in order of time.
@@ -82,7 +145,8 @@ class Reports:
         state: The state of each, or ``GAP``, shape (n,).
         domain: The domain of each entity, as a number, shape (number of entities,).
         is_evidence: Which samples count if they repeat the state before, shape (n,).
-        is_uptime: Which samples are of a sensor that says since when the system runs, shape (n,).
+        is_uptime: Which samples show a start if they are a change: a sensor says since when the system runs, or the
+            backup manager is blocked, as it is while Home Assistant starts; shape (n,).
     """
 
     at: Instants
@@ -93,26 +157,36 @@ class Reports:
     is_uptime: Flags
 
 
-def restarts(reports: Reports) -> Instants:
-    """Return the ascending instants at which recorders started, each of the first sample of a burst."""
+class Restarts(NamedTuple):
+    """Ascending instants at which recorders started, each of the first sample of a burst: certainly, and perhaps."""
+
+    certain: Instants
+    possible: Instants
+
+
+_NONE: Final = Restarts(np.empty(0, np.int64), np.empty(0, np.int64))
+
+
+def restarts(reports: Reports) -> Restarts:
+    """Return when recorders started."""
     at = reports.at
     if not len(at):
-        return np.empty(0, np.int64)
+        return _NONE
     repeated, first = _repeats(reports.entity, reports.state)
     seldom = _seldom_repeats(reports, repeated & reports.is_evidence)
     counts = (repeated | first) & reports.is_evidence & seldom[reports.entity]
     possible = len(np.unique(reports.entity[reports.is_evidence & seldom[reports.entity]]))
     evidence = np.flatnonzero(counts)
     if not len(evidence):
-        return np.empty(0, np.int64)
+        return _NONE
     changed_uptime = at[reports.is_uptime & ~repeated & ~first]
     gaps = np.diff(np.unique(at))
-    unusual = max(MINUTE, round(_UNUSUAL * float(np.quantile(gaps, 0.99)))) if len(gaps) else MINUTE
+    unusual = max(_MIN_UNUSUAL, round(_UNUSUAL * float(np.quantile(gaps, 0.99)))) if len(gaps) else _MIN_UNUSUAL
     ends = np.searchsorted(at[evidence], at[evidence] + BURST, side="right")
     places = np.flatnonzero(ends - np.arange(len(evidence)) >= MIN_ENTITIES_WITH_UPTIME)
     sizes = np.array([len(np.unique(reports.entity[evidence[begin : ends[begin]]])) for begin in places], np.int64)
     places, sizes = places[sizes >= MIN_ENTITIES_WITH_UPTIME], sizes[sizes >= MIN_ENTITIES_WITH_UPTIME]
-    found: list[int] = []
+    found: dict[_Proof, list[int]] = {proof: [] for proof in _Proof}
     until = -1
     for burst in np.split(np.arange(len(places)), np.flatnonzero(np.diff(at[evidence[places]]) > BURST) + 1):
         if not len(burst):
@@ -123,10 +197,19 @@ def restarts(reports: Reports) -> Instants:
         start = _begin_of_burst(reports, int(window[0]), unusual)
         silence = _Silence(int(at[start] - at[start - 1]) if start else None, unusual)
         uptime = bool(np.any((changed_uptime >= at[start]) & (changed_uptime <= at[start] + BURST)))
-        if at[start] > until and _is_start(reports, window, first[window], possible, silence, uptime=uptime):
-            found.append(int(at[start]))
+        proof = _proof(reports, window, first[window], possible, silence, uptime=uptime)
+        if at[start] > until and proof is not _Proof.NONE:
+            found[proof].append(int(at[start]))
             until = int(at[window[-1]])
-    return np.array(found, np.int64)
+    return Restarts(np.array(found[_Proof.CERTAIN], np.int64), np.array(found[_Proof.POSSIBLE], np.int64))
+
+
+class _Proof(Enum):
+    """How sure a start is."""
+
+    NONE = "none"
+    POSSIBLE = "possible"
+    CERTAIN = "certain"
 
 
 class _Silence(NamedTuple):
@@ -136,10 +219,10 @@ class _Silence(NamedTuple):
     unusual: int
 
 
-def _is_start(
+def _proof(  # noqa: PLR0911 - a list of rules in order, the first that fits decides
     reports: Reports, window: NDArray[np.int64], first: Flags, possible: int, silence: _Silence, *, uptime: bool
-) -> bool:
-    """Return whether the evidence of one burst is enough.
+) -> _Proof:
+    """Return what the evidence of one burst proves.
 
     Args:
         reports: All samples.
@@ -151,18 +234,20 @@ def _is_start(
     """
     seen, places = np.unique(reports.entity[window], return_index=True)
     repeats = int(np.count_nonzero(~first[places]))
-    if silence.length is not None:
-        if silence.length < MIN_SILENCE:
-            return False
-        if repeats < MIN_ENTITIES_AFTER_SILENCE:
-            return uptime and repeats >= MIN_ENTITIES_WITH_UPTIME
+    if silence.length is not None and silence.length < MIN_SILENCE:
+        return _Proof.NONE
+    if silence.length is not None and repeats < MIN_ENTITIES_AFTER_SILENCE:
+        return _Proof.CERTAIN if uptime and repeats >= MIN_ENTITIES_WITH_UPTIME else _Proof.NONE
     if uptime or (len(seen) >= MIN_ENTITIES_OF_HALF and 2 * len(seen) >= possible):
-        return True
+        return _Proof.CERTAIN
     if len(np.unique(reports.domain[seen])) == 1:
-        return False  # a scene, or one kind of device that reports again
-    if silence.length is not None and silence.length > silence.unusual:
-        return len(seen) >= MIN_SHARE_AFTER_SILENCE * possible
-    return len(seen) >= MIN_ENTITIES and len(seen) >= MIN_SHARE * possible
+        return _Proof.NONE  # a scene, or one kind of device that reports again
+    many = len(seen) >= MIN_ENTITIES and len(seen) >= MIN_SHARE * possible
+    if silence.length is None:
+        return _Proof.CERTAIN if many else _Proof.NONE
+    if silence.length > silence.unusual:
+        return _Proof.CERTAIN if len(seen) >= MIN_SHARE_AFTER_SILENCE * possible else _Proof.NONE
+    return _Proof.POSSIBLE if many else _Proof.NONE
 
 
 def _begin_of_burst(reports: Reports, place: int, unusual: int) -> int:

@@ -126,12 +126,17 @@ def test_a_state_that_was_repeated_many_times_before_the_day_keeps_its_begin(inf
 
 def test_a_long_silence_is_not_known_time(influxdb: LiveServer) -> None:
     lines = [*alive(START - 3 * HOUR, START + 5 * HOUR), *alive(START + 15 * HOUR, WINDOW.end + HOUR)]
-    log = read(influxdb, lines)
+    log = read(influxdb, lines, max_silence_hours=12)  # six times the usual silence is less
     assert [[edge - START for edge in span] for span in log.known.tolist()] == [
         [0, 4 * HOUR],
         [15 * HOUR, 24 * HOUR],
     ]
-    assert read(influxdb, lines, max_silence_hours=12).known_seconds == 86_400
+    slow = [
+        *alive(START - 12 * HOUR, START + 5 * HOUR, 2 * HOUR),
+        *alive(START + 15 * HOUR, WINDOW.end + 2 * HOUR, 2 * HOUR),
+    ]
+    assert read(influxdb, slow).known_seconds < 86_400
+    assert read(influxdb, slow, max_silence_hours=12).known_seconds == 86_400
 
 
 def test_the_end_of_a_day_is_known_once_something_came_after_it(influxdb: LiveServer) -> None:

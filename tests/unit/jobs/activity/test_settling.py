@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from jobs.activity.settling import MAX_DOWNTIME, MAX_SETTLING, SETTLING, SETTLING_LIMIT
@@ -136,3 +138,30 @@ def test_an_absence_of_its_own_after_the_start_is_a_gap_as_any_other() -> None:
     known = [(0, NOON - MINUTE), (NOON, NOON + MINUTE), (NOON + 7 * MINUTE, DAY)]
     _, intervals = traced(built(rows, known, [NOON]))
     assert [(one.state, one.start_known) for one in intervals] == [("off", False), ("on", True), ("on", False)]
+
+
+# --- a start that is not certain -------------------------------------------------------------------------------------
+
+
+def after_possible_start(before: str, after: Sequence[Sample]) -> list[Event]:
+    rows: list[tuple[int, str, str | None]] = [(HOUR, BED, "on" if before == "off" else "off"), (8 * HOUR, BED, before)]
+    rows += [(NOON + at, BED, state) for at, state in after]
+    samples = replace(built(rows, [(0, DAY)]), possible_starts=np.array([NOON]))
+    return traced(samples)[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "changes"),
+    [
+        ("on", [(20 * SECOND, "off"), (100 * SECOND, "on")], 0),  # a template that is not up yet
+        ("off", [(20 * SECOND, "on"), (100 * SECOND, "off")], 2),  # somebody used it
+        ("on", [(20 * SECOND, "off")], 1),
+        ("on", [(20 * SECOND, "off"), (SETTLING_LIMIT, "on")], 2),
+        ("on", [(5 * SECOND, "on"), (20 * SECOND, "off"), (100 * SECOND, "on")], 2),  # it was up
+        ("off", [(30 * SECOND, "on")], 1),
+    ],
+)
+def test_after_a_possible_start_changes_count_unless_what_was_in_use_says_off_for_a_while(
+    before: str, after: Sequence[Sample], changes: int
+) -> None:
+    assert len(after_possible_start(before, after)) == 1 + changes

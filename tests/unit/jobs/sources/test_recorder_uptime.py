@@ -9,9 +9,18 @@ import numpy as np
 import pytest
 
 from jobs.activity.entities import Description
+from jobs.activity.settling import MAX_DOWNTIME
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND
 from jobs.sources.influxdb_points import Points, evidence_of
-from jobs.sources.recorder_uptime import known_time, restarts
+from jobs.sources.recorder_uptime import (
+    MAX_RESTART,
+    MIN_DAYS_RECURRING,
+    alive_before,
+    known_time,
+    longest_silence,
+    restarts,
+    usual_silence,
+)
 
 NONE = np.empty(0, np.int64)
 NOON = 12 * HOUR
@@ -23,7 +32,8 @@ class Sample(NamedTuple):
     state: str
 
 
-def starts(samples: Sequence[Sample]) -> list[int]:
+def starts(samples: Sequence[Sample], *, certain: bool = False) -> list[int]:
+    """The starts that are certain, or all that are possible."""
     samples = sorted(samples, key=lambda one: one.at)
     ids = sorted({one.entity_id for one in samples})
     states = sorted({one.state for one in samples})
@@ -36,7 +46,7 @@ def starts(samples: Sequence[Sample]) -> list[int]:
         nameless=0,
     )
     found = restarts(evidence_of(points, [entity_id.partition(".")[0] for entity_id in ids]))
-    return [int(start) for start in found]
+    return sorted((found.certain if certain else np.union1d(*found)).tolist())
 
 
 def home(switches: int, *, others: int = 0, thermometer: int = 5 * MINUTE) -> list[Sample]:
@@ -224,3 +234,84 @@ def test_one_chatty_entity_is_no_burst() -> None:
 def test_a_recording_that_begins_with_a_burst_begins_with_a_start() -> None:
     things = some(5, 5)
     assert starts([*burst(0, things, 5), *(Sample(HOUR, one, "on") for one in things[:2])]) == [0]
+
+
+# --- certain and possible starts -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "silence", "certain"),
+    [
+        (8, 20 * SECOND, False),  # a hub, or a quick restart
+        (10, 20 * SECOND, True),  # half the home
+        (3, 20 * MINUTE, True),  # after a silence that is unusual
+    ],
+)
+def test_a_part_of_the_home_that_reports_again_without_silence_may_be_a_hub(
+    count: int, silence: int, certain: bool
+) -> None:
+    day = without(home(10, others=10), NOON - silence, NOON)
+    together = [*day, *burst(NOON, some(count // 2, count - count // 2), 2)]
+    assert starts(together) == [NOON]
+    assert starts(together, certain=True) == ([NOON] if certain else [])
+
+
+@pytest.mark.parametrize(("state", "found"), [("blocked", True), ("create_backup", False)])
+def test_a_backup_manager_that_is_blocked_shows_a_start(state: str, found: bool) -> None:
+    day = without(home(10, others=10), NOON - 20 * SECOND, NOON)
+    day += [Sample(MINUTE, "sensor.backup_backup_manager_state", "idle")]
+    day += [Sample(NOON + 3 * SECOND, "sensor.backup_backup_manager_state", state)]
+    assert (starts([*day, *burst(NOON, some(1, 1), 1)], certain=True) == [NOON]) is found
+
+
+@pytest.mark.parametrize(("silence", "found"), [(22 * SECOND, True), (20 * SECOND, False)])
+def test_in_a_home_that_reports_all_the_time_twenty_seconds_of_silence_are_unusual(silence: int, found: bool) -> None:
+    power = [Sample(at, "sensor.power", f"{at // SECOND % 9}") for at in range(0, DAY, 2 * SECOND)]
+    day = without([*home(20, others=20, thermometer=HOUR), *power], NOON - silence + SECOND, NOON)
+    assert (starts([*day, *burst(NOON, some(2, 2), 2)]) == [NOON]) is found
+
+
+# --- known time ------------------------------------------------------------------------------------------------------
+
+
+def test_the_usual_silence_is_the_one_in_which_half_of_the_time_lies() -> None:
+    assert usual_silence(NONE) == 0
+    assert usual_silence(np.array([5])) == 0
+    assert usual_silence(np.array([0, 1, 2, 3, 10, 17])) == 7
+
+
+@pytest.mark.parametrize(
+    ("silence", "usual", "unknown"),
+    [
+        (90 * SECOND, MINUTE, 90 * SECOND),
+        (10 * MINUTE, 5 * MINUTE, MAX_RESTART),
+        (10 * MINUTE + 1, 5 * MINUTE, 10 * MINUTE + 1),  # longer than silences of this home are
+        (MAX_DOWNTIME, HOUR, MAX_RESTART),
+        (MAX_DOWNTIME + 1, HOUR, MAX_DOWNTIME + 1),
+    ],
+)
+def test_before_a_start_a_restart_s_time_is_not_known_and_more_only_after_an_unusual_silence(
+    silence: int, usual: int, unknown: int
+) -> None:
+    assert NOON - alive_before(NOON, NOON - silence, usual) == unknown
+
+
+@pytest.mark.parametrize(
+    ("every", "bound"), [(2 * MINUTE, HOUR), (10 * MINUTE, HOUR), (30 * MINUTE, 3 * HOUR), (2 * HOUR, 6 * HOUR)]
+)
+def test_a_long_silence_is_six_times_the_usual_one_between_an_hour_and_the_setting(every: int, bound: int) -> None:
+    assert longest_silence(np.arange(0, 2 * DAY, every), 2 * DAY, 6 * HOUR) == bound
+
+
+@pytest.mark.parametrize("days", [MIN_DAYS_RECURRING, MIN_DAYS_RECURRING - 1])
+def test_silences_that_recur_each_night_are_known_in_a_home_with_few_sensors(days: int) -> None:
+    """Nights of nine hours, after which nothing starts: ``known_time`` ends at a start anyway."""
+    instants = np.array([day * DAY + hour * HOUR for day in range(days + 1) for hour in (7, 8, 12, 18, 22)])
+    bound = longest_silence(instants, (days + 1) * DAY, 6 * HOUR)
+    assert bound == (13.5 * HOUR if days == MIN_DAYS_RECURRING else 6 * HOUR)
+
+
+def test_one_long_silence_before_does_not_make_the_next_one_known() -> None:
+    instants = np.arange(0, 8 * DAY, 10 * MINUTE)
+    instants = instants[(instants < 5 * DAY) | (instants > 5 * DAY + 9 * HOUR)]
+    assert longest_silence(instants, 8 * DAY, 6 * HOUR) == HOUR
