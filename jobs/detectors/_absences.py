@@ -20,6 +20,7 @@ from storage.models import ActiveTimeDaily, TimeBasedDaily
 
 MAX_AWAY_DAYS: Final = 62  # in the baseline: two months, so that it does not begin before the retention
 MIN_ABSENCE_DAYS: Final = 3  # after fewer days away, the day of the return is like others
+MIN_HOLIDAY_DAYS: Final = 7  # around fewer days away, those of leaving and of the return belong to the baseline
 MIN_HOURS_OF_LIFE: Final = 6  # sensors that act in so many hours of a day show more than a visit
 
 _QUIET_SHARE: Final = 0.5  # of the usual share of active entities: below it, nobody lives in the home
@@ -56,8 +57,15 @@ class Absences:
 
     def newest_others(self, reach: DateRange, count: int) -> list[Day]:
         """Return the newest days of a range on which somebody was home, at most ``count``, ascending."""
-        away = set(self.days)
-        return [day for day in reach if day not in away][-count:]
+        away = set(self.days) | self._travelling()
+        return [day for day in reach if day not in away or day == reach.last][-count:]
+
+    def _travelling(self) -> set[Day]:
+        """Return the days of leaving and of the return around a week away or more: they are like no other days."""
+        ends = {day for day in self.days if self.days_before(day + ONE_DAY) >= MIN_HOLIDAY_DAYS}
+        lasts = {day for day in ends if day + ONE_DAY not in ends}
+        firsts = {day - (self.days_before(day + ONE_DAY) - 1) * ONE_DAY for day in lasts}
+        return {day + ONE_DAY for day in lasts} | {day - ONE_DAY for day in firsts}
 
 
 def find_absences(history: AggregateReader, days: DateRange, household: Household) -> Absences:

@@ -52,6 +52,8 @@ class Baseline:
         ids: The entities, ascending.
         bouts: Bouts, shape (days, entities).
         active: The hours with activity, shape (days, entities, 24).
+        active_between: Where an entity was active on a day that is left out, between this day and the one before it in
+            the baseline, shape (days, entities): its silence did not last.
         classes: The class of each entity by number: those of one device class, or of one domain where it has none,
             shape (entities,).
         weekend: Which days are Saturdays or Sundays, shape (days,).
@@ -69,6 +71,7 @@ class Baseline:
         first = np.full(len(self.ids), days[-1].toordinal() + 1)
         self.bouts = np.zeros(shape)
         self.active = np.zeros((*shape, HOURS), np.bool_)
+        self.active_between = np.zeros(shape, np.bool_)
         for row in rows:
             code = self._codes[row.entity_id]
             first[code] = min(first[code], row.date.toordinal())
@@ -76,6 +79,8 @@ class Baseline:
                 place = self._day_index[row.date], code
                 self.bouts[place] = row.occurrences if row.bouts is None else row.bouts
                 self.active[place] = np.array(row.hourly_distribution) > 0
+            elif row.occurrences and row.date < days[-1]:
+                self.active_between[np.searchsorted(ordinals, row.date.toordinal()), code] = True
         by_class = {row.entity_id: row.domain for row in rows}
         by_class |= {row.entity_id: row.device_class for row in rows if row.device_class is not None}
         names = sorted(set(by_class.values()))

@@ -95,7 +95,8 @@ def count_low(baseline: Baseline, min_days: int) -> Deviations:
     """Test for fewer bouts than expected, or for a silence that has lasted for days."""
     silent = (baseline.bouts == 0) | baseline.quiet[:, None]
     silence = np.ones(silent.shape, np.bool_)  # the judged day, as if it were silent, and the silent days before it
-    silence[:-1] = np.logical_and.accumulate(silent[-2::-1])[::-1]
+    lasts = silent[:-1] & ~baseline.active_between[1:]
+    silence[:-1] = np.logical_and.accumulate(lasts[::-1])[::-1]
     counted = baseline.counted & ~silence
     entity = np.empty(0, np.int64) if baseline.quiet[-1] else with_enough_days(counted, min_days)
     silence, counted, bouts = silence[:, entity], counted[:, entity], baseline.bouts[:, entity]

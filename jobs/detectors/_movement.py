@@ -5,14 +5,15 @@ away, (k + a) / (m + a + b), where it acted on k of m earlier days away; a / (a 
 motion. Those with a chance of 20 % or more are left out: a cat, a door with a loose contact.
 
 If n of the others act within two hours, p is the Poisson tail P(N >= n) of the sum of their chances within two hours,
-times 12 for the places where the two hours may lie. It is at least (r + 1/2) / (m + 1), where as many acted on r of the
-m earlier days away. Where only doors acted, only doors are counted. Hours in which a robot vacuum ran do not count.
-Where fewer than two earlier days away are known, movement in six hours of the day or more is taken for an animal.
+times 12 for the places where the two hours may lie. It is at least (r + 1/2) / (m + 1), where as many acted, and as
+many doors, on r of the m earlier days away. Where only doors acted, only doors are counted. Hours in which a robot
+vacuum ran do not count. Where fewer than two earlier days away are known, movement in six hours of the day or more is
+taken for an animal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -60,9 +61,9 @@ def movement_while_away(day: Day, absences: Absences) -> Movement:
     unexpected, expected = sensors.unexpected(here, range(here))
     n = len(unexpected)
     p = min(1.0, HOURS / _WINDOW_HOURS * float(poisson_tail(np.array([n]), np.array([expected]))[0])) if n else 1.0
-    as_many = sum(
-        len(sensors.unexpected(other, [*range(other), *range(other + 1, here)])[0]) >= n for other in range(here)
-    )
+    others = (sensors.unexpected(other, [*range(other), *range(other + 1, here)])[0] for other in range(here))
+    doors = sensors.openings_of(unexpected)
+    as_many = sum(len(moved) >= n and sensors.openings_of(moved) >= doors for moved in others)
     if as_many:
         p = max(p, (as_many + 0.5) / (here + 1))
     rows = [row for row in absences.rows if row.date == day and row.entity_id in unexpected]
@@ -99,6 +100,10 @@ class _Sensors:
                 )  # it starts in the hour before and returns in that after
                 cleaned[place[row.date]] |= hours | between
         self._active &= ~cleaned[:, None, :]
+
+    def openings_of(self, entities: Iterable[str]) -> int:
+        """Return how many of some entities are doors, windows, gates or locks."""
+        return sum(self._openings[self.ids.index(entity_id)] for entity_id in entities)
 
     def hours_of_day(self, day: int) -> int:
         """Return in how many hours of a day anything moved."""

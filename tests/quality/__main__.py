@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
+from tests.quality.away import Known, Meanwhile, fortnight_away, trackers_that_report_nothing
 from tests.quality.real import all_homes, real_home
 from tests.quality.scores import (
     ALL_TYPES,
@@ -22,6 +23,16 @@ from tests.support.noise_homes import KINDS
 from tests.support.real_homes import homes
 
 SIZES = (10, 50, 200)
+ABSENCES: Sequence[tuple[int, Known, Meanwhile]] = (
+    (15, "persons", "nothing"),
+    (40, "persons", "nothing"),
+    (100, "persons", "nothing"),
+    (40, "entered", "nothing"),
+    (40, "entered, full days only", "nothing"),
+    (40, "persons", "a cat"),
+    (40, "persons", "a robot vacuum"),
+    (40, "persons", "lamps against burglars"),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "shuffled": _shuffled,
         "planted": _planted,
         "anomaly": _anomaly,
+        "away": _away,
         "simulated": _simulated,
         "real": _real,
     }
@@ -112,6 +124,24 @@ def _anomaly(seed: int, days: int) -> None:
 def _of_provable(score: Routine, size: str) -> str:
     found, provable, affordable = (kind.recall(size) for kind in (score.jumps, score.provable, score.affordable))
     return f"{found:.2f} ({provable:.2f}, {affordable:.2f})"
+
+
+def _away(seed: int, days: int) -> None:
+    def rows() -> Iterable[Sequence[object]]:
+        for entities, known, meanwhile in ABSENCES:
+            score = fortnight_away(range(seed, seed + 3 * days), entities, known, meanwhile)
+            yield (
+                entities, known, meanwhile, f"{score.burglars} of {score.homes}", score.false_news,
+                score.of_return.total(), score.after.total(), score.before.total(), score.unseen,
+            )  # fmt: skip
+
+    head = (
+        "entities", "known by", "meanwhile", "burglars found", "days of false news", "rows on the day of the return",
+        "in the week after", "in the week before leaving", "days away not recognised",
+    )  # fmt: skip
+    _table(f"A fortnight away, {3 * days} homes", head, rows())
+    wrong, all_days = trackers_that_report_nothing(range(seed, seed + days), 40)
+    sys.stdout.write(f"\nTrackers that report nothing: {wrong} of {all_days} days counted as days away.\n")
 
 
 def _simulated(seed: int, _days: int) -> None:
