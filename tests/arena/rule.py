@@ -22,11 +22,13 @@ class Alarm(NamedTuple):
         entity: The entity, as an index into the history's entities.
         score: The alarm is raised at every threshold up to this one ...
         before: ... and above this one: up to it, it was raised on an earlier day.
+        group: Alarms of a day with the same group are one message; an alarm without one is a message of its own.
     """
 
     entity: int
     score: float
     before: float = -float("inf")
+    group: str = ""
 
 
 class ScoredPair(NamedTuple):

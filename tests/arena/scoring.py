@@ -51,6 +51,7 @@ class Score:
         planted: How many there were.
         right: How many alarms were about something planted: of an entity on a day, or of a pair on a day.
         false: How many were not.
+        false_messages: How many messages there were in which no alarm was right.
     """
 
     days: int = 0
@@ -58,6 +59,7 @@ class Score:
     planted: Counter[str] = field(default_factory=Counter)
     right: int = 0
     false: int = 0
+    false_messages: int = 0
 
     def add(self, other: Score) -> None:
         """Add what was found in another home."""
@@ -66,6 +68,7 @@ class Score:
         self.planted += other.planted
         self.right += other.right
         self.false += other.false
+        self.false_messages += other.false_messages
 
     def recall(self, kind: str) -> Interval | None:
         """Return the share that was found of a kind."""
@@ -81,6 +84,11 @@ class Score:
         """The false alarms a week in one home."""
         return weekly(self.false, self.days)
 
+    @property
+    def false_messages_a_week(self) -> Interval | None:
+        """The false messages a week in one home."""
+        return weekly(self.false_messages, self.days)
+
 
 Scores = dict[float, Score]  # by threshold
 
@@ -89,13 +97,19 @@ def score_alarms(rule: AlarmRule, trial: Trial) -> Scores:
     """Return the scores of a rule in a home, by threshold."""
     days = range(trial.first, len(trial.history.days))
     alarms = [(alarm, day) for day in days for alarm in rule.judge(trial.history, day)]
+    alarms.sort(key=lambda one: -one[0].score)  # the group that counts is that of the lowest score, written last
     dates, ids = trial.history.days, [entity.entity_id for entity in trial.history.entities]
     right_on = {(one.entity_id, day) for one in trial.planted for day in DateRange(one.day, one.last)}
     scores = {}
     for threshold in rule.thresholds:
-        raised = {(ids[one.entity], dates[day]) for one, day in alarms if one.before < threshold <= one.score}
-        right = len(raised & right_on)
-        score = Score(len(days), right=right, false=len(raised) - right)
+        raised = {
+            (ids[one.entity], dates[day]): (dates[day], one.group or ids[one.entity])
+            for one, day in alarms
+            if one.before < threshold <= one.score
+        }
+        right = raised.keys() & right_on
+        score = Score(len(days), right=len(right), false=len(raised) - len(right))
+        score.false_messages = len(set(raised.values()) - {raised[alarm] for alarm in right})
         for kind, told in _stories(trial.planted):
             score.planted[kind] += 1
             score.hits[kind] += any((one.entity_id, day) in raised for one in told for day in _days_to_find(one))
@@ -135,7 +149,9 @@ def score_pairs(rule: PairRule, trial: PairTrial) -> Scores:
             found = {one.pair for one in scored if one.score >= threshold}
             score.days += 1
             score.right += len(found & trial.planted.keys())
-            score.false += len(found - trial.planted.keys() - trial.related)
+            false = len(found - trial.planted.keys() - trial.related)
+            score.false += false
+            score.false_messages += false
             for pair, kind in trial.planted.items():
                 score.planted[kind] += 1
                 score.hits[kind] += pair in found

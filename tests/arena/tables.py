@@ -93,19 +93,23 @@ class Tables:
         false: str = "false alarms a week",
     ) -> list[str]:
         """Return a table with a row for each rule: what it found of each kind."""
+        with_messages = kinds is KINDS
 
         def rows() -> Iterator[list[str]]:
             for name, of_rule in scores.items():
                 threshold = thresholds[name]
                 if threshold is None:
-                    yield [self.rules[name].name, "none", *[""] * (len(kinds) + 2)]
+                    yield [self.rules[name].name, "none", *[""] * (len(kinds) + 2 + with_messages)]
                     continue
                 score = of_rule[threshold]
                 found = (_shown(score.recall(kind)) for kind in kinds)
-                figures = _shown(score.false_a_week), _shown(score.precision), *found
+                figures = [_shown(score.false_a_week), _shown(score.precision), *found]
+                if with_messages:
+                    figures.insert(1, _shown(score.false_messages_a_week))
                 yield [self.rules[name].name, self.rules[name].label(threshold), *figures]
 
-        return _table(["rule", "threshold", false, "precision", *kinds.values()], rows())
+        messages = ["false messages a week"] if with_messages else []
+        return _table(["rule", "threshold", false, *messages, "precision", *kinds.values()], rows())
 
     def _by_home(
         self,

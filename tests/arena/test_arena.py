@@ -190,6 +190,15 @@ def test_alarms_of_an_entity_on_a_day_count_once_and_not_again_at_thresholds_the
     assert scored(judge, [], threshold=2.0).false == 2 * days
 
 
+def test_false_alarms_of_one_group_are_one_message_and_a_group_with_a_right_alarm_is_none() -> None:
+    def judge(_history: History, day: int) -> list[Alarm]:
+        return [Alarm(entity, 1.0, group="story") for entity in (3, 4, 5)] + [Alarm(6, 1.0)] if day in {30, 31} else []
+
+    score = scored(judge, [planted("long", 30, 30)])
+    assert (score.right, score.false) == (1, 7)
+    assert score.false_messages == 1 + 2  # the story of day 31, and entity 6 on both days
+
+
 def test_a_burglar_who_passes_four_sensors_is_found_once() -> None:
     passed = [planted("burglar", 30, 30, entity) for entity in (1, 2, 3, 4)]
     score = scored(partial(alarm_on, 30, Alarm(3, 1.0)), passed)

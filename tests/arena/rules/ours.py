@@ -10,7 +10,7 @@ from storage.models import AnomalyDaily
 from tests.arena.history import History
 from tests.arena.rule import Alarm, AlarmRule
 
-RATES: Final = (0.3, 0.1, 0.03, 0.003)  # of false discoveries
+RATES: Final = (0.1, 0.03, 0.003)  # of false discoveries
 
 
 def judge(history: History, day: int) -> Iterator[Alarm]:
@@ -18,7 +18,7 @@ def judge(history: History, day: int) -> Iterator[Alarm]:
     for rate in RATES:
         for row in replace(Anomaly(), false_discovery_rate=rate).judge(history.days[day], history.stored).rows:
             assert isinstance(row, AnomalyDaily)
-            yield Alarm(history.code[row.entity_id], -log10(rate))
+            yield Alarm(history.code[row.entity_id], -log10(rate), group=row.group or "")
 
 
 RULE = AlarmRule(

@@ -10,7 +10,7 @@ from jobs.detectors.co_occurrence import CoOccurrence
 from storage.models import CoOccurrenceDaily
 from tests.arena.rule import PairRule, ScoredPair
 
-RATES: Final = (0.3, 0.05, 0.005)  # of false discoveries
+RATES: Final = (0.15, 0.05, 0.005)  # of false discoveries
 
 
 def find(logs: Sequence[DayLog]) -> Iterator[ScoredPair]:

@@ -238,10 +238,16 @@ class Planter:
         self._set(code, used[(used[:, 1] < start) | (used[:, 0] >= end)])
 
     def _dead(self) -> None:
-        """Let one thing fall silent, at least ten days before the end, if there are so many."""
-        if len(self._days) - 10 <= self.baseline + 5:
+        """Let one thing fall silent, at least ten days before the end, and not while nobody is there to notice."""
+        what = self.lived.schedule.circumstances
+        first_days = [
+            index
+            for index in range(self.baseline + 5, len(self._days) - 10)
+            if not {"leaving", "away", "return"} & set(what[index : index + 3])
+        ]
+        if not first_days:
             return
-        index = int(self.rng.integers(self.baseline + 5, len(self._days) - 10))
+        index = int(self.rng.choice(first_days))
         for code in self.rng.permutation(len(self.lived.things)).tolist():
             if self._usual(code, index) >= 2 and self._is_free(code, index, "dead"):
                 self._note("dead", code, index, len(self._days) - 1)
