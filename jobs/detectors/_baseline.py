@@ -51,7 +51,7 @@ class Baseline:
     Attributes:
         ids: The entities, ascending.
         bouts: Bouts, shape (days, entities).
-        active: The hours with activity, shape (days, entities, 24).
+        events: Activity events by hour, shape (days, entities, 24).
         active_between: Where an entity was active on a day that is left out, between this day and the one before it in
             the baseline, shape (days, entities): its silence did not last.
         classes: The class of each entity by number: those of one device class, or of one domain where it has none,
@@ -70,7 +70,7 @@ class Baseline:
         ordinals = np.array([day.toordinal() for day in days])
         first = np.full(len(self.ids), days[-1].toordinal() + 1)
         self.bouts = np.zeros(shape)
-        self.active = np.zeros((*shape, HOURS), np.bool_)
+        self.events = np.zeros((*shape, HOURS), np.int64)
         self.active_between = np.zeros(shape, np.bool_)
         for row in rows:
             code = self._codes[row.entity_id]
@@ -78,7 +78,7 @@ class Baseline:
             if row.date in self._day_index:
                 place = self._day_index[row.date], code
                 self.bouts[place] = row.occurrences if row.bouts is None else row.bouts
-                self.active[place] = np.array(row.hourly_distribution) > 0
+                self.events[place] = row.hourly_distribution
             elif row.occurrences and row.date < days[-1]:
                 self.active_between[np.searchsorted(ordinals, row.date.toordinal()), code] = True
         by_class = {row.entity_id: row.domain for row in rows}

@@ -50,13 +50,13 @@ class Deviations(NamedTuple):
 
 
 class Surprises(NamedTuple):
-    """The tests of one type of anomaly whose threshold is a number of false alarms, one for each entity.
+    """The tests of one type of anomaly that are corrected by the home's own past, one for each entity.
 
     Attributes:
         kind: The type of anomaly.
         entity: The tested entities, shape (n,).
-        a_day: How many entities of this home are as surprising on a day by chance; inf for what is not to be reported,
-            shape (n,).
+        reported: Which of them are rare enough to be reported, shape (n,).
+        a_day: How many entities of this home are as surprising on a day by chance, shape (n,).
         p: p-values of each entity by itself, shape (n,).
         expected: The expected value, shape (n,).
         deviation: Signed standard deviations from it, shape (n,).
@@ -65,10 +65,12 @@ class Surprises(NamedTuple):
         longest_before_seconds: The longest episode of the baseline, likewise.
         hours: The unusual hours of each, n lists; empty for another type.
         left_out: How many were left out because they are the new normal.
+        note: Why nothing could be judged, in words; empty if something could.
     """
 
     kind: Kind
     entity: Integers
+    reported: Flags
     a_day: Floats
     p: Floats
     expected: Floats
@@ -78,6 +80,7 @@ class Surprises(NamedTuple):
     longest_before_seconds: Floats = np.empty(0)
     hours: tuple[list[int], ...] = ()
     left_out: int = 0
+    note: str = ""
 
 
 def count_high(baseline: Baseline, min_days: int) -> Deviations:

@@ -127,7 +127,8 @@ class LongEpisodes:
         return Surprises(
             kind=kind,
             entity=self._episodes.entity[today],
-            a_day=np.where(is_known, np.inf, a_day),
+            reported=(a_day <= self._max_a_day) & ~is_known,
+            a_day=a_day,
             p=p,
             expected=np.exp(mean[today]),
             deviation=(length[-1] - mean)[today] / spread[today],

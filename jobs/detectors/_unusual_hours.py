@@ -1,85 +1,94 @@
-"""The test of ``anomaly`` for activity at an hour at which an entity never acted, as seldom as that is in this home."""
+"""The test of ``anomaly`` for activity at an hour at which the home is quiet and the entity never acted before."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
+from jobs.activity.events import Flags
 from jobs.detectors._baseline import Baseline
 from jobs.detectors._deviations import Surprises, with_enough_days
-from jobs.statistics import home_rates
-from jobs.statistics.arrays import Floats
+from jobs.statistics.arrays import Integers
 
-_PRIOR_HOURS: Final = 100.0  # the whole home's rate weighs as much as this many hours of entities of a class
+_QUIET_SHARE: Final = 0.1  # of the mean activity of an hour: below it, the home is quiet in that hour
+_MIN_USES_OF_HOUR: Final = 10  # of a mean hour in the whole baseline: with fewer, an hour without any says little
+_CLOCKWORK_HOURS: Final = 20  # an entity that acts in so many of the 24 hours does not follow anybody's day
+_MIN_EVENTS: Final = 2  # on and off: a single change is the end of what began before
+_AWAKE_ENTITIES: Final = 4  # so many entities, or this share of those of a usual hour, act where somebody is up
+_AWAKE_SHARE: Final = 0.25
+_MAX_DAYS_OF_CLASS: Final = 2  # baseline days on which an entity of the same class did the like
+_MAX_DAYS_OF_HOME: Final = 4  # and on which any entity of the home did
+_MAX_DAYS_IF_NEAR: Final = 1  # the same if the entity has acted two hours before or after that hour
+
+
+class _Candidates(NamedTuple):
+    """Where entities acted in quiet hours that are new to them, by the other days; shape (days, entities, 24).
+
+    Attributes:
+        near: In an hour in which, and in those beside which, the entity never acted.
+        far: Those of them in which it did not act two hours before or after either.
+        any_quiet: Whether the home has a quiet hour at all.
+    """
+
+    near: Flags
+    far: Flags
+    any_quiet: bool
 
 
 def unusual_hour(baseline: Baseline, min_days: int) -> Surprises:
-    """Test for activity in hours in which, and beside which, an entity never acted before."""
+    """Test for activity in quiet hours in which an entity never acted, where that is rare in the home."""
     entity = with_enough_days(baseline.counted, min_days)
-    counted = baseline.counted[:, entity].copy()
-    active = baseline.active[:, entity]
-    seen = _around(active) & counted[:, :, None]
-    never = seen.sum(axis=0) - seen == 0  # on no other day, in hours in which a new one could happen
-    counted[-1] = True
-    new = active & never & counted[:, :, None]
-    rate, of_home = _rates(new, never & counted[:, :, None], baseline.classes[entity])
-    others = _beside(new.sum(axis=1, dtype=np.float64))[:, None] - _beside(new.astype(np.float64))
-    expected = _beside((of_home * (never & counted[:, :, None])).sum(axis=1))[:, None]
-    awake = np.maximum((others + 1) / (expected + 1), 1)
-    chance = np.minimum(rate * awake, 1)
-    scores = np.where(new, -np.log(chance), 0).max(axis=2, initial=0)
-    a_day = home_rates.entities_a_day(scores[-1], scores[:-1], len(scores) - 1)
-    has = scores[-1] > 0
-    total = np.where(never[-1], rate[-1], 0).sum(axis=1)
-    number = new[-1].sum(axis=1)
+    near, far, any_quiet = _candidates(baseline, entity)
+    classes, days = baseline.classes[entity], len(near) - 1
+    today = np.flatnonzero(near[-1].any(axis=1))
+    is_far = far[-1, today].any(axis=1)
+    far_before: Flags = np.logical_or.reduce(far[:-1], axis=2)
+    near_before: Flags = np.logical_or.reduce(near[:-1], axis=2)
+    of_class = np.array(
+        [far_before[:, classes == classes[code]].any(axis=1).sum() for code in today.tolist()], np.int64
+    )
+    of_home = int(far_before.any(axis=1).sum())
+    like = np.where(is_far, of_class, int(near_before.any(axis=1).sum()))
+    rare_far = (of_class <= _MAX_DAYS_OF_CLASS) & (of_home <= _MAX_DAYS_OF_HOME)
+    a_day = (like + 0.5) / (days + 1)
+    hours = np.where(is_far[:, None], far[-1, today], near[-1, today])
     return Surprises(
-        "unusual_hour",
-        entity[has],
-        a_day[has],
-        np.exp(-scores[-1])[has],
-        total[has],
-        ((number - total) / np.sqrt(np.maximum(total, np.finfo(np.float64).tiny)))[has],
-        baseline.today(entity[has]),
-        hours=tuple(np.flatnonzero(hours).tolist() for hours in new[-1][has]),
+        kind="unusual_hour",
+        entity=entity[today],
+        reported=np.where(is_far, rare_far, like <= _MAX_DAYS_IF_NEAR),
+        a_day=a_day,
+        p=a_day,
+        expected=a_day,
+        deviation=(1 - a_day) / np.sqrt(a_day * (1 - a_day)),
+        occurrences=baseline.today(entity[today]),
+        hours=tuple(np.flatnonzero(of_one).tolist() for of_one in hours),
+        note="" if any_quiet else "unusual_hour not judged: no hour is known to be quiet in this home",
     )
 
 
-def _rates(new: np.ndarray, chances: np.ndarray, classes: np.ndarray) -> tuple[Floats, Floats]:
-    """Return how often an entity acts in an hour that is new to it, by the other days.
-
-    Args:
-        new: Where it did, shape (days, entities, 24), the judged day last.
-        chances: Where it could have, in the same shape.
-        classes: The class of each entity, shape (entities,).
-
-    Returns:
-        The rate by day, entity and hour, as entities of its class show it; and that of the whole home, likewise.
-    """
-    shape = len(new), int(classes.max(initial=-1)) + 1, new.shape[2]
-    of_class, chances_of_class = np.zeros(shape), np.zeros(shape)
-    for code in range(shape[1]):
-        of_class[:, code] = new[:, classes == code].sum(axis=1)
-        chances_of_class[:, code] = chances[:, classes == code].sum(axis=1)
-    hits, trials = (_by_other_days(_beside(values)) for values in (of_class, chances_of_class))
-    home = (hits.sum(axis=1, keepdims=True) + 0.5) / (trials.sum(axis=1, keepdims=True) + 1)
-    rate = (hits + _PRIOR_HOURS * home) / (trials + _PRIOR_HOURS)
-    return rate[:, classes], home
+def _candidates(baseline: Baseline, entity: Integers) -> _Candidates:
+    """Return where entities acted in quiet hours that are new to them, each day judged by the others."""
+    events, counted = baseline.events[:, entity], baseline.counted[:, entity]
+    active = events > 0
+    past = active & counted[:, :, None]
+    at_any_time = past.any(axis=0).sum(axis=1) < _CLOCKWORK_HOURS
+    by_hour = past[:, at_any_time].sum(axis=0).sum(axis=0)
+    quiet = (by_hour < _QUIET_SHARE * by_hour.mean()) & (by_hour.mean() >= _MIN_USES_OF_HOUR)
+    usual = by_hour.mean() / max(len(past) - 1, 1)
+    up = active[:, at_any_time].sum(axis=1) > max(_AWAKE_ENTITIES, _AWAKE_SHARE * usual)
+    judged = counted.copy()
+    judged[-1] = True
+    chosen = active & judged[:, :, None] & at_any_time[:, None] & (quiet & ~up)[:, None]
+    chosen &= events + np.roll(events, 1, axis=2) + np.roll(events, -1, axis=2) >= _MIN_EVENTS
+    near = chosen & _is_new(past, 1)
+    return _Candidates(near, near & _is_new(past, 2), bool(quiet.any()))
 
 
-def _by_other_days(values: Floats) -> Floats:
-    """Return the sum over the baseline without each day, the judged day never included."""
-    others: Floats = values[:-1].sum(axis=0) - values
-    others[-1] += values[-1]
-    return others
-
-
-def _around(active: np.ndarray) -> np.ndarray:
-    """Return the hours in which, or beside which, something was active."""
-    around: np.ndarray = active | np.roll(active, 1, axis=-1) | np.roll(active, -1, axis=-1)
-    return around
-
-
-def _beside(values: Floats) -> Floats:
-    """Return the sum over each hour and the two beside it."""
-    return values + np.roll(values, 1, axis=-1) + np.roll(values, -1, axis=-1)
+def _is_new(past: Flags, hours: int) -> Flags:
+    """Return where an entity acted on no other day, from so many hours before to so many after; the shape of past."""
+    around = np.zeros(past.shape, np.bool_)
+    for by in range(-hours, hours + 1):
+        around |= np.roll(past, by, axis=2)
+    new: Flags = around.sum(axis=0) - around == 0
+    return new

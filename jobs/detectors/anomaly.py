@@ -26,19 +26,25 @@ baseline, and no ``count_low`` is reported on them.
   (``jobs.statistics.long_tails``); p is the chance that the longest of the day's n episodes is at least as long.
 * ``still_active``: the same for an episode that goes on when the day ends, by its length so far. One that was already
   as unusual three days earlier is the new normal: it is not reported any more, nor is its end.
-* ``unusual_hour`` (off by default): activity in hours in which, and beside which, the entity never acted on a baseline
-  day.
+* ``unusual_hour``: the entity acted, with two changes or more, in an hour in which, and beside which, it never did on a
+  baseline day, and in which the home is quiet: its entities act there less than a tenth as often as in a mean hour
+  (which needs 10 uses in the baseline; entities that act at all hours, such as a refrigerator, do not count). One
+  entity with 28 quiet nights proves nothing, but a home does: each baseline day is judged in the same way by the other
+  days. It must have been so on at most 2 days for an entity of the same class (device class, else domain) and on at
+  most 4 for any entity; on at most 1 if the entity has acted two hours before or after that hour. Hours in which more
+  than 4 entities act, or a quarter of those of a mean hour, are not quiet on that day: somebody is up. The adjusted p
+  is (k + ½) / (n + 1), with k of n days.
 
 An episode is reported only if it lasts 20 minutes or more and is at least 1.5 times as long as the longest of the
 baseline. Entities need 7 days with a finished episode and 10 episodes. That persons stay at home is no matter of
 length, so ``person`` and ``device_tracker`` are not judged by it.
 
 Tests of counts that could be rejected at all are corrected together, at a false discovery rate of 3 % (Benjamini and
-Hochberg). The silence of an entity that was active the day before cannot be rejected, so it does not count. For each
-other type, the adjusted p is how many entities of this home are as surprising on a day by chance: the larger of what
-the model says (p times the tests) and of what the baseline days show, each judged by the other days
+Hochberg). The silence of an entity that was active the day before cannot be rejected, so it does not count. For the
+two types of lengths, the adjusted p is how many entities of this home are as surprising on a day by chance: the larger
+of what the model says (p times the tests) and of what the baseline days show, each judged by the other days
 (``jobs.statistics.home_rates``). So a home in which lengths are wilder than the model thinks has no more false alarms.
-At most 0.1 false alarms a week are accepted for each of these types.
+At most 0.1 false alarms a week are accepted for each of the two.
 
 ``anomaly_score`` is min(1, -log10(adjusted p) / 12), ``severity`` follows the adjusted p (``Severity``),
 ``baseline_deviation`` is the number of standard deviations of a new observation from the expected value (of lengths:
@@ -118,14 +124,14 @@ class Anomaly:
         min_days: How many complete days it needs, of the home and of each entity.
         min_known_share: The share of a day that must be known for the day to be complete.
         false_discovery_rate: The share of the anomalies of the types of counts that may be due to chance.
-        max_false_alarms_a_week: How many anomalies of each other type are expected by chance at most.
+        max_false_alarms_a_week: How many anomalies of each type of lengths are expected by chance at most.
     """
 
     name: ClassVar = "anomaly"
     version: ClassVar = 3
     model: ClassVar = AnomalyDaily
 
-    types: tuple[Kind, ...] = ("count_high", "count_low", "long_duration", "still_active")
+    types: tuple[Kind, ...] = ("count_high", "count_low", "long_duration", "still_active", "unusual_hour")
     baseline_days: Annotated[int, Field(ge=7, le=366)] = 28
     min_days: Annotated[int, Field(ge=5, le=366)] = 14
     min_known_share: Annotated[float, Field(gt=0, le=1)] = 0.95
@@ -166,7 +172,7 @@ class Anomaly:
         rows += [
             _row_of_surprise(day, baseline.ids[one.entity[index]], one, index)
             for one in surprises
-            for index in np.flatnonzero(one.a_day <= self.max_false_alarms_a_week / 7).tolist()
+            for index in np.flatnonzero(one.reported).tolist()
         ]
         rows.sort(key=lambda row: row.key())
         rows = with_context(
@@ -268,6 +274,8 @@ def _notes(surprises: Sequence[Surprises], computed: Collection[str]) -> Iterato
         needed = _NEEDED_BY.get(one.kind)
         if needed is not None and needed not in computed:
             yield f"{one.kind} not judged: {needed} has not computed this day"
+        if one.note:
+            yield one.note
         yield from left_out(
             one.left_out,
             "episode that has been unusually long for days",

@@ -42,7 +42,10 @@ def test_an_ordinary_day_has_no_anomaly_and_a_reason() -> None:
     finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 29, b=[5] * 29)))
     assert not finding.rows
     assert not isinstance(finding, NotJudged)
-    assert finding.reason == "2 entities compared with 28 complete days; 2 tests; no anomaly"
+    assert finding.reason == (
+        "2 entities compared with 28 complete days; 2 tests; no anomaly; "
+        "unusual_hour not judged: no hour is known to be quiet in this home"
+    )
 
 
 @pytest.mark.parametrize(("silent", "found"), [(1, False), (2, True), (3, True), (10, True), (20, False)])
@@ -108,16 +111,11 @@ def test_later_days_and_the_order_of_a_backfill_change_nothing() -> None:
         assert list(Anomaly().judge(day, MemoryStore([*until, *runs])).rows) == list(expected.rows)
 
 
-def test_types_that_are_off_by_default_can_be_asked_for() -> None:
-    night = [0] * 8 + [16] + [0] * 15
-    rows = history(a=[8] * 29, b=[5] * 29)
-    odd = history_row(LAST, "light.a", 8).model_copy(
-        update={"hourly_distribution": [2, 2, 2, 2, 2, *night[5:]], "occurrences": 26}
-    )
-    rows = [row for row in rows if row.key() != odd.key() or row.date != LAST] + [odd]
-    assert not judged(rows)
-    (row,) = judged(rows, Anomaly(types=("unusual_hour",)))
-    assert (row.entity_id, row.anomaly_type) == ("light.a", "unusual_hour")
+def test_only_the_types_that_are_asked_for_are_looked_for() -> None:
+    rows = history(a=[*[8] * 28, 40], b=[5] * 29)
+    assert not judged(rows, Anomaly(types=("count_low", "unusual_hour")))
+    (row,) = judged(rows, Anomaly(types=("count_high",)))
+    assert (row.entity_id, row.anomaly_type) == ("light.a", "count_high")
 
 
 def explained(rows: list[DailyAggregate]) -> tuple[list[str], str]:
