@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from tests.quality.away import Known, Meanwhile, fortnight_away, trackers_that_report_nothing
+from tests.quality.lived import TYPES, Lived, lived
 from tests.quality.real import all_homes, real_home
 from tests.quality.scores import (
     ALL_TYPES,
@@ -19,10 +20,12 @@ from tests.quality.scores import (
     shuffled_days,
     simulated,
 )
+from tests.support.homes.lives import LIVES
 from tests.support.noise_homes import KINDS
 from tests.support.real_homes import homes
 
 SIZES = (10, 50, 200)
+_LIVED_ENTITIES = 100
 ABSENCES: Sequence[tuple[int, Known, Meanwhile]] = (
     (15, "persons", "nothing"),
     (40, "persons", "nothing"),
@@ -42,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "shuffled": _shuffled,
         "planted": _planted,
         "anomaly": _anomaly,
+        "lived": _lived,
         "away": _away,
         "simulated": _simulated,
         "real": _real,
@@ -119,6 +123,24 @@ def _anomaly(seed: int, days: int) -> None:
         "dead, under 4 a day", "4 and more", "unusual hours", "left on", "false a week",
     )  # fmt: skip
     _table(f"Planted anomalies, {number} homes of 62 days", head, rows())
+
+
+def _lived(seed: int, days: int) -> None:
+    number, names = max(days // 10, 1), (*TYPES.values(),)
+
+    def rows() -> Iterable[Sequence[object]]:
+        for life in LIVES:
+            score = lived(life, _LIVED_ENTITIES, number, seed)
+            yield life, *(_share(score, kind) for kind in TYPES), *(f"{score.a_week(one):.2f}" for one in names)
+
+    head = "life", *(f"{kind} (oracle)" for kind in TYPES), *(f"{one}, false a week" for one in names)
+    _table(f"Homes in which people live, {number} of {_LIVED_ENTITIES} entities each, 62 days", head, rows())
+
+
+def _share(score: Lived, kind: str) -> str:
+    hits, planted = score.found.hits[kind], score.found.planted[kind]
+    oracle = f" ({score.provable.hits[kind]})" if kind in score.provable.planted else ""
+    return f"{hits}/{planted}{oracle}"
 
 
 def _of_provable(score: Routine, size: str) -> str:

@@ -19,7 +19,7 @@ from tests.support.homes.lives import Life
 from tests.support.homes.planting import NOTHING, Plan, Planted, Planter
 from tests.support.homes.residents import schedule
 from tests.support.homes.stored_rows import stored_rows
-from tests.support.homes.things import things
+from tests.support.homes.things import Thing, things
 from tests.support.homes.uses import Calendar, Lived, live
 
 BASELINE: Final = 28
@@ -56,6 +56,10 @@ class LivedHome:
         self.about: list[Description] = self._lived.about
         self.planted: list[Planted] = Planter(rng, self._lived, BASELINE).plant(plan)
         self.circumstances = {day: what for day, what in zip(self.days, residents.circumstances, strict=True) if what}
+
+    def thing(self, entity_id: str) -> Thing:
+        """Return a thing with how often and for how long it is used."""
+        return next(thing for thing in self._lived.things if thing.entity_id == entity_id)
 
     @cached_property
     def recording(self) -> Recording:
