@@ -105,6 +105,7 @@ class HomeAssistantDatabase:
     def _read(self, window: DayWindow) -> DayLog:
         with self._connection() as (connection, schema):
             rows = self._row_times(connection, schema)
+            wrongly_dated = rows.count_wrongly_dated()
             unmigrated = read_unmigrated(connection, schema, window)
             directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
             followed = self._followed(directory)
@@ -147,6 +148,7 @@ class HomeAssistantDatabase:
         notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
         notices += [f"{not_text} states are not texts and were read as not known"] * (not_text > 0)
         notices += [f"{unmigrated.timeless} rows have no time that can be read"] * (unmigrated.timeless > 0)
+        notices += [f"{wrongly_dated} rows are dated before 2013 or in the future"] * (wrongly_dated > 0)
         notices += [
             f"{contradicted} rows left out: the clock was set back, rows written after them are dated earlier"
         ] * (contradicted > 0)

@@ -3,7 +3,7 @@
 ``states_meta`` gives entities their number. A database that was moved by hand may number one entity twice (its rows are
 read together) or give two entities one number (whose the rows are is not known: both are left out). What an entity is
 comes from the registries, else from the attributes of its newest row with a known state: a row that removes an entity,
-or makes it unavailable, does not have them.
+or makes it unavailable, does not have them. Nor does a row whose attributes were lost; then an earlier one counts.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from jobs.sources.home_assistant_registry import Registry, described
 from storage.models import tag_fault
 
 _MAX_SHOWN: Final = 3  # names that a notice lists
+_MAX_UNREADABLE: Final = 5  # rows that are looked at until one has attributes that can be read
+_MAX_LOST: Final = 5  # rows that are looked at until one has attributes at all
 
 _KNOWN_ATTRIBUTES = (
     sa.select(ATTRIBUTES.c.shared_attrs)
@@ -36,7 +38,19 @@ _KNOWN_ATTRIBUTES = (
         STATES.c.state.not_in(sorted(GAPS)),
     )
     .order_by(UPDATED.desc(), STATES.c.state_id.desc())
-    .limit(1)
+    .limit(_MAX_UNREADABLE)
+)
+_LAST = (
+    sa.select(STATES.c.attributes_id, UPDATED.label("at"), STATES.c.state_id)
+    .where(STATES.c.metadata_id == sa.bindparam("metadata_id"), sa.bindparam("end") > UPDATED)
+    .order_by(UPDATED.desc(), STATES.c.state_id.desc())
+    .limit(_MAX_LOST)
+    .subquery()
+)
+_LAST_ATTRIBUTES = (
+    sa.select(ATTRIBUTES.c.shared_attrs)
+    .select_from(_LAST.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == _LAST.c.attributes_id))
+    .order_by(_LAST.c.at.desc(), _LAST.c.state_id.desc())
 )
 
 
@@ -76,7 +90,7 @@ def read_directory(
         registry: The registries.
         unmigrated: Entities whose rows name them by text; see ``unmigrated_id``.
     """
-    names = _names(connection)
+    names, not_texts = _names(connection)
     shared = {number: held for number, held in names.items() if len(held) > 1}
     attributes = _newest_attributes(connection, end / SECOND)
     numbers: defaultdict[str, list[int]] = defaultdict(list)
@@ -95,6 +109,7 @@ def read_directory(
         keys[entity_id] = registry.keys.get(entity_id) or (f"metadata_id {max(held_by)}" if held_by else "")
     notices = [
         *registry.notices,
+        *[f"{not_texts} entities left out, whose ids are not texts"] * (not_texts > 0),
         *_notice(
             "entities have several metadata ids and are read together", [e for e, n in numbers.items() if len(n) > 1]
         ),
@@ -106,13 +121,17 @@ def read_directory(
     return Directory(entities, code_of, keys, tuple(notices))
 
 
-def _names(connection: sa.Connection) -> dict[int, list[str]]:
+def _names(connection: sa.Connection) -> tuple[dict[int, list[str]], int]:
+    """Return the names of each metadata id, and how many names are not texts, as SQLite may hold anything there."""
     names: defaultdict[int, list[str]] = defaultdict(list)
+    not_texts = 0
     rows = connection.execute(sa.select(META.c.metadata_id, META.c.entity_id).order_by(META.c.metadata_id))
     for number, entity_id in rows:
-        if entity_id is not None and number is not None and entity_id not in names[number]:
+        if not isinstance(entity_id, str | None):
+            not_texts += 1
+        elif entity_id is not None and number is not None and entity_id not in names[number]:
             names[number].append(entity_id)
-    return {number: held for number, held in names.items() if held}
+    return {number: held for number, held in names.items() if held}, not_texts
 
 
 def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[str, object]]:
@@ -125,19 +144,23 @@ def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[
     found: dict[int, dict[str, object]] = {}
     for number, state, text in connection.execute(query, {"end": end}).all():
         attributes = _attributes(text)
-        if state is None or state in GAPS:
-            known = connection.execute(_KNOWN_ATTRIBUTES, {"metadata_id": number, "end": end}).scalar()
-            attributes |= _attributes(known)
+        is_gap = state is None or state in GAPS
+        if is_gap or attributes is None:
+            earlier_query = _KNOWN_ATTRIBUTES if is_gap else _LAST_ATTRIBUTES
+            earlier = connection.execute(earlier_query, {"metadata_id": number, "end": end}).scalars()
+            readable = (known for one in earlier if (known := _attributes(one)) is not None)
+            attributes = (attributes or {}) | next(readable, {})
         found[number] = attributes
     return found
 
 
-def _attributes(text: Any) -> dict[str, object]:  # noqa: ANN401 - whatever the column holds
+def _attributes(text: Any) -> dict[str, object] | None:  # noqa: ANN401 - whatever the column holds
+    """Return the attributes that a text holds; None if it cannot be read, or is missing."""
     try:
-        attributes = json.loads(text) if text else {}
+        attributes = json.loads(text)
     except (ValueError, TypeError):
-        return {}
-    return attributes if isinstance(attributes, dict) else {}
+        return None
+    return attributes if isinstance(attributes, dict) else None
 
 
 def _notice(what: str, names: list[str]) -> list[str]:

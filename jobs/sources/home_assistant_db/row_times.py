@@ -11,7 +11,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from jobs.activity.window import DAY, SECOND, Instants, to_instant
-from jobs.sources.home_assistant_db.schema import UPDATED
+from jobs.sources.home_assistant_db.schema import SQLITE, STATES, UPDATED
 
 MIN_INSTANT: Final = to_instant(dt.datetime(2013, 9, 17, tzinfo=dt.UTC))  # the first release of Home Assistant
 MAX_SECONDS: Final = 2.2e11  # the year 8941, before which every instant fits everywhere
@@ -94,6 +94,14 @@ class RowTimes:
     def reach(self, instant: int, step: int) -> int | None:
         """Return the instant of the last row that comes at most ``step`` after an instant."""
         return self._one(_LAST, instant, instant + step)
+
+    def count_wrongly_dated(self) -> int:
+        """Return how many rows are dated before Home Assistant existed, or more than a day after the present."""
+        outside = (UPDATED < MIN_INSTANT / SECOND, self._now + DAY / SECOND < UPDATED)
+        queries = [sa.select(sa.func.count()).select_from(STATES).where(where) for where in outside]
+        if self._connection.dialect.name == SQLITE:
+            queries[1] = queries[1].where(sa.literal("") > UPDATED)  # texts are counted by ``unmigrated``
+        return sum(self._connection.execute(query).scalar_one() for query in queries)
 
     def around(self, instants: Sequence[int]) -> Iterator[Around]:
         """Yield the rows around each of some instants, with one statement for many of them."""

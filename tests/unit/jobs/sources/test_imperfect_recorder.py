@@ -18,6 +18,7 @@ from jobs.activity.window import HOUR, MINUTE, SECOND, DayWindow, from_instant, 
 from jobs.sources.home_assistant_db import first_rows
 from jobs.sources.home_assistant_db.causes import context_bytes
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
+from jobs.sources.home_assistant_db.row_times import MIN_INSTANT
 from jobs.sources.home_assistant_registry import read_registry
 from storage.errors import SourceMismatch
 from tests.support.recorder import RecorderDatabase, StateRow
@@ -383,6 +384,24 @@ def test_what_an_entity_is_comes_from_its_last_row_with_a_state(
     assert log.entities[log.code_of("binary_sensor.bridge")].kind is Kind.IGNORED
 
 
+@pytest.mark.parametrize("lost", ["NULL", "999999", "(SELECT max(attributes_id) FROM state_attributes)"])
+def test_attributes_that_were_lost_do_not_change_what_an_entity_is(
+    recorder: RecorderDatabase, read: Read, lost: str
+) -> None:
+    """Without an id, under an id that is not there, or as a text that is cut short."""
+    heartbeat(recorder, -24, 30)
+    recorder.describe("binary_sensor.bridge", {"device_class": "connectivity"})
+    recorder.write(rows((-2, "on"), (8, "off"), (9, "on"), (20, "off"), entity_id="binary_sensor.bridge"))
+    recorder.connection.execute("INSERT INTO state_attributes (hash, shared_attrs) VALUES (0, '{\"device_cl')")
+    recorder.connection.execute(
+        f"UPDATE states SET attributes_id = {lost} WHERE last_updated_ts > ? AND state = 'off'",  # noqa: S608 - above
+        (at(9) / SECOND,),
+    )
+    recorder.connection.commit()
+    log = read()
+    assert log.entities[log.code_of("binary_sensor.bridge")].kind is Kind.IGNORED
+
+
 # --- identity -------------------------------------------------------------------------------------------------------
 
 
@@ -698,3 +717,36 @@ def test_an_entity_whose_rows_all_have_a_text_as_their_time_costs_no_other_its_d
     log = read()
     assert events_of(log) == [8, 9]
     assert "2 rows have no time that can be read" in log.notices
+
+
+def test_a_name_that_is_not_a_text_costs_no_other_entity_its_day(recorder: RecorderDatabase, read: Read) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write(rows((-13, "off"), (8, "on"), (9, "off")))
+    recorder.connection.execute("INSERT INTO states_meta VALUES (99, x'6c6967'), (98, NULL)")
+    recorder.connection.executemany(
+        "INSERT INTO states (state, last_updated_ts, metadata_id) VALUES ('on', ?, ?)",
+        [(at(10) / SECOND, number) for number in (98, 99)],
+    )
+    recorder.connection.commit()
+    log = read()
+    assert events_of(log) == [8, 9]
+    assert log.notices == ("1 entities left out, whose ids are not texts", "2 rows belong to no entity")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "is_wrong"),
+    [
+        (0, True),
+        (MIN_INSTANT / SECOND - 1, True),
+        (MIN_INSTANT / SECOND, False),
+        (NOW.timestamp() + 86_000, False),
+        (NOW.timestamp() + 86_401, True),
+        (at(8) / 1_000, True),  # milliseconds
+    ],
+)
+def test_a_row_with_a_wrong_date_is_counted(
+    recorder: RecorderDatabase, read: Read, seconds: float, is_wrong: bool
+) -> None:
+    heartbeat(recorder, -48, 48)
+    recorder.write([StateRow(round(seconds * SECOND), "switch.fan", "on")])
+    assert read().notices == (("1 rows are dated before 2013 or in the future",) if is_wrong else ())
