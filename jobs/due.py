@@ -9,16 +9,23 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from jobs.detector import Detector, EventDetector, HistoryDetector, UsesHousehold
 from jobs.household import NO_HOUSEHOLD, Household
 from storage.dates import DateRange
 from storage.ledger.entry import Entry, Status, findings_fingerprint
 
-Redo = Literal["missing", "failed", "all"]
+Redo = Literal["missing", "failed", "lost", "all"]
 Entries = Mapping[str, Entry]
 """What the ledger knows of one day, by detector."""
+
+_REDONE: Final[Mapping[str | None, Collection[Status | None]]] = {
+    "missing": (None,),
+    "failed": (Status.FAILED, Status.DEFERRED),
+    "lost": (Status.LOST,),
+}
+"""Which states of an attempt a kind of ``Redo`` computes again; None is no attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +88,8 @@ def plan_day(
         detectors: The detectors that may compute.
         entries: What the ledger knows of the day, also of other detectors.
         readable: Whether the source can be read for the day.
-        redo: ``missing`` only what was never tried, ``failed`` only what failed or was deferred, ``all`` everything; by
-            default whatever is due.
+        redo: ``missing`` only what was never tried, ``failed`` only what failed or was deferred, ``lost`` only what the
+            store has lost, ``all`` everything; by default whatever is due.
         recheck: Whether to look for late events.
         household: What is known of the household.
 
@@ -145,10 +152,8 @@ def _is_due(
     if not readable and (isinstance(one, EventDetector) or not has_findings(candidates, entries)):
         return False
     entry = entries.get(one.name)
-    if redo == "missing":
-        return entry is None
-    if redo == "failed":
-        return entry is not None and entry.status in (Status.FAILED, Status.DEFERRED)
+    if redo in _REDONE:
+        return (entry.status if entry is not None else None) in _REDONE[redo]
     if entry is None or redo == "all":
         return True
     if isinstance(one, HistoryDetector) and one.name not in judged:
@@ -172,7 +177,7 @@ def _is_outstanding(entry: Entry, version: int) -> bool:
         return True
     if entry.status is Status.EXPIRED:
         return False
-    if entry.status in (Status.FAILED, Status.DEFERRED):
+    if entry.status in (Status.FAILED, Status.DEFERRED, Status.LOST):
         return True
     return version not in (entry.version, entry.kept_version)
 

@@ -18,18 +18,21 @@ from typing import Final, Literal
 from jobs.detector import Detector, EventDetector
 from jobs.due import DayPlan, Redo, plan_day
 from jobs.household import NO_HOUSEHOLD, Household
+from jobs.lost_days import find_lost_days
 from jobs.pipeline import Pipeline
 from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.errors import (
     PatternAggregatesError,
+    SettingsError,
     SourceError,
     SourceUnavailable,
     StoreError,
     StoreUnavailable,
     UsageError,
 )
-from storage.ledger.entry import Entry
+from storage.ledger.entry import Entry, Status
+from storage.plurals import counted
 
 _log = logging.getLogger(__name__)
 
@@ -107,6 +110,7 @@ def run(
             older = "; the store keeps no day that old (store.retention_days)" if reach.span.last < reach.oldest else ""
             report.add_problem(f"stale source: its newest whole day is {reach.span.last}, not {yesterday}{older}")
         report.entries = pipeline.ledger.entries()
+        _report_lost(pipeline, report, reach)
         days = _without_missed(_days_in_reach(report, reach), report, catch_up)
         recheck = DateRange.ending(yesterday, recheck_days) if recheck_days else None
     report.plan = _plan(pipeline.detectors, report, days, reach, recheck=recheck, household=pipeline.household)
@@ -133,8 +137,9 @@ def backfill(
         yesterday: The newest day that is over, fixed before the run.
         retention_days: How long the store keeps a day; 0 for ever.
         detectors: Only these; by default all.
-        redo: ``missing`` only what was never computed, ``failed`` only what failed or was deferred, ``all`` everything
-            again (marked once, so that an interrupted one is resumed without it); by default whatever is outstanding.
+        redo: ``missing`` only what was never computed, ``failed`` only what failed or was deferred, ``lost`` only what
+            the store has lost, ``all`` everything again (marked once, so that an interrupted one is resumed without
+            it); by default whatever is outstanding.
         force: Replace even what was computed from more data than the source has now.
         dry_run: Only plan.
         progress: Called after each day with its report, its number and how many days there are.
@@ -147,10 +152,15 @@ def backfill(
     chosen = _chosen(pipeline.detectors, detectors)
     reach = _reach(pipeline, report, yesterday, retention_days)
     _check_range(days, reach)
-    _report_unreadable(report, reach, days)
     report.entries = pipeline.ledger.entries(days)
+    if redo == "lost":
+        _mark_lost(pipeline, report, days, dry_run=dry_run)
+    else:
+        _report_unreadable(report, reach, days)
     plans = _plan(chosen, report, days, reach, redo=redo, household=pipeline.household)
     report.plan = [replace(plan, force=force) for plan in plans]
+    if redo == "lost":
+        _report_gone(report)
     if dry_run:
         return report
     if redo == "all":  # from here on the ledger says it, so that an interrupted run can be resumed
@@ -216,6 +226,42 @@ def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     else:
         if count:
             _log.info("%d rows of days before %s are past the retention and deleted", count, oldest)
+
+
+def _report_lost(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
+    """Report what the store no longer holds of the newest days, and the command that repairs it."""
+    try:
+        report.lost = find_lost_days(report.entries.values(), pipeline.store, reach.oldest)
+    except (StoreError, SettingsError):
+        return  # a day that is to be written reports it; nothing is known to be lost
+    if report.lost:
+        report.add_problem(f"{report.lost}. {report.lost.hint}")
+
+
+def _mark_lost(pipeline: Pipeline, report: RunReport, days: DateRange, *, dry_run: bool) -> None:
+    """Note in the ledger what the store has lost, so that it is due.
+
+    Raises:
+        StoreError: The store cannot be read.
+    """
+    found = find_lost_days(report.entries.values(), pipeline.store, days.first, max_days=len(days))
+    if dry_run:
+        report.entries |= {key: replace(report.entries[key], status=Status.LOST) for key in found.lost}
+    else:
+        pipeline.ledger.mark_lost(found.lost)
+        report.entries = pipeline.ledger.entries(days)
+
+
+def _report_gone(report: RunReport) -> None:
+    """Report what the store has lost and nothing can compute again."""
+    planned = {(plan.day, name) for plan in report.plan for name in plan.detectors}
+    lost = {key for key, entry in report.entries.items() if entry.status is Status.LOST}
+    gone = sorted({day for day, _ in lost - planned})
+    if gone and report.span is not None:
+        report.add_problem(
+            f"{counted(len(gone), 'day')} of what the store has lost ({gone[0]} to {gone[-1]}) cannot be computed "
+            "again, because the source no longer holds the raw events: only a backup of the store has them"
+        )
 
 
 def _days_in_reach(report: RunReport, reach: Reach) -> list[dt.date]:

@@ -25,6 +25,7 @@ from jobs.due import DayPlan, has_findings, judged_fingerprint, with_late_events
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.isolation import describe, run_isolated
 from jobs.logs import fields
+from jobs.recognition import recognise
 from jobs.run_report import DayReport, DayStatus, DetectorReport
 from jobs.sources.base import EventSource
 from jobs.time_limit import LIMIT_HINT, MAX_DAY_SECONDS, MAX_DETECTOR_SHARE, TimeLimit
@@ -32,6 +33,7 @@ from storage.batch import DetectorDay
 from storage.clean_text import clean
 from storage.dates import DateRange
 from storage.errors import (
+    HomeMismatch,
     LedgerError,
     PatternAggregatesError,
     SettingsError,
@@ -88,6 +90,7 @@ class Pipeline:
 
         Raises:
             LedgerError: Nothing can be kept without the ledger.
+            HomeMismatch: The source holds the events of another home.
         """
         began = time.perf_counter()
         report = DayReport(plan.day)
@@ -97,7 +100,7 @@ class Pipeline:
             try:
                 done |= self._detect(work, report, plan, limit)
                 done |= self._judge(work, report, plan, limit)
-            except LedgerError:
+            except (LedgerError, HomeMismatch):
                 raise
             except PatternAggregatesError as error:
                 _log.error("%s: %s", plan.day, error)
@@ -133,6 +136,7 @@ class Pipeline:
         if not due:
             return set()
         log = limit.run(partial(self.source.read, window), reading, error=SourceUnavailable)
+        recognise(log, self.ledger)
         report.events = len(log.events)
         for notice in log.notices:
             _log.warning("%s: %s", work.day, notice)

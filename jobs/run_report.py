@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from jobs.due import DayPlan
+from jobs.lost_days import LostDays
 from jobs.outcome import Outcome
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError
@@ -74,6 +75,8 @@ class RunReport:
         entries: What the ledger knows of each day and detector afterwards, as far as the run has looked at it.
         notices: What else an operator should know.
         errors: Every error of source and store.
+        lost: What the ledger lists as written and the store does not hold, of the newest days; None if that was not
+            looked at, or the store could not be read.
         span: The whole days that the source holds; None if it holds none, or could not be asked.
         outcome: The most severe outcome of all days and steps.
     """
@@ -83,6 +86,7 @@ class RunReport:
     entries: dict[tuple[dt.date, str], Entry] = field(default_factory=dict)
     notices: list[str] = field(default_factory=list)
     errors: list[PatternAggregatesError] = field(default_factory=list)
+    lost: LostDays | None = None
     span: DateRange | None = None
     outcome: Outcome = Outcome.DONE
 

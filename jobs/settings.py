@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 
 from jobs.activity.entities import Kind
 from storage.columns import closest
-from storage.settings import AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
+from storage.settings import DEFAULT_LEDGER, AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
 from storage.settings_check import Section, Whole
 
 
@@ -98,7 +98,7 @@ SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFile
 class LedgerSettings(Section):
     """``[ledger]``: where the record of what was computed is kept."""
 
-    path: str = "data/ledger.db"
+    path: str = DEFAULT_LEDGER
 
 
 class ScheduleSettings(Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import glob
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -13,13 +14,16 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import EntityRules, Override
+from jobs.belonging import Belonging
+from jobs.home_identity import home_in_settings, store_in_settings
 from jobs.household import FILE_MARK, Household
 from jobs.household_file import HouseholdFile
 from jobs.registry import Registered, build, enabled_names, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
+from storage.checked_store import CheckedStore
 from storage.connect import influx_server, open_store
 from storage.dates import ONE_DAY
-from storage.errors import DetectorInvalid, HouseholdError
+from storage.errors import DetectorInvalid, HouseholdError, LedgerError, SettingsError, StoreError, StoreMissing
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path, absolute_url
 from storage.settings_check import problems_error, validate
@@ -30,6 +34,8 @@ if TYPE_CHECKING:  # these load numpy, which `status` and `health` do not need
     from jobs.pipeline import Pipeline
     from jobs.sources.base import EventSource
     from storage.query import AggregateQuery
+
+_log = logging.getLogger(__name__)
 
 Clock = Callable[[], dt.datetime]
 
@@ -49,6 +55,7 @@ class Home:
         origin: The configuration file, for messages.
         clock: Returns the current instant.
         overrides: The settings that environment variables or secret files have set, with the names of those.
+        is_source_named: Whether the settings name a source; if not, no command reads or computes anything.
     """
 
     settings: Settings
@@ -56,6 +63,7 @@ class Home:
     origin: str
     clock: Clock
     overrides: Mapping[str, str] = field(default_factory=dict, kw_only=True)
+    is_source_named: bool = field(default=True, kw_only=True)
 
     @cached_property
     def registered(self) -> list[Registered]:
@@ -99,12 +107,34 @@ class Home:
         """Return the newest local day that is over."""
         return self.today() - ONE_DAY
 
+    def oldest_kept_day(self) -> dt.date:
+        """Return the oldest day that the store keeps."""
+        return self.store_settings.oldest_kept_day(self.yesterday())
+
     def today(self) -> dt.date:
         """Return the current local day."""
         return self.clock().astimezone(self.zone).date()
 
+    def require_source(self) -> None:
+        """Refuse settings that name no source: a simulated home must not be taken for the real one.
+
+        Raises:
+            SettingsError: They name none.
+        """
+        if not self.is_source_named:
+            raise SettingsError(
+                f"no source of raw events is named: {self.origin} has no [source]",
+                hint="To see what this program does, run `pattern-aggregates demo`. For your home, name its source in "
+                "a settings file (config/default.toml shows all settings) and pass it with --config.",
+            )
+
     def open_source(self) -> EventSource:
-        """Open the source of raw events; only the kind that is used is imported."""
+        """Open the source of raw events; only the kind that is used is imported.
+
+        Raises:
+            SettingsError: The settings of the source are not valid, or name none.
+        """
+        self.require_source()
         with naming_origin(self.overrides):
             return self._open_source()
 
@@ -194,24 +224,93 @@ class Home:
             return Household(problem=f"{file.path}, with days away and mutes, is gone. {hint}")
         return entered.with_present_names(ledger.renames())
 
+    def belonging(self, ledger: Ledger, store: AggregateStore) -> Belonging:
+        """Return what compares the settings, a ledger and a store with each other."""
+        described = home_in_settings(self.settings, self.base)
+        place = store_in_settings(self.store_settings, self.settings, self.base)
+        return Belonging(ledger, store, described, place, self.oldest_kept_day())
+
+    @contextmanager
+    def open_checked(self) -> Iterator[tuple[Ledger, AggregateStore]]:
+        """Open ledger and store for reading, once they are known to be of this home. One that is missing is empty.
+
+        A store that cannot be reached now is compared, or raises its error, when it is first read.
+
+        Raises:
+            HomeMismatch: They are not of this home.
+            LedgerError: The ledger cannot be read.
+        """
+        with ExitStack() as stack:
+            ledger = stack.enter_context(self.open_ledger(read_only=True))
+            try:
+                store = self._checked(ledger, self.open_store(read_only=True), stack)
+            except StoreMissing:  # a file, or a bucket
+                from storage.backends.memory import MemoryStore  # noqa: PLC0415 - only where it is used
+
+                store = self._checked(ledger, MemoryStore(), stack)
+            yield ledger, store
+
+    def _checked(self, ledger: Ledger, store: AggregateStore, stack: ExitStack) -> AggregateStore:
+        """Return a store that is compared with the ledger, now or as soon as it can be reached; the stack closes it.
+
+        Raises:
+            HomeMismatch: It is not of the ledger's home.
+            StoreMissing: It does not exist.
+        """
+        stack.callback(store.close)
+        checked = CheckedStore(store, self.belonging(ledger, store).check)
+        try:
+            checked.verify()
+        except StoreMissing:
+            raise
+        except StoreError as error:
+            _log.debug("the store cannot be compared with the ledger yet: %s", error)
+        return checked
+
+    def open_reader(self) -> AggregateStore:
+        """Open the store for reading; it is compared with the ledger, if there is one, before the first answer.
+
+        Raises:
+            SettingsError: The settings of the store are not valid.
+            StoreMissing: There is no such file.
+            StoreUnavailable: It cannot be reached now.
+        """
+        store = self.open_store(read_only=True)
+
+        def check() -> None:
+            try:
+                ledger = self.open_ledger(read_only=True)
+            except LedgerError:  # of an earlier version, for example: rows can be read without it
+                return
+            with ledger:
+                if ledger.read_home() is not None:
+                    self.belonging(ledger, store).check()
+
+        return CheckedStore(store, check)
+
     def open_query(self) -> AggregateQuery:
-        """Open the store for reading."""
+        """Open the store for queries; see ``open_reader``."""
         from storage.query import AggregateQuery  # noqa: PLC0415 - loads more than `status` and `health` need
 
-        return AggregateQuery(self.open_store(read_only=True), today=self.today)
+        return AggregateQuery(self.open_reader(), today=self.today)
 
     @contextmanager
     def open_pipeline(self, *, dry: bool = False) -> Iterator[Pipeline]:
-        """Open everything that a run works with; ``dry`` only plans, so nothing is created or changed."""
+        """Open everything that a run works with; ``dry`` only plans, so nothing is created or changed.
+
+        Raises:
+            HomeMismatch: Source, ledger and store are not of one home.
+        """
         from jobs.pipeline import Pipeline  # noqa: PLC0415 - loads numpy
-        from storage.backends.memory import MemoryStore  # noqa: PLC0415 - only where it is used
 
         with ExitStack() as stack:
             source = self.open_source()
             stack.callback(source.close)
-            ledger = stack.enter_context(self.open_ledger(read_only=dry))
-            store = MemoryStore() if dry else self.open_store()
-            stack.callback(store.close)
+            if dry:
+                ledger, store = stack.enter_context(self.open_checked())
+            else:
+                ledger = stack.enter_context(self.open_ledger())
+                store = self._settled(ledger, self.open_store(), stack)
             yield Pipeline(
                 detectors=[one.detector for one in self.registered if one.enabled],
                 source=source,
@@ -223,6 +322,22 @@ class Home:
                 max_day_seconds=self.settings.schedule.max_day_minutes * 60,
                 household=self.read_household(ledger),
             )
+
+    def _settled(self, ledger: Ledger, store: AggregateStore, stack: ExitStack) -> AggregateStore:
+        """Return a store that is known to be of the ledger's home, or is checked as soon as it can be reached.
+
+        Raises:
+            HomeMismatch: It is not of the ledger's home.
+        """
+        stack.callback(store.close)
+        belonging = self.belonging(ledger, store)
+        checked = CheckedStore(store, belonging.settle)
+        try:
+            checked.verify()
+        except StoreError as error:
+            _log.debug("the store cannot be compared with the ledger yet: %s", error)
+            belonging.note_without_store()  # what is computed meanwhile waits in the ledger
+        return checked
 
 
 def open_home(config: Path | None = None, *, clock: Clock = system_clock, check_parameters: bool = True) -> Home:
@@ -246,4 +361,11 @@ def open_home(config: Path | None = None, *, clock: Clock = system_clock, check_
             problems = [*problems, ("detectors", str(error))]
     if settings is None or problems:
         raise problems_error(document, problems)
-    return Home(settings, document.base, document.origin, clock, overrides=document.overrides)
+    return Home(
+        settings,
+        document.base,
+        document.origin,
+        clock,
+        overrides=document.overrides,
+        is_source_named="source" in document.values,
+    )

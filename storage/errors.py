@@ -8,6 +8,7 @@
     │   └── DaysMissing               a reader asked for days that were never computed
     ├── SettingsError                 settings that cannot work
     │   ├── DetectorInvalid           a detector that cannot be registered
+    │   ├── HomeMismatch              store, ledger and settings are not of one home
     │   └── SourceMismatch            the source is not what the settings say
     ├── SourceError                   raw events cannot be read
     │   ├── SourceCorrupt             the source is damaged
@@ -81,6 +82,10 @@ class SettingsError(PatternAggregatesError):
 
 class DetectorInvalid(SettingsError):
     """A detector cannot be registered."""
+
+
+class HomeMismatch(SettingsError):
+    """Store, ledger and settings are not of one home."""
 
 
 class SourceMismatch(SettingsError):

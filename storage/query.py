@@ -28,10 +28,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from storage.aggregate_query import AggregateQuery, Completeness, Day, State
+from storage.checked_store import CheckedStore
 from storage.connect import open_store
 from storage.dates import DateRange
 from storage.errors import (
     DaysMissing,
+    HomeMismatch,
     PatternAggregatesError,
     SettingsError,
     StoreCorrupt,
@@ -40,6 +42,8 @@ from storage.errors import (
     StoreUnavailable,
     UsageError,
 )
+from storage.identity import HomeIdentity, refuse_other_home
+from storage.ledger.home_id import read_ledger_home
 from storage.models import (
     AGGREGATES,
     ActiveTimeDaily,
@@ -53,7 +57,7 @@ from storage.models import (
     Severity,
     TimeBasedDaily,
 )
-from storage.settings import SqlStoreSettings, StoreSettings, store_settings
+from storage.settings import SqlStoreSettings, StoreSettings, ledger_path, store_settings
 from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateReader, AggregateStore, Fields, Function, Summary, Where
 
@@ -74,6 +78,7 @@ __all__ = [
     "DurationDaily",
     "Fields",
     "Function",
+    "HomeMismatch",
     "PatternAggregatesError",
     "RoomBasedDaily",
     "SequenceDaily",
@@ -115,24 +120,32 @@ def open_query(
             default that of the settings; with ``url`` it is not known, and such days are refused.
         clock: Returns the present instant.
 
+    The store that the settings name is compared with their ledger, if there is one, before the first answer.
+
     Raises:
         StoreMissing: There is no such store: an error, never an empty answer.
         SettingsError: The settings are not valid, or the time zone is not known.
+        HomeMismatch: At the first query: the store belongs to another home than the ledger of the settings.
         StoreUnavailable: The store cannot be reached now.
     """
     settings: StoreSettings
     overrides: Mapping[str, str] = {}
+    home: HomeIdentity | None = None
     if url is not None:
         settings = SqlStoreSettings(url=url)
     else:
         document = load_document(Path(config) if config is not None else None)
         settings, overrides = store_settings(document), document.overrides
-        home = document.values.get("home")
-        named = home.get("time_zone") if isinstance(home, dict) else None
+        home = read_ledger_home(ledger_path(document))
+        section = document.values.get("home")
+        named = section.get("time_zone") if isinstance(section, dict) else None
         time_zone = time_zone or (DEFAULT_TIME_ZONE if named is None else str(named))
     zone = None if time_zone is None else _zone(time_zone)
     with naming_origin(overrides):
         store = open_store(settings, read_only=True)
+    if home is not None:
+        opened, name = store, f"the store of {document.origin}"
+        store = CheckedStore(opened, lambda: refuse_other_home(opened.read_home(), home, name))
     return AggregateQuery(store, today=None if zone is None else lambda: clock().astimezone(zone).date())
 
 

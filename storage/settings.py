@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, Final, Literal, NamedTuple, Self
 from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, Discriminator, Field, SecretStr, Tag
@@ -15,6 +15,7 @@ from storage.settings_check import Section, Whole, check
 from storage.settings_file import Document
 
 MAX_RETENTION_DAYS = 36_500
+DEFAULT_LEDGER: Final = "data/ledger.db"
 
 
 class _Kept(Section):
@@ -123,6 +124,13 @@ def store_settings(document: Document) -> StoreSettings:
         SettingsError: That section has problems.
     """
     return check(_StoreOnly, document).store.with_base(document.base)
+
+
+def ledger_path(document: Document) -> Path:
+    """Return ``ledger.path``, absolute; the default where that section has problems, which only the job reports."""
+    section = document.values.get("ledger")
+    path = section.get("path") if isinstance(section, Mapping) else None
+    return absolute_path(document.base, path if isinstance(path, str) else DEFAULT_LEDGER)
 
 
 def absolute_path(base: Path, path: str) -> Path:

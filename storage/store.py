@@ -12,6 +12,7 @@ from storage.batch import DayBatch
 from storage.columns import Kind, check_names, columns
 from storage.dates import DateRange
 from storage.errors import UsageError
+from storage.identity import HomeIdentity
 from storage.models import DailyAggregate
 
 A = TypeVar("A", bound=DailyAggregate)
@@ -121,6 +122,30 @@ class AggregateWriter(Protocol):
 
 class AggregateStore(AggregateReader, AggregateWriter, Protocol):
     """A place where aggregates are kept."""
+
+    def read_home(self) -> HomeIdentity | None:
+        """Return the home that the rows belong to; None if that was never stored. It is not a row.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached now.
+        """
+        ...
+
+    def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
+        """Store which home the rows belong to, unless that is stored already.
+
+        Args:
+            home: The home.
+            replace: Store it also in place of another home.
+
+        Returns:
+            The home that is stored afterwards. Where two programs do this at once, both get the same one; InfluxDB,
+            which has no transactions, may give each its own, and both get the same one from ``read_home``.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached now.
+        """
+        ...
 
     def check(self) -> list[str]:
         """Return a sentence for each thing that prevents reading or writing. Changes nothing.

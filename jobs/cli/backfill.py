@@ -23,7 +23,7 @@ def backfill(
     ] = None,
     redo: Annotated[
         Redo | None,
-        typer.Option("--redo", help="Compute only what is missing, only what failed, or everything again."),
+        typer.Option("--redo", help="Compute only what is missing, failed or lost by the store, or all again."),
     ] = None,
     force: Annotated[
         bool,

@@ -20,7 +20,7 @@ HELP: Final[Mapping[str, str]] = {
     "away": "Enter days on which nobody is home: they are no baseline, and only movement inside is reported.",
     "mute": "Mute anomalies of an entity: they are stored and marked as muted, but nobody is notified.",
     "detectors": "Show name, version, settings and origin of each registered detector.",
-    "health": "Exit 0 if the newest due day is written.",
+    "health": "Exit 0 if the newest due day is written and the store has lost nothing.",
     "doctor": "Check settings, time zone, source, store, ledger and versions.",
 }
 

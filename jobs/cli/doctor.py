@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -21,15 +20,14 @@ from rich.text import Text
 from jobs.activity.entities import Entity
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
-from jobs.cli.app import Json, command, home_of, out, print_json, shown
+from jobs.cli.app import MAX_DAYS, Json, command, home_of, out, print_json, shown
+from jobs.lost_days import find_lost_days
 from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
 from storage.clean_text import clean
-from storage.dates import DateRange
-from storage.errors import PatternAggregatesError, StoreMissing
-from storage.ledger.entry import Entry, Status
-from storage.models import DetectorRunDaily
+from storage.errors import HomeMismatch, PatternAggregatesError, StoreMissing
+from storage.ledger.entry import Status
 from storage.settings_file import secrets_in
 
 LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")
@@ -45,6 +43,7 @@ class Check:
     verdict: Literal["ok", "note", "problem"]
     found: str
     hint: str = ""
+    outcome: Outcome = Outcome.INCOMPLETE  # if it is a problem
 
 
 @command("pattern-aggregates doctor")
@@ -62,25 +61,22 @@ def doctor(
     home = home_of(context)
     if rebuild_ledger:
         return _rebuild(home, as_json=as_json)
-    checks = [*_settings(home), *_store(home), *_ledger(home), *_space(home)]
+    checks = [*_settings(home), *_store(home), *_ledger(home), *_home(home), *_space(home)]
     source_checks, log = _source(home)
     checks += source_checks
     entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
     if as_json:
-        print_json({"checks": [asdict(check) for check in checks], "entities": [_entity(one) for one in entities]})
+        print_json({"checks": [_check(one) for one in checks], "entities": [_entity(one) for one in entities]})
     else:
         _show(checks, entities)
-    return Outcome.INCOMPLETE if any(check.verdict == "problem" for check in checks) else Outcome.DONE
+    return max((check.outcome for check in checks if check.verdict == "problem"), default=Outcome.DONE)
 
 
 def _rebuild(home: Home, *, as_json: bool) -> Outcome:
-    store = home.open_store(read_only=True)
-    try:
-        with home.open_ledger() as ledger:
-            detectors = [one.detector for one in home.registered]
-            rebuilt = rebuild_ledger_from(store, ledger, detectors, yesterday=home.yesterday())
-    finally:
-        store.close()
+    with closing(home.open_store(read_only=True)) as store, home.open_ledger() as ledger:
+        home.belonging(ledger, store).take_home_of_store()
+        detectors = [one.detector for one in home.registered]
+        rebuilt = rebuild_ledger_from(store, ledger, detectors, yesterday=home.yesterday())
     if as_json:
         print_json({"rebuilt": asdict(rebuilt)})
     else:
@@ -163,32 +159,28 @@ def _ledger(home: Home) -> Iterator[Check]:
         )
     written = sum(entry.status is Status.WRITTEN for entry in entries)
     yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not written")
-    yield from _claims(home, entries)
     for entry in entries:
         if entry.error:
             yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
 
 
-def _claims(home: Home, entries: Iterable[Entry]) -> Iterator[Check]:
-    """Check that the store holds what the ledger lists as written, within the retention."""
-    oldest = home.store_settings.oldest_kept_day(home.yesterday())
-    claimed = {(one.day, one.detector) for one in entries if one.written_version is not None and one.day >= oldest}
-    if not claimed:
+def _home(home: Home) -> Iterator[Check]:
+    """Check that settings, ledger and store are of one home, and that the store holds what is listed as written."""
+    if not home.ledger_path.exists():
         return
-    days = [day for day, _ in claimed]
-    held: set[tuple[dt.date, str]] = set()
     try:
-        with closing(home.open_store(read_only=True)) as store:
-            runs = store.read(DetectorRunDaily, DateRange(min(days), max(days)))
-            held = {(run.date, run.detector) for run in runs}
-    except StoreMissing:
-        pass  # it holds nothing
+        with home.open_checked() as (ledger, store):
+            noted, entries = ledger.read_home(), ledger.entries()
+            lost = find_lost_days(entries.values(), store, home.oldest_kept_day(), max_days=MAX_DAYS)
+    except HomeMismatch as error:
+        yield Check("home", "problem", str(error), error.hint, Outcome.of_error(error))
     except PatternAggregatesError:
-        return  # the check of the store has reported it
-    if lost := sorted(claimed - held):
-        missing = f"lacks {len(lost)} of {len(claimed)} detector days that the ledger lists as written"
-        again = f"Compute them again: pattern-aggregates backfill {lost[0][0]} {lost[-1][0]} --redo all"
-        yield Check("store", "problem", missing, again)
+        return  # the checks of ledger and store have reported it
+    else:
+        if noted is not None:
+            yield Check("home", "ok", f"settings, ledger and store are of {noted.identity}")
+        if lost:
+            yield Check("store", "problem", str(lost), lost.hint)
 
 
 def _space(home: Home) -> Iterator[Check]:
@@ -254,6 +246,10 @@ def _source(home: Home) -> tuple[list[Check], DayLog | None]:
     checks.append(Check("newest day", "ok" if len(log.events) else "note", found))
     checks += [Check("newest day", "note", notice) for notice in log.notices]
     return checks, log
+
+
+def _check(one: Check) -> dict[str, object]:
+    return {name: value for name, value in asdict(one).items() if name != "outcome"}
 
 
 def _entity(one: Entity) -> dict[str, object]:

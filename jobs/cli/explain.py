@@ -42,7 +42,7 @@ def explain(
     home = home_of(context)
     model = model_of(home, measurement)
     days = DateRange.parse(day_of(home, day))
-    with closing(home.open_store(read_only=True)) as store:
+    with closing(home.open_reader()) as store:
         rows = store.read(model, days, conditions_of(where or []))
         if len(rows) > MAX_ROWS and not as_json:
             say(f"{len(rows)} rows match; the first {MAX_ROWS} are explained (use --where to choose)", style="yellow")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
 
+from jobs.belonging import Adoption, Belonging
 from jobs.cli.app import command, home_of, out
+from jobs.rebuild import rebuild_ledger
+from jobs.wiring import Home
+from storage.errors import StoreMissing
 
 
 def _refuse_former_name(value: bool) -> bool:
@@ -21,16 +26,38 @@ def init(
     update_retention: Annotated[
         bool, typer.Option("--update-retention", help="Also change a retention that differs from the settings.")
     ] = False,
+    adopt: Annotated[
+        list[Adoption] | None,
+        typer.Option(
+            "--adopt",
+            help="Change what belongs together: store (make it the ledger's home's), ledger (make it the store's "
+            "home's), source or zone (make them what the settings say). May be repeated.",
+        ),
+    ] = None,
     _mend: Annotated[bool, typer.Option("--mend", hidden=True, callback=_refuse_former_name)] = False,
 ) -> None:
     """Create what store and ledger need, or upgrade them. Safe to repeat; prints what it changed."""
     home = home_of(context)
-    store = home.open_store()
-    try:
-        changes = store.prepare(update_retention=update_retention)
-    finally:
-        store.close()
-    with home.open_ledger() as ledger:
-        changes += [ledger.changes] if ledger.changes else []
+    home.require_source()
+    with home.open_ledger() as ledger, closing(home.open_store()) as store:
+        changes = [ledger.changes] if ledger.changes else []
+        belonging = home.belonging(ledger, store)
+        try:
+            belonging.store.read_home()
+        except StoreMissing:  # a bucket that is not there
+            changes += store.prepare()
+        for adoption in (one for one in Adoption if one in (adopt or ())):
+            changes += _adopt(home, belonging, adoption)
+        changes += belonging.settle()
+        changes += store.prepare(update_retention=update_retention)
     for change in changes or ["nothing to change"]:
-        out.print(change, markup=False)
+        out.print(change, markup=False, soft_wrap=True)
+
+
+def _adopt(home: Home, belonging: Belonging, adoption: Adoption) -> list[str]:
+    changes = [belonging.adopt(adoption)]
+    if adoption is Adoption.LEDGER:  # which otherwise would not know what the store holds
+        detectors = [one.detector for one in home.registered]
+        rebuilt = rebuild_ledger(belonging.store, belonging.ledger, detectors, yesterday=home.yesterday())
+        changes.append(f"{home.ledger_path}: {rebuilt}")
+    return changes

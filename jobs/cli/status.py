@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
@@ -11,11 +12,13 @@ from rich.text import Text
 
 from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, say, shown
 from jobs.household import Household
+from jobs.lost_days import find_lost_days
 from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
-from storage.errors import SourceError, UsageError
+from storage.errors import SourceError, StoreError, UsageError
 from storage.ledger.entry import Entry, Status
+from storage.store import AggregateStore
 
 RECENT_DAYS = 14
 STYLE = {
@@ -23,6 +26,7 @@ STYLE = {
     "staged": "yellow",
     "failed": "red",
     "deferred": "yellow",
+    "lost": "red",
     "expired": "red",
     "missing": "bold",
     "out of reach": "dim",
@@ -39,9 +43,10 @@ def status(
     """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""
     home = home_of(context, check_parameters=False)
     span, outcome = _span(home)
-    with home.open_ledger(read_only=True) as ledger:
+    with home.open_checked() as (ledger, store):
         entries = ledger.entries()
         household = home.read_household(ledger)
+        outcome = max(outcome, _report_lost(home, entries.values(), store))
     days = _recent(home, span, [day for day, _ in entries]) if first is None else days_of(home, first, last)
     enabled = home.enabled_detectors
     names = [*enabled, *sorted({name for _, name in entries if name not in enabled})]
@@ -81,6 +86,19 @@ def _span(home: Home) -> tuple[DateRange | None, Outcome]:
     except SourceError as error:
         say(f"source: {error}; what is out of reach is not known. {error.hint}", style="yellow")
         return None, Outcome.of_error(error)
+
+
+def _report_lost(home: Home, entries: Iterable[Entry], store: AggregateStore) -> Outcome:
+    """Print what the store no longer holds of the newest days, and return how comparing it with the ledger ended."""
+    try:
+        lost = find_lost_days(entries, store, home.oldest_kept_day())
+    except StoreError as error:
+        say(f"store: {error}; whether it holds what is written is not known. {error.hint}", style="yellow")
+        return Outcome.of_error(error)
+    if not lost:
+        return Outcome.DONE
+    say(f"store: {lost}. {lost.hint}", style="red")
+    return Outcome.INCOMPLETE
 
 
 def _recent(home: Home, span: DateRange | None, known: list[dt.date]) -> DateRange:

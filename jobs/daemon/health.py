@@ -1,4 +1,4 @@
-"""Whether the newest due day is written, according to the ledger: for people, containers and monitors."""
+"""Whether the newest due day is written, and the store holds what is: for people, containers and monitors."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from jobs.lost_days import LostDays, find_lost_days
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
-from storage.errors import PatternAggregatesError
+from storage.errors import PatternAggregatesError, StoreError
 from storage.ledger.entry import Entry, Status
 
 GRACE: Final = dt.timedelta(hours=1)  # how long a nightly run may take before its day counts as due
@@ -45,12 +46,14 @@ def newest_due_day(home: Home) -> dt.date:
     return local.date() - (1 if has_begun else 2) * ONE_DAY
 
 
-def check_health(home: Home, last_error: str = "") -> Health:
+def check_health(home: Home, last_error: str = "", lost: LostDays | None = None, mismatch: str = "") -> Health:
     """Return whether the newest due day is written, and why not.
 
     Args:
         home: The home; only its ledger is opened, for reading.
         last_error: What went wrong in the last run, if anything did; it explains a day that is not computed.
+        lost: What the store has lost, as far as that is known.
+        mismatch: Why settings, ledger and store are not of one home; empty if they are, or that is not known.
     """
     day = newest_due_day(home)
     try:
@@ -58,6 +61,10 @@ def check_health(home: Home, last_error: str = "") -> Health:
             entries = ledger.entries(DateRange(day, day))
     except PatternAggregatesError as error:
         return Health(State.FAILING, day, f"the ledger cannot be read: {error}")
+    if mismatch:
+        return Health(State.FAILING, day, mismatch)
+    if lost:
+        return Health(State.FAILING, day, f"{lost}. {lost.hint}")
     names = home.enabled_detectors
     faults = [_fault(entries[day, name]) for name in names if (day, name) in entries]
     missing = [name for name in names if (day, name) not in entries]
@@ -68,6 +75,22 @@ def check_health(home: Home, last_error: str = "") -> Health:
         why = f": {last_error}" if last_error else ""
         return Health(State.FAILING if last_error else State.STALE, day, f"{day} is not computed{which}{why}")
     return Health(State.FRESH, day, f"{day} is written")
+
+
+def check_store(home: Home) -> LostDays | None:
+    """Return what the store has lost of the newest days; None if that is not known, because it cannot be read now.
+
+    Raises:
+        HomeMismatch: Settings, ledger and store are not of one home.
+        LedgerError: The ledger cannot be read.
+    """
+    if not home.ledger_path.exists():
+        return None  # nothing is written yet
+    with home.open_checked() as (ledger, store):
+        try:
+            return find_lost_days(ledger.entries().values(), store, home.oldest_kept_day())
+        except StoreError:
+            return None
 
 
 def _fault(entry: Entry) -> str:

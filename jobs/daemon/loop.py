@@ -30,17 +30,19 @@ from jobs.daemon.metrics import CONTENT_TYPE, Metrics
 from jobs.daemon.trigger import DailyTrigger
 from jobs.exit_codes import EXIT_CODES
 from jobs.logs import fields
+from jobs.lost_days import LostDays
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, RunReport
 from jobs.wiring import Home
 from storage.clean_text import clean_json
-from storage.errors import PatternAggregatesError
+from storage.errors import HomeMismatch, PatternAggregatesError
 
 _log = logging.getLogger(__name__)
 
 MIN_RETRY_PAUSE: Final = dt.timedelta(minutes=1)
 MAX_RETRY_PAUSE: Final = dt.timedelta(hours=1)
 CLOCK_CHECK_SECONDS: Final = 60.0
+STORE_CHECK_PAUSE: Final = dt.timedelta(minutes=5)
 
 Wait = Callable[[float], object]
 
@@ -70,6 +72,8 @@ class Daemon:
         self._wait = wait or self._stopping.wait
         self._clock_check_seconds = clock_check_seconds
         self._attempts = 0
+        self._lost: LostDays | None = None
+        self._mismatch = ""
         self._trigger = DailyTrigger(dt.time.fromisoformat(home.settings.schedule.at), home.zone)
         self._catch_up: nightly.CatchUp = home.settings.schedule.catch_up
         self._scheduler = _new_scheduler()
@@ -115,7 +119,7 @@ class Daemon:
 
     def _watch_clock(self) -> None:
         """Wait for the stop; wake the scheduler often, in case the clock was set forward or the machine was asleep."""
-        checked_at = self._home.clock()
+        checked_at = store_checked_at = self._home.clock()
         while not self._stopping.is_set():
             self._wait(self._clock_check_seconds)
             now = self._home.clock()
@@ -126,6 +130,9 @@ class Daemon:
                 self._stop_scheduler()  # a new one, because this one may just have read the wrong time
                 self._scheduler = _new_scheduler()
                 self._start_scheduler()
+            if abs(now - store_checked_at) >= STORE_CHECK_PAUSE:
+                self._scheduler.add_job(self._check_store)  # beside no run, and this thread does not wait for a server
+                store_checked_at = now
             self._scheduler.wakeup()
             checked_at = now
 
@@ -171,12 +178,34 @@ class Daemon:
             _log.exception("the run failed")
             self.metrics.end_failed_run(error, now=self._home.clock())
             return f"{type(error).__name__}: {error}"
+        self._note_lost(report.lost)
         self.metrics.end_run(report, report.entries.values(), yesterday=yesterday, now=self._home.clock())
         for notice in report.notices:
             _log.warning("%s", notice)
         code = EXIT_CODES[report.outcome]
         _log.info("%d of %d planned days done, exit code %d", len(report.days), len(report.plan), code)
         return _errors(report)
+
+    def _check_store(self) -> None:
+        """Look, between the runs, whether the store is still this home's and holds what is listed as written."""
+        try:
+            lost = health.check_store(self._home)
+        except HomeMismatch as error:
+            self._mismatch = f"{error}. {error.hint}"
+            _log.error("%s", self._mismatch)
+        except PatternAggregatesError as error:
+            _log.debug("the store cannot be checked: %s", error)
+        else:
+            self._mismatch = ""
+            self._note_lost(lost)
+
+    def _note_lost(self, lost: LostDays | None) -> None:
+        if lost is None:  # what was known before stays true until the store can be read
+            return
+        if lost and lost != self._lost:
+            _log.error("%s. %s", lost, lost.hint)
+        self._lost = lost
+        self.metrics.set_lost_days(len(lost.days))
 
     def _show_day(self, day: DayReport, number: int, total: int) -> None:
         self.metrics.count_day(day, total - number)
@@ -193,7 +222,7 @@ class Daemon:
             _log.debug("the ledger cannot be read yet")
 
     def _health(self) -> Response:
-        found = health.check_health(self._home, self.last_error)
+        found = health.check_health(self._home, self.last_error, self._lost, self._mismatch)
         body = {"status": found.state, "day": found.day.isoformat(), "reason": found.reason}
         status = HTTPStatus.OK if found.state is health.State.FRESH else HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, clean_json(body) + "\n")

@@ -87,6 +87,7 @@ class Metrics:
         self._days_due = _gauge("days_due", "Days that are still to be computed or written.")
         self._days_staged = _gauge("days_staged", "Days with rows that are still to be written to the store.")
         self._days_failed = _gauge("days_failed", "Days on which a detector failed or was deferred, to be tried again.")
+        self._days_lost = _gauge("days_lost", "Days that are listed as written, but that the store no longer holds.")
         self._days_behind = _gauge("days_behind", "Past days that the source did not hold when it was last read.")
         self._disk_free = _gauge(
             "disk_free_bytes", "Free space on the disk of the ledger and of an SQLite store.", "of"
@@ -124,6 +125,10 @@ class Metrics:
         if written:
             self._metrics.set(self._last_success, dt.datetime.fromisoformat(max(written)).timestamp())
         self._count_waiting_days(entries)
+
+    def set_lost_days(self, count: int) -> None:
+        """Show of how many days the store has lost something."""
+        self._metrics.set(self._days_lost, count)
 
     def begin_run(self) -> None:
         """Show that a run has begun."""

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from storage.batch import DayBatch
 from storage.dates import DateRange
+from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
 from storage.summaries import SummaryPlan
@@ -26,6 +27,7 @@ class MemoryStore:
 
     def __init__(self, rows: Iterable[DailyAggregate] = ()) -> None:
         self._lock = threading.Lock()
+        self._home: HomeIdentity | None = None
         self._days: dict[tuple[str, dt.date], tuple[DailyAggregate, ...]] = {}
         by_day: dict[tuple[str, dt.date], list[DailyAggregate]] = defaultdict(list)
         for row in rows:
@@ -79,6 +81,17 @@ class MemoryStore:
         with self._lock:
             old = [key for key in self._days if key[1] < before]
             return sum(len(self._days.pop(key)) for key in old)
+
+    def read_home(self) -> HomeIdentity | None:
+        """See ``AggregateStore.read_home``."""
+        return self._home
+
+    def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
+        """See ``AggregateStore.write_home``."""
+        with self._lock:
+            if self._home is None or replace:
+                self._home = home
+            return self._home
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``."""

@@ -18,13 +18,16 @@ from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from storage.backends.sql_tables import (
+    HOME,
     OWN_TABLES,
     create_table,
     is_own_table,
     present_columns,
+    read_home,
     table_of,
     try_statements,
     update_table,
+    write_home,
 )
 from storage.batch import DayBatch
 from storage.columns import decode, encode
@@ -32,6 +35,7 @@ from storage.dates import DateRange
 from storage.drivers import postgresql, sql
 from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
+from storage.identity import HomeIdentity
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.store import NO_FILTER, Fields, Function, Summary, Where, as_values, check_query
 from storage.summaries import Calculation, SummaryPlan
@@ -154,6 +158,27 @@ class SqlStore:
                 deleted += connection.execute(sa.delete(table).where(table.c.date < before.isoformat())).rowcount
             return deleted
 
+    def read_home(self) -> HomeIdentity | None:
+        """See ``AggregateStore.read_home``."""
+        with self._plain_transaction() as connection:
+            return read_home(connection)
+
+    def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
+        """See ``AggregateStore.write_home``."""
+        with self._plain_transaction() as connection:
+            postgresql.lock_tables(connection)
+            try:
+                present = read_home(connection)
+            except StoreCorrupt:
+                if not replace:
+                    raise
+                present = None
+            if present is not None and not replace:
+                return present
+            write_home(connection, home)
+        self._use_log_in_new_file()
+        return home
+
     def check(self) -> list[str]:
         """See ``AggregateStore.check``; on a server, everything that the job does is tried and rolled back."""
         try:
@@ -175,6 +200,8 @@ class SqlStore:
                 for model in _BUILT_IN:
                     create_table(connection, model)
                     try_statements(connection, table_of(model))
+                HOME.create(connection, checkfirst=True)
+                try_statements(connection, HOME)
                 connection.rollback()
         finally:
             engine.dispose()
@@ -229,6 +256,10 @@ class SqlStore:
             for model in missing:
                 self._changes += create_table(connection, model)
         self._created.update(model.measurement for model in missing)
+        self._use_log_in_new_file()
+
+    def _use_log_in_new_file(self) -> None:
+        """Switch a file that this store has just filled to a write-ahead log."""
         if self._unchecked_file is not None:  # it was empty
             self._unchecked_file = None
             sql.use_write_ahead_log(self._engine)

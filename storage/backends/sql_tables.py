@@ -14,7 +14,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from storage.columns import Column, Kind, columns
-from storage.errors import SettingsError
+from storage.errors import SettingsError, StoreCorrupt
+from storage.identity import HomeIdentity
 from storage.models import TAG_LENGTH, DailyAggregate, FormerlyNamed
 
 _BY_CODE_POINT = sa.String(TAG_LENGTH).with_variant(sa.String(TAG_LENGTH, collation="C"), "postgresql")
@@ -31,6 +32,14 @@ OWN_TABLES: Final = sa.Table(
     "aggregate_measurement", sa.MetaData(), sa.Column("measurement", sa.String(100), primary_key=True)
 )
 """Lists the tables of this store; no other table is ever changed."""
+
+HOME: Final = sa.Table(
+    "aggregate_home",
+    sa.MetaData(),
+    sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),  # always 1: a store has one home
+    sa.Column("home", sa.Text, nullable=False),
+)
+"""Which home the rows belong to, as JSON; made when that is first stored."""
 
 
 @cache
@@ -78,6 +87,32 @@ def try_statements(connection: sa.Connection, table: sa.Table) -> None:
     connection.execute(sa.insert(table).from_select(list(table.columns), nothing))
     connection.execute(sa.update(table).values(values).where(sa.false()))
     connection.execute(sa.delete(table).where(sa.false()))
+
+
+def read_home(connection: sa.Connection) -> HomeIdentity | None:
+    """Return the home of the store; None if none is stored.
+
+    Raises:
+        StoreCorrupt: What is stored cannot be read.
+    """
+    if not sa.inspect(connection).has_table(HOME.name):
+        return None
+    text = connection.execute(sa.select(HOME.c.home)).scalar()
+    try:
+        return None if text is None else HomeIdentity.from_json(text)
+    except ValueError as error:
+        raise StoreCorrupt(
+            f"the table {HOME.name} of the store cannot be read: {error}",
+            hint="Run `pattern-aggregates init --adopt store` to store the ledger's home there.",
+        ) from error
+
+
+def write_home(connection: sa.Connection, home: HomeIdentity) -> None:
+    """Store a home in place of any other. The caller keeps other writers out."""
+    OWN_TABLES.create(connection, checkfirst=True)
+    HOME.create(connection, checkfirst=True)
+    connection.execute(sa.delete(HOME))
+    connection.execute(sa.insert(HOME).values(row=1, home=home.to_json()))
 
 
 def is_own_table(connection: sa.Connection, model: type[DailyAggregate]) -> bool:

@@ -130,6 +130,8 @@ class LedgerDay:
         entry = self.entries.get(run.detector)
         if entry is not None and entry.written_version is not None:
             return False
+        if entry is not None and entry.status is Status.LOST:  # it has been found again
+            entry = None
         values: dict[str, Any] = {
             "written_version": run.version,
             "written_samples": samples,

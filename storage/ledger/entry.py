@@ -17,6 +17,7 @@ class Status(StrEnum):
     WRITTEN = "written"  # the store holds it
     FAILED = "failed"  # the detector raised
     DEFERRED = "deferred"  # what it needs does not exist or cannot be read now
+    LOST = "lost"  # the store has lost it; computed again if the source still holds the day
     EXPIRED = "expired"  # staged, but older than the retention before the store took it
 
 

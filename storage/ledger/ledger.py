@@ -26,7 +26,8 @@ from storage.dates import ONE_DAY, DateRange
 from storage.drivers import sql
 from storage.drivers.file_lock import FairLock
 from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, PatternAggregatesError
-from storage.ledger import names, schema
+from storage.identity import HomeIdentity, Place
+from storage.ledger import home, names, schema
 from storage.ledger.day import HINT_WHEN_CORRUPT, Clock, LedgerDay, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
@@ -140,6 +141,64 @@ class Ledger:
             else:
                 findings += [] if finding is None else [finding]
         return findings
+
+    def read_home(self) -> home.LedgerHome | None:
+        """Return the home that the ledger belongs to, and its store; None if that was never noted."""
+        if self._engine is None:
+            return None
+        with self._transaction() as connection:
+            return home.read(connection)
+
+    def write_home(self, identity: HomeIdentity, store: Place, *, replace: bool = False) -> HomeIdentity:
+        """Note which home the ledger belongs to, and where its store is; a home that is noted stays.
+
+        Args:
+            identity: The home.
+            store: Where its store is.
+            replace: Note it also in place of another home.
+
+        Returns:
+            The home that is noted afterwards, perhaps by another process.
+        """
+        with self._transaction() as connection:
+            present = home.read(connection)
+            if present is not None and not replace:
+                return present.identity
+            home.write(connection, identity, store)
+            return identity
+
+    def known_entities(self) -> frozenset[str]:
+        """Return the ids and keys of the entities that the home has had so far."""
+        if self._engine is None:
+            return frozenset()
+        with self._transaction() as connection:
+            return home.read_entities(connection)
+
+    def add_entities(self, names: Iterable[str]) -> None:
+        """Add ids and keys of entities of the home."""
+        with self._transaction() as connection:
+            home.add_entities(connection, names)
+
+    def forget_entities(self) -> None:
+        """Forget which entities the home has had: its raw events come from another source now."""
+        with self._transaction() as connection:
+            home.forget_entities(connection)
+
+    def mark_lost(self, lost: Iterable[tuple[dt.date, str]]) -> None:
+        """Note that the store no longer holds what was written for some days and detectors."""
+        values = {
+            "status": Status.LOST,
+            "error": "",
+            "written_version": None,
+            "written_samples": 0,
+            "written_known_seconds": 0.0,
+            "kept_version": None,
+            "kept_fingerprint": None,
+        }
+        with self._transaction() as connection:
+            for day, detector in lost:
+                here = (ENTRIES.c.day == day.isoformat(), ENTRIES.c.detector == detector)
+                connection.execute(sa.update(ENTRIES).where(*here, ENTRIES.c.payload.is_(None)).values(**values))
 
     def record_names(self, keys: Mapping[str, str]) -> dict[str, str]:
         """Note how entities are called now; returns those renamed since the last call. See ``storage.ledger.names``."""

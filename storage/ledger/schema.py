@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from storage.drivers.sql import FileContents
 from storage.errors import LedgerMismatch, LedgerVersionMismatch
-from storage.ledger import names
+from storage.ledger import home, names
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 APPLICATION_ID: Final = 0x70616C31  # "pal1": it marks SQLite files of this program
 
 METADATA: Final = sa.MetaData()
@@ -60,6 +60,7 @@ def upgrade(connection: sa.Connection, name: str) -> str:
     if stored is None:
         METADATA.create_all(connection)
         names.create_tables(connection)
+        home.create_tables(connection)
         _store_version(connection)
         return f"made {name}"
     if stored > SCHEMA_VERSION:
@@ -159,5 +160,18 @@ def _migrate_to_3(connection: sa.Connection) -> None:
         )
 
 
-MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {2: _migrate_to_2, 3: _migrate_to_3}
+def _migrate_to_4(connection: sa.Connection) -> None:
+    """Add the home that the ledger belongs to, and its entities."""
+    connection.exec_driver_sql(
+        'CREATE TABLE home ("row" INTEGER NOT NULL PRIMARY KEY, home TEXT NOT NULL, store TEXT NOT NULL, '
+        "store_from_ledger TEXT NOT NULL)"
+    )
+    connection.exec_driver_sql("CREATE TABLE known_entity (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
+
+
+MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {
+    2: _migrate_to_2,
+    3: _migrate_to_3,
+    4: _migrate_to_4,
+}
 """How a ledger of the version before becomes one of each version."""

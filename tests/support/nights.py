@@ -28,6 +28,7 @@ from jobs.settings import HomeSettings, Settings
 from jobs.wiring import Home, system_clock
 from storage.dates import ONE_DAY, DateRange
 from storage.ledger.ledger import Ledger
+from storage.store import AggregateStore
 from tests.support.detectors import Counter, FlakyStore
 from tests.support.memory_source import MemorySource, Row
 
@@ -55,6 +56,11 @@ class _Home(GivenHome):
     """A home whose pipeline is given, too."""
 
     pipeline: Callable[[], AbstractContextManager[Pipeline]]
+    checked: Callable[[], tuple[Ledger, AggregateStore]]
+
+    @contextmanager
+    def open_checked(self) -> Iterator[tuple[Ledger, AggregateStore]]:
+        yield self.checked()
 
     @contextmanager
     def open_pipeline(self, *, dry: bool = False) -> Iterator[Pipeline]:
@@ -111,7 +117,7 @@ class Nights:
             }
         )
         registered = [Registered(self.counter, "test", enabled=True)]
-        self.home = _Home(settings, folder, "test", system_clock, registered, self._pipeline)
+        self.home = _Home(settings, folder, "test", system_clock, registered, self._pipeline, self._checked)
         self.ledger = Ledger(self.home.ledger_path, clock=system_clock)
         self.sleep_until(days.first + ONE_DAY)
 
@@ -154,6 +160,9 @@ class Nights:
 
         daemon = Daemon(self.home, wait=sleep, clock_check_seconds=clock_check_seconds)
         return daemon
+
+    def _checked(self) -> tuple[Ledger, AggregateStore]:
+        return self.ledger, self.store
 
     @contextmanager
     def _pipeline(self) -> Iterator[Pipeline]:

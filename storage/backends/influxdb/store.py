@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
 from storage.backends.influxdb.checks import Checks, days_in_words
+from storage.backends.influxdb.home import read_home, write_home
 from storage.backends.influxdb.queries import Key
 from storage.backends.influxdb.reader import Reader, Record
 from storage.backends.influxdb.writer import Writer
@@ -23,6 +24,7 @@ from storage.drivers.influxdb import buckets
 from storage.drivers.influxdb.connection import Connection, ErrorClasses
 from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError, StoreError, StoreMissing, StoreUnavailable
+from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import NO_FILTER, Fields, Summary, Where, check_query
 from storage.summaries import SummaryPlan
@@ -77,6 +79,7 @@ class InfluxStore:
         self._retention_days = retention_days
         self._read_only = read_only
         self._checks = Checks(self._connection, self.bucket, self._name, reads_verified=reads_verified)
+        self._home: HomeIdentity | None = None
         self._replacing = threading.Lock()  # what is read back must not be another thread's day
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
@@ -129,11 +132,41 @@ class InfluxStore:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 stale = stored.keys() - {row.key() for row in finding.rows}
                 Writer(self._connection, self.bucket, finding.model).delete(batch.day, stale)
+            if self._home is not None:  # beside each day, so that it outlives the retention like the newest of them
+                write_home(self._connection, self.bucket, self._home, batch.day)
             self._write(DetectorRunDaily, batch.day, [finding.run for finding in batch.findings])
 
     def expire(self, before: dt.date) -> int:  # noqa: ARG002 - the bucket's retention decides
         """See ``AggregateWriter.expire``: the bucket deletes old days by itself."""
         return 0
+
+    def read_home(self) -> HomeIdentity | None:
+        """See ``AggregateStore.read_home``.
+
+        Raises:
+            StoreMissing: The bucket does not exist.
+        """
+        found = read_home(self._connection, self.bucket)
+        self._home = found.home if found is not None else None
+        return self._home
+
+    def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
+        """See ``AggregateStore.write_home``.
+
+        Raises:
+            StoreMissing: The bucket does not exist.
+        """
+        self._refuse_read_only()
+        found = read_home(self._connection, self.bucket)
+        if found is None or replace:
+            self.verify_writing()
+            today = dt.datetime.now(dt.UTC).date()  # the newest point counts
+            write_home(self._connection, self.bucket, home, max(today, found.day) if found is not None else today)
+            found = read_home(self._connection, self.bucket)
+        if found is None:
+            raise StoreError(f"{self._name}: the home was written, but cannot be read back")
+        self._home = found.home
+        return self._home
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``: server, version, bucket, rights and clock."""

@@ -36,9 +36,11 @@ def test_doctor_reports_days_that_the_ledger_calls_written_and_the_store_has_los
         file.unlink()
     found = home.json("doctor", "--json", exit_code=1)["checks"]
     (problem,) = [check for check in found if check["verdict"] == "problem"]
-    assert problem["found"] == "lacks 21 of 21 detector days that the ledger lists as written"
-    assert "backfill 2026-03-01 2026-03-03 --redo all" in problem["hint"]
-    home.call("backfill", "2026-03-01", "2026-03-03", "--redo", "all")
+    assert (
+        "lacks 21 of 21 detector days that the ledger lists as written (2026-03-01 to 2026-03-03)" in problem["found"]
+    )
+    assert "backfill 2026-03-01 2026-03-03 --redo lost" in problem["hint"]
+    home.call("backfill", "2026-03-01", "2026-03-03", "--redo", "lost")
     assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
 
 

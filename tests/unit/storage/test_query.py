@@ -438,8 +438,17 @@ def test_the_module_exports_exactly_what_its_readers_are_promised() -> None:
         *("AGGREGATES", "ActiveTimeDaily", "AggregateQuery", "AggregateReader", "AggregateStore", "AnomalyDaily"),
         *("CoOccurrenceDaily",),
         *("Completeness", "DailyAggregate", "DateRange", "Day", "DaysMissing", "DetectorRunDaily", "DurationDaily"),
-        *("Fields", "Function", "PatternAggregatesError", "RoomBasedDaily", "SequenceDaily", "SettingsError"),
-        *("Severity", "State", "StoreCorrupt", "StoreError", "StoreMissing", "StoreUnavailable", "Summary"),
+        *("Fields", "Function", "HomeMismatch", "PatternAggregatesError", "RoomBasedDaily", "SequenceDaily"),
+        *(
+            "SettingsError",
+            "Severity",
+            "State",
+            "StoreCorrupt",
+            "StoreError",
+            "StoreMissing",
+            "StoreUnavailable",
+            "Summary",
+        ),
         *("TimeBasedDaily", "UsageError", "Where", "open_query", "to_json"),
     ]
     namespace: dict[str, object] = {}

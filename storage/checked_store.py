@@ -1,0 +1,87 @@
+"""A store that is checked before it is first used, when it can be reached."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from storage.batch import DayBatch
+from storage.dates import DateRange
+from storage.identity import HomeIdentity
+from storage.models import DailyAggregate
+from storage.store import NO_FILTER, AggregateStore, Fields, Summary, Where
+
+A = TypeVar("A", bound=DailyAggregate)
+
+
+class CheckedStore:
+    """An ``AggregateStore`` that passes every call on, the first one that needs the store after a check.
+
+    Args:
+        store: The store.
+        check: Raises if the store must not be used, or cannot be reached; then the next call checks again.
+    """
+
+    def __init__(self, store: AggregateStore, check: Callable[[], object]) -> None:
+        self._unchecked = store
+        self._check = check
+        self._is_checked = False
+
+    def verify(self) -> None:
+        """Check the store, unless that has been done.
+
+        Raises:
+            PatternAggregatesError: What the check raises.
+        """
+        if not self._is_checked:
+            self._check()
+            self._is_checked = True
+
+    @property
+    def _store(self) -> AggregateStore:
+        self.verify()
+        return self._unchecked
+
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
+        """See ``AggregateReader.read``."""
+        return self._store.read(model, days, where)
+
+    def summarize(
+        self,
+        model: type[DailyAggregate],
+        days: DateRange,
+        fields: Fields,
+        by: Sequence[str] = (),
+        where: Where = NO_FILTER,
+    ) -> list[Summary]:
+        """See ``AggregateReader.summarize``."""
+        return self._store.summarize(model, days, fields, by, where)
+
+    def prepare(self, *, update_retention: bool = False) -> list[str]:
+        """See ``AggregateWriter.prepare``."""
+        return self._store.prepare(update_retention=update_retention)
+
+    def replace_day(self, batch: DayBatch) -> None:
+        """See ``AggregateWriter.replace_day``."""
+        self._store.replace_day(batch)
+
+    def expire(self, before: dt.date) -> int:
+        """See ``AggregateWriter.expire``."""
+        return self._store.expire(before)
+
+    def read_home(self) -> HomeIdentity | None:
+        """See ``AggregateStore.read_home``; not checked."""
+        return self._unchecked.read_home()
+
+    def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
+        """See ``AggregateStore.write_home``; not checked."""
+        return self._unchecked.write_home(home, replace=replace)
+
+    def check(self) -> list[str]:
+        """See ``AggregateStore.check``; not checked."""
+        return self._unchecked.check()
+
+    def close(self) -> None:
+        """See ``AggregateStore.close``."""
+        self._unchecked.close()
