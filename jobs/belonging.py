@@ -113,6 +113,17 @@ class Belonging:
         if noted is None and not self.ledger.entries():
             self.ledger.write_home(self.described.with_new_id(), self.place)
 
+    def is_ledger_lost(self) -> bool:
+        """Return whether the ledger is new although the store is certainly of the home in the settings.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        if self.ledger.read_home() is not None or self.ledger.entries():
+            return False
+        stored = self.store.read_home()
+        return stored is not None and self._is_described(stored)
+
     def take_home_of_store(self) -> None:
         """Give a ledger that is rebuilt the identity of its store.
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -18,6 +18,7 @@ from jobs.belonging import Belonging
 from jobs.home_identity import home_in_settings, store_in_settings
 from jobs.household import FILE_MARK, Household
 from jobs.household_file import HouseholdFile
+from jobs.rebuild import rebuild_ledger
 from jobs.registry import Registered, build, enabled_names, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
 from storage.checked_store import CheckedStore
@@ -230,6 +231,29 @@ class Home:
         place = store_in_settings(self.store_settings, self.settings, self.base)
         return Belonging(ledger, store, described, place, self.oldest_kept_day())
 
+    def settle(self, ledger: Ledger, store: AggregateStore) -> list[str]:
+        """Make sure that ledger and store are of this home, and rebuild a ledger that was lost.
+
+        Nobody may be there when a night finds its ledger gone. Rebuilding it from the store of the same home adds what
+        is known and changes nothing; without it, days might be replaced by what the source still has of them.
+
+        Returns:
+            A sentence for each change.
+
+        Raises:
+            HomeMismatch: They are not of this home; nothing is changed.
+            StoreError: The store cannot be used.
+        """
+        belonging = self.belonging(ledger, store)
+        changes = []
+        if belonging.is_ledger_lost():
+            detectors = [one.detector for one in self.registered]
+            rebuilt = rebuild_ledger(store, ledger, detectors, yesterday=self.yesterday())
+            if rebuilt.restored:
+                changes.append(f"the ledger {ledger.path} was lost, and is rebuilt from the store: {rebuilt}")
+                _log.warning("%s", changes[-1])
+        return changes + belonging.settle()
+
     @contextmanager
     def open_checked(self) -> Iterator[tuple[Ledger, AggregateStore]]:
         """Open ledger and store for reading, once they are known to be of this home. One that is missing is empty.
@@ -330,13 +354,12 @@ class Home:
             HomeMismatch: It is not of the ledger's home.
         """
         stack.callback(store.close)
-        belonging = self.belonging(ledger, store)
-        checked = CheckedStore(store, belonging.settle)
+        checked = CheckedStore(store, partial(self.settle, ledger, store))
         try:
             checked.verify()
         except StoreError as error:
             _log.debug("the store cannot be compared with the ledger yet: %s", error)
-            belonging.note_without_store()  # what is computed meanwhile waits in the ledger
+            self.belonging(ledger, store).note_without_store()  # what is computed meanwhile waits in the ledger
         return checked
 
 

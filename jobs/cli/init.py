@@ -48,7 +48,7 @@ def init(
             changes += store.prepare()
         for adoption in (one for one in Adoption if one in (adopt or ())):
             changes += _adopt(home, belonging, adoption)
-        changes += belonging.settle()
+        changes += home.settle(ledger, store)
         changes += store.prepare(update_retention=update_retention)
     for change in changes or ["nothing to change"]:
         out.print(change, markup=False, soft_wrap=True)

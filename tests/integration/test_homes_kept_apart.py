@@ -59,6 +59,25 @@ def rows_of(file: Path) -> list[object]:
         return [(name, sorted(connection.execute(queries[name]).fetchall(), key=repr)) for name in names]
 
 
+def delete_ledger(home: Home) -> None:
+    for file in home.folder.glob("ledger.db*"):
+        file.unlink()
+
+
+def status(home: Home) -> set[str]:
+    """What ``status`` says of the detectors on the day."""
+    return {cell["status"] for cell in home.json("status", DAY, "--json")[0]["detectors"].values()}
+
+
+def homes_of(home: Home) -> tuple[object, object]:
+    """The home that the ledger names, and the one that the store names."""
+    with closing(sqlite3.connect(home.folder / "ledger.db")) as connection:
+        (ledger,) = connection.execute("SELECT home FROM home").fetchone()
+    with closing(sqlite3.connect(home.folder / "aggregates.db")) as connection:
+        (store,) = connection.execute("SELECT home FROM aggregate_home").fetchone()
+    return json.loads(ledger), json.loads(store)
+
+
 def refused(home: Home, *words: str) -> str:
     """What a command says that must end with 78."""
     result = home.call(*words)
@@ -154,26 +173,47 @@ def test_one_ledger_under_a_second_store_is_refused_until_that_store_is_adopted(
     adopted = home.call("init", "--adopt", "store")
     assert adopted.exit_code == 0, adopted.output
     assert "the next run computes those" in " ".join(adopted.output.split())
-    assert {cell["status"] for cell in home.json("status", DAY, "--json")[0]["detectors"].values()} == {"lost"}
+    assert status(home) == {"lost"}
     assert home.call("backfill", DAY).exit_code == 0
-    assert {cell["status"] for cell in home.json("status", DAY, "--json")[0]["detectors"].values()} == {"written"}
+    assert status(home) == {"written"}
     home.config.write_text(CSV_CONFIG)
     assert home.call("status", DAY).exit_code == 0, "both stores are this home's now"
 
 
 def test_a_deleted_ledger_is_noticed_and_the_command_that_is_named_rebuilds_it(tmp_path: Path) -> None:
     home = computed(tmp_path / "home")
-    for file in home.folder.glob("ledger.db*"):
-        file.unlink()
-    for words in (("run",), ("status",), ("backfill", DAY)):
-        assert "doctor --rebuild-ledger" in refused(home, *words)
+    delete_ledger(home)
+    assert "doctor --rebuild-ledger" in refused(home, "status")
     assert home.call("doctor", "--rebuild-ledger").exit_code == 0
-    assert {cell["status"] for cell in home.json("status", DAY, "--json")[0]["detectors"].values()} == {"written"}
+    assert status(home) == {"written"}
     assert home.call("run", "--day", DAY).exit_code == 0
-    with closing(sqlite3.connect(home.folder / "ledger.db")) as connection:
-        (ledger,) = connection.execute("SELECT home FROM home").fetchone()
-    with closing(sqlite3.connect(home.folder / "aggregates.db")) as connection:
-        assert json.loads(ledger) == json.loads(connection.execute("SELECT home FROM aggregate_home").fetchone()[0])
+    assert homes_of(home)[0] == homes_of(home)[1]
+
+
+@pytest.mark.parametrize("words", [("run", "--day", DAY), ("backfill", DAY), ("init",)])
+def test_a_deleted_ledger_of_this_home_is_rebuilt_by_the_next_command_that_writes(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    home = computed(tmp_path / "home")
+    before = rows_of(home.folder / "aggregates.db")
+    delete_ledger(home)
+    result = home.call(*words)
+    said = " ".join(result.output.split())
+    assert result.exit_code == 0, said
+    assert "was lost, and is rebuilt from the store: 7 detector days" in said
+    assert status(home) == {"written"}
+    assert rows_of(home.folder / "aggregates.db") == before, "nothing was computed again"
+    assert homes_of(home)[0] == homes_of(home)[1]
+
+
+def test_a_deleted_ledger_is_not_rebuilt_for_another_home_with_the_same_settings(tmp_path: Path) -> None:
+    """As in two containers with the same paths that share a store."""
+    home = computed(tmp_path / "home", events=EVENTS_OF_THREE)
+    before = rows_of(home.folder / "aggregates.db")
+    delete_ledger(home)
+    (home.folder / "events.csv").write_text(other_events())
+    assert "another home" in refused(home, "backfill", DAY, "--redo", "all")
+    assert rows_of(home.folder / "aggregates.db") == before
 
 
 def test_a_ledger_is_not_rebuilt_from_the_store_of_another_home(tmp_path: Path) -> None:
@@ -192,7 +232,7 @@ def test_a_home_whose_ledger_and_source_were_both_lost_can_go_on(tmp_path: Path)
     assert "init --adopt ledger --adopt source" in said
     adopted = home.call("init", "--adopt", "ledger", "--adopt", "source")
     assert adopted.exit_code == 0, adopted.output
-    assert "6 detector days" in adopted.output
+    assert "7 detector days" in adopted.output
     assert home.call("run", "--day", DAY).exit_code == 0
 
 
