@@ -43,6 +43,7 @@ MIN_RETRY_PAUSE: Final = dt.timedelta(minutes=1)
 MAX_RETRY_PAUSE: Final = dt.timedelta(hours=1)
 CLOCK_CHECK_SECONDS: Final = 60.0
 STORE_CHECK_PAUSE: Final = dt.timedelta(minutes=5)
+MIN_STORE_CHECK_PAUSE: Final = dt.timedelta(seconds=30)  # however often a monitor looks
 
 Wait = Callable[[float], object]
 
@@ -74,6 +75,7 @@ class Daemon:
         self._attempts = 0
         self._lost: LostDays | None = None
         self._mismatch = ""
+        self._store_checked_at = home.clock()
         self._trigger = DailyTrigger(dt.time.fromisoformat(home.settings.schedule.at), home.zone)
         self._catch_up: nightly.CatchUp = home.settings.schedule.catch_up
         self._scheduler = _new_scheduler()
@@ -119,7 +121,7 @@ class Daemon:
 
     def _watch_clock(self) -> None:
         """Wait for the stop; wake the scheduler often, in case the clock was set forward or the machine was asleep."""
-        checked_at = store_checked_at = self._home.clock()
+        checked_at = self._home.clock()
         while not self._stopping.is_set():
             self._wait(self._clock_check_seconds)
             now = self._home.clock()
@@ -130,9 +132,7 @@ class Daemon:
                 self._stop_scheduler()  # a new one, because this one may just have read the wrong time
                 self._scheduler = _new_scheduler()
                 self._start_scheduler()
-            if abs(now - store_checked_at) >= STORE_CHECK_PAUSE:
-                self._scheduler.add_job(self._check_store)  # beside no run, and this thread does not wait for a server
-                store_checked_at = now
+            self._plan_store_check(STORE_CHECK_PAUSE)
             self._scheduler.wakeup()
             checked_at = now
 
@@ -186,6 +186,13 @@ class Daemon:
         _log.info("%d of %d planned days done, exit code %d", len(report.days), len(report.plan), code)
         return _errors(report)
 
+    def _plan_store_check(self, pause: dt.timedelta) -> None:
+        """Have the store checked in the scheduler's thread, beside no run, if the last time is that long ago."""
+        now = self._home.clock()
+        if abs(now - self._store_checked_at) >= pause and self.ready:
+            self._store_checked_at = now
+            self._scheduler.add_job(self._check_store)
+
     def _check_store(self) -> None:
         """Look, between the runs, whether the store is still this home's and holds what is listed as written."""
         try:
@@ -222,6 +229,7 @@ class Daemon:
             _log.debug("the ledger cannot be read yet")
 
     def _health(self) -> Response:
+        self._plan_store_check(MIN_STORE_CHECK_PAUSE)  # for the next request: this one does not wait for a server
         found = health.check_health(self._home, self.last_error, self._lost, self._mismatch)
         body = {"status": found.state, "day": found.day.isoformat(), "reason": found.reason}
         status = HTTPStatus.OK if found.state is health.State.FRESH else HTTPStatus.SERVICE_UNAVAILABLE

@@ -20,6 +20,7 @@ from tests.faults.deliberate_damage import deliberate_damage
 from tests.faults.file_faults import damaged_ledger, full_disk
 from tests.faults.homes import Bench, InfluxStoreKind, Scenario, StoreKind
 from tests.faults.kills import kills
+from tests.faults.other_homes import other_homes
 from tests.faults.store_faults import bad_answers, down_at_night
 from tests.support.influxdb import Influxd, find_binary
 
@@ -32,6 +33,7 @@ SCENARIOS: dict[str, Scenario] = {
     "damaged_ledger": damaged_ledger,
     "concurrent_programs": concurrent_programs,
     "locked_source": locked_source,
+    "other_homes": other_homes,
 }
 
 

@@ -139,7 +139,7 @@ def _deleted(bench: Bench, fault: str, delete: Callable[[HomeUnderTest], None]) 
         result.tries += 1
         bench.until_done(home, result, number)
         result.check(home.difference(bench.expected(home.kind)), number)
-    result.seen = "all computed again, exit code 0"
+    result.seen = "rebuilt from the store, which is of the same home; exit code 0"
     return result
 
 

@@ -126,6 +126,10 @@ class InfluxStoreKind(StoreKind):
         }
         return "[store]\n" + "".join(f"{key} = {json.dumps(value)}\n" for key, value in values.items())
 
+    def bucket_of(self, folder: Path) -> str:
+        """Return the bucket of a home."""
+        return self._buckets[folder]
+
     def open(self, folder: Path) -> AggregateStore:
         return InfluxStore(self.server.server(), self._buckets[folder], read_only=True)
 
@@ -209,9 +213,9 @@ class HomeUnderTest:
         statuses = self.statuses()
         return "" if statuses == {"written"} else f"status says {sorted(statuses)}"
 
-    def log_tail(self) -> str:
+    def log_tail(self, length: int = 300) -> str:
         """Return the end of what the program printed."""
-        return " ".join(self.log.read_text(encoding="utf-8", errors="replace").split())[-300:]
+        return " ".join(self.log.read_text(encoding="utf-8", errors="replace").split())[-length:]
 
 
 @dataclass

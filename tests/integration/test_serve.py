@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from http import HTTPStatus
 from pathlib import Path
 
@@ -106,3 +108,17 @@ def test_only_known_pages_are_answered_and_a_page_that_fails_costs_only_itself()
         assert get(port, "/../etc/passwd")[0] == HTTPStatus.NOT_FOUND
         with pytest.raises(SettingsError, match="cannot listen"), http_server("127.0.0.1", port, pages):
             pass
+
+
+def test_a_store_that_is_emptied_between_the_nights_is_noticed_by_health_and_metrics(
+    start: Start, port: int, tmp_path: Path
+) -> None:
+    start(3)
+    wait_for(port, "/metrics", lambda _status, body: 'runs_total{exit_code="0"} 1.0' in body)
+    assert "pattern_aggregates_days_lost 0.0" in get(port, "/metrics")[1]
+    with closing(sqlite3.connect(tmp_path / "aggregates.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM detector_run_daily")
+    lost = json.loads(wait_for(port, "/healthz", lambda status, _body: status == HTTPStatus.SERVICE_UNAVAILABLE))
+    assert lost["status"] == "failing"
+    assert "--redo lost" in lost["reason"]
+    wait_for(port, "/metrics", lambda _status, body: "pattern_aggregates_days_lost 3.0" in body)
