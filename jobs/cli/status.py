@@ -89,12 +89,12 @@ def _span(home: Home) -> tuple[DateRange | None, Outcome]:
 
 
 def _report_lost(home: Home, entries: Iterable[Entry], store: AggregateStore) -> Outcome:
-    """Print what the store no longer holds of the newest days, and return how comparing it with the ledger ended."""
+    """Print what the store no longer holds of the newest days, and return whether that is all right."""
     try:
         lost = find_lost_days(entries, store, home.oldest_kept_day())
     except StoreError as error:
         say(f"store: {error}; whether it holds what is written is not known. {error.hint}", style="yellow")
-        return Outcome.of_error(error)
+        return Outcome.DONE  # the ledger says what is to be done, with or without the store
     if not lost:
         return Outcome.DONE
     say(f"store: {lost}. {lost.hint}", style="red")

@@ -74,7 +74,7 @@ def _lost(bench: Bench, kind: StoreKind, fault: str, first: dt.date) -> Result:
         result.tries += 1
         home.log.unlink(missing_ok=True)
         code = home.call(*words)
-        command = re.search(r"pattern-aggregates (backfill \S+ \S+ --redo lost)", home.log_tail(2000))
+        command = re.search(r"pattern-aggregates (backfill \S+ \S+ --redo lost)", home.log_tail(100_000))
         result.check("" if code == EXIT_INCOMPLETE and command else f"{code}: {home.log_tail()}", words)
     if command:
         result.check("" if home.call(*command[1].split()) == 0 else home.log_tail(), "repair")
@@ -86,7 +86,7 @@ def _lost(bench: Bench, kind: StoreKind, fault: str, first: dt.date) -> Result:
 def _expect_refusal(home: HomeUnderTest, words: tuple[str, ...], result: Result, *named: str) -> None:
     home.log.unlink(missing_ok=True)
     code = home.call(*words)
-    said = home.log_tail(3000)
+    said = home.log_tail(100_000)  # doctor lists every entity
     wrong = code != EXIT_SETTINGS or any(name not in said for name in named)
     result.check(f"exit code {code}: {said[-300:]}" if wrong else "", words)
 
