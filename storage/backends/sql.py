@@ -255,6 +255,7 @@ class SqlStore:
             postgresql.lock_tables(connection)
             for model in missing:
                 self._changes += create_table(connection, model)
+            HOME.create(connection, checkfirst=True)  # by whoever may create tables; others may only fill it
         self._created.update(model.measurement for model in missing)
         self._use_log_in_new_file()
 

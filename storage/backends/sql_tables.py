@@ -39,7 +39,7 @@ HOME: Final = sa.Table(
     sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),  # always 1: a store has one home
     sa.Column("home", sa.Text, nullable=False),
 )
-"""Which home the rows belong to, as JSON; made when that is first stored."""
+"""Which home the rows belong to, as JSON; empty until that is known."""
 
 
 @cache
