@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from jobs.activity.entities import Description
 from jobs.activity.events import DEVICE, GAP, Codes, Flags, Samples
-from jobs.activity.states import GAPS
+from jobs.activity.states import GAPS, is_measured
 from jobs.activity.window import SECOND, Instants
 from jobs.sources.home_assistant_db.causes import UNRESOLVED
 from jobs.sources.home_assistant_db.day_rows import MAX_METADATA_ID, DayRows
@@ -99,6 +99,19 @@ class Columns:
         """Return the state ids of the rows whose cause is not known before their context is compared."""
         return [number for part in self._parts for number in part.state_id[part.cause == UNRESOLVED].tolist()]
 
+    def of_mixed_entities(self, codes: Collection[int]) -> dict[int, list[int]]:
+        """Return the state ids of the rows of those entities that have words as well as numbers or times as states."""
+        rows = self._rows()
+        texts = list(self._states)
+        found = {}
+        for code in codes:
+            of_one = rows.entity == code
+            states = [texts[state] for state in np.unique(rows.state[of_one]).tolist()]
+            measured = {is_measured(text) for text in states if isinstance(text, str) and text not in GAPS}
+            if len(measured) > 1:
+                found[code] = rows.state_id[of_one].tolist()
+        return found
+
     def instants(self) -> Instants:
         """Return the instants of all rows so far, ascending."""
         return (
@@ -113,6 +126,7 @@ class Columns:
         known: KnownTime,
         causes: Mapping[int, int],
         predecessors: Predecessors,
+        readings: Collection[int] = (),
     ) -> tuple[Samples, int]:
         """Return all rows so far, and how many of them have a time that their order contradicts.
 
@@ -121,6 +135,7 @@ class Columns:
             known: Known time, and when the recorder started.
             causes: The causes, by state id, that rows do not show themselves.
             predecessors: Returns ``old_state_id`` of some rows.
+            readings: The state ids of rows that are not known, because their entity was a reading then.
         """
         rows = self._rows()
         if causes:
@@ -132,6 +147,8 @@ class Columns:
         is_gap = np.array([not isinstance(text, str) or text in GAPS for text in self._states], np.bool_)
         if is_gap.any():
             rows.state[is_gap[rows.state]] = GAP
+        if readings:
+            rows.state[np.isin(rows.state_id, np.fromiter(readings, np.int64, len(readings)))] = GAP
         rows, contradicted = in_written_order(rows, known.starts, predecessors)
         return (
             Samples(

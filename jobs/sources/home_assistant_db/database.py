@@ -25,6 +25,7 @@ from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_causes
+from jobs.sources.home_assistant_db.classes import read_readings
 from jobs.sources.home_assistant_db.columns import Columns
 from jobs.sources.home_assistant_db.day_rows import fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory
@@ -138,8 +139,11 @@ class HomeAssistantDatabase:
             causes = read_causes(
                 connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts
             )
+            sensors = [code for code, entity in followed.items() if entity.domain == "sensor"]
+            mixed = columns.of_mixed_entities(sensors)
+            readings = read_readings(connection, mixed, directory.entities, self._registry.descriptions, self._rules)
             samples, contradicted = columns.samples(
-                directory.entities, known, causes, lambda ids: _predecessors(connection, ids)
+                directory.entities, known, causes, lambda ids: _predecessors(connection, ids), readings
             )
             not_text = columns.count_not_text(window.start)
             total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()

@@ -143,18 +143,18 @@ def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[
     )
     found: dict[int, dict[str, object]] = {}
     for number, state, text in connection.execute(query, {"end": end}).all():
-        attributes = _attributes(text)
+        attributes = attributes_of(text)
         is_gap = state is None or state in GAPS
         if is_gap or attributes is None:
             earlier_query = _KNOWN_ATTRIBUTES if is_gap else _LAST_ATTRIBUTES
             earlier = connection.execute(earlier_query, {"metadata_id": number, "end": end}).scalars()
-            readable = (known for one in earlier if (known := _attributes(one)) is not None)
+            readable = (known for one in earlier if (known := attributes_of(one)) is not None)
             attributes = (attributes or {}) | next(readable, {})
         found[number] = attributes
     return found
 
 
-def _attributes(text: Any) -> dict[str, object] | None:  # noqa: ANN401 - whatever the column holds
+def attributes_of(text: Any) -> dict[str, object] | None:  # noqa: ANN401 - whatever the column holds
     """Return the attributes that a text holds; None if it cannot be read, or is missing."""
     try:
         attributes = json.loads(text)

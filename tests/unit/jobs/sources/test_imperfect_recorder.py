@@ -750,3 +750,28 @@ def test_a_row_with_a_wrong_date_is_counted(
     heartbeat(recorder, -48, 48)
     recorder.write([StateRow(round(seconds * SECOND), "switch.fan", "on")])
     assert read().notices == (("1 rows are dated before 2013 or in the future",) if is_wrong else ())
+
+
+# --- a class that changes within a day -------------------------------------------------------------------------------
+
+WATTS: Final = {"unit_of_measurement": "W", "device_class": "power", "state_class": "measurement"}
+OPTIONS: Final = {"device_class": "enum"}
+
+
+def test_numbers_from_the_time_when_a_sensor_was_in_watts_are_no_events(recorder: RecorderDatabase, read: Read) -> None:
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows(*((n / 6, f"{n * 37 % 500}.5") for n in range(-6, 60)), entity_id="sensor.washer"))
+    recorder.describe("sensor.washer", OPTIONS)
+    recorder.write(rows((12, "idle"), (13, "2"), (14, "idle"), entity_id="sensor.washer"))  # an option may be a number
+    log = read()
+    washer = log.events[log.events.entity == log.code_of("sensor.washer")]
+    assert [log.states[state] for state in washer.state.tolist()] == ["2", "idle"]
+
+
+def test_a_number_among_the_options_of_a_sensor_stays_a_state(recorder: RecorderDatabase, read: Read) -> None:
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", OPTIONS)
+    recorder.write(rows((-6, "idle"), (9, "1"), (10, "idle"), entity_id="sensor.washer"))
+    log = read()
+    assert int((log.events.entity == log.code_of("sensor.washer")).sum()) == 2
