@@ -26,6 +26,7 @@ from jobs.activity.states import INACTIVE
 from jobs.activity.window import MINUTE, Instants
 
 SHORT_GAP: Final = 5 * MINUTE
+_SAMPLES_AT_ONCE: Final = 2**18  # bounds the memory of what is calculated on the way
 
 
 def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, ShortGaps]:
@@ -55,7 +56,8 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, Sh
         )
 
     seen = np.flatnonzero(state != GAP)
-    now, who, what = at[seen], entity[seen], state[seen]
+    now, who, what = (at, entity, state) if len(seen) == len(at) else (at[seen], entity[seen], state[seen])
+    cause = samples.cause[order[seen]]
     returned = after_start.returned[seen]
     follows = np.zeros(len(seen), np.bool_)
     follows[1:] = who[1:] == who[:-1]
@@ -69,11 +71,12 @@ def trace(samples: Samples, activity: Flags) -> tuple[Events, StateIntervals, Sh
 
     event = near & ~same & ~after_start.settling[seen]
     if samples.is_change is not None:
-        event |= samples.is_change[order][seen] & ~follows & ~after_start.settling[seen]
+        event |= samples.is_change[order[seen]] & ~follows & ~after_start.settling[seen]
+    del order, at, entity, state  # a day of two million samples would otherwise take half a gigabyte
     begins = np.flatnonzero(~(near & same))
     across_gap = near & (gap_from != NEVER)
     return (
-        _events(now, who, what, samples.cause[order][seen], event),
+        _events(now, who, what, cause, event),
         _intervals(now, who, what, event, begins, np.minimum(gap_from, after_start.stopped_at[seen]), lost_at),
         ShortGaps(who[across_gap], gap_from[across_gap], now[across_gap]),
     )
@@ -96,22 +99,24 @@ def by_entity(entity: Codes, at: Instants) -> NDArray[np.int64]:
 
 def _lost_at(at: Instants, entity: Codes, state: Codes, seen: NDArray[np.int64], known: Spans) -> Instants:
     """Return, for each sample with a state, when the state ceases to be known: at a gap or at the end of a run."""
-    after = seen + 1
-    inside = np.minimum(after, len(at) - 1)
-    is_gap = (after < len(at)) & (entity[inside] == entity[seen]) & (state[inside] == GAP)
-    by_gap = np.where(is_gap, at[inside], NEVER)
-    if not len(known):
-        return by_gap
-    run = np.searchsorted(known[:, 0], at[seen], side="right") - 1
-    end: Instants = known[np.maximum(run, 0), 1]  # a state from before the first run holds on
-    lost: Instants = np.minimum(by_gap, np.maximum(end, at[seen]))  # one seen between two runs is lost at once
+    lost = np.full(len(seen), NEVER)
+    for begin in range(0, len(seen), _SAMPLES_AT_ONCE):
+        some = seen[begin : begin + _SAMPLES_AT_ONCE]
+        inside = np.minimum(some + 1, len(at) - 1)
+        is_gap = (inside > some) & (entity[inside] == entity[some]) & (state[inside] == GAP)
+        until = np.where(is_gap, at[inside], NEVER)
+        if len(known):
+            run = np.searchsorted(known[:, 0], at[some], side="right") - 1
+            end = known[np.maximum(run, 0), 1]  # a state from before the first run holds on
+            until = np.minimum(until, np.maximum(end, at[some]))  # one seen between two runs is lost at once
+        lost[begin : begin + len(some)] = until
     return lost
 
 
 def _events(now: Instants, who: Codes, what: Codes, cause: NDArray[np.int8], event: Flags) -> Events:
-    found = Events(now[event], who[event], what[event], cause[event])
-    order = np.argsort(found.at, kind="stable")
-    return Events(found.at[order], found.entity[order], found.state[order], found.cause[order])
+    chosen = np.flatnonzero(event)
+    chosen = chosen[np.argsort(now[chosen], kind="stable")]
+    return Events(now[chosen], who[chosen], what[chosen], cause[chosen])
 
 
 def _intervals(  # noqa: PLR0917 - parallel columns
@@ -124,17 +129,21 @@ def _intervals(  # noqa: PLR0917 - parallel columns
     lost_at: Instants,
 ) -> StateIntervals:
     """Return the intervals; each reaches to the entity's next one, or to where its state ceases to be known."""
-    following = np.append(begins[1:], -1)[: len(begins)]
-    last_sample = np.append(begins[1:], len(now))[: len(begins)] - 1
-    has_next = (following >= 0) & (who[following] == who[begins])
-    finished = has_next & event[following]
-    gap_or_next = np.minimum(np.maximum(gap_from[following], now[last_sample]), now[following])
-    unfinished_end = np.where(has_next, gap_or_next, lost_at[last_sample])
+    end, finished = np.empty(len(begins), np.int64), np.empty(len(begins), np.bool_)
+    for first in range(0, len(begins), _SAMPLES_AT_ONCE):
+        some = slice(first, first + _SAMPLES_AT_ONCE)
+        following = np.append(begins[first + 1 : some.stop + 1], -1)[: len(begins[some])]
+        last_sample = np.where(following >= 0, following, len(now)) - 1
+        has_next = (following >= 0) & (who[following] == who[begins[some]])
+        finished[some] = has_next & event[following]
+        gap_or_next = np.minimum(np.maximum(gap_from[following], now[last_sample]), now[following])
+        unfinished_end = np.where(has_next, gap_or_next, lost_at[last_sample])
+        end[some] = np.where(finished[some], now[following], unfinished_end)
     return StateIntervals(
         entity=who[begins],
         state=what[begins],
         start=now[begins],
-        end=np.where(finished, now[following], unfinished_end),
+        end=end,
         start_known=event[begins],
         end_known=finished,
     )
