@@ -107,9 +107,8 @@ class SqlStore:
                 return []
             identity = [stored[name] for name in ("date", *model.tags())]
             query = sa.select(*stored.values()).where(*_conditions(stored, days, where)).order_by(*identity)
-            records = connection.execute(query).all()
-        names = list(stored)
-        return decode(model, (dict(zip(names, record, strict=True)) for record in records))
+            names = list(stored)
+            return decode(model, (dict(zip(names, record, strict=True)) for record in connection.execute(query)))
 
     def summarize(
         self,
