@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
@@ -212,10 +213,7 @@ class SampleBuilder:
     """Collects samples row by row and gives each entity and state its code."""
 
     def __init__(self) -> None:
-        self._at: list[int] = []
-        self._entity: list[int] = []
-        self._state: list[int] = []
-        self._cause: list[int] = []
+        self._at, self._entity, self._state, self._cause = array("q"), array("i"), array("i"), array("b")
         self._entities: dict[str, int] = {}
         self._states: dict[str, int] = {}
         self._about: dict[str, list[tuple[int, Description]]] = {}  # each with the number of samples before it

@@ -16,6 +16,7 @@ import glob
 import gzip
 import hashlib
 import zlib
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -41,6 +42,8 @@ MAX_SILENCE_HOURS: Final = 48.0  # a home with few sensors may be silent for a n
 Clock = Callable[[], dt.datetime]
 MAX_SHOWN: Final = 3  # faults of a day that are reported in full
 _DATED_LATER: Final = "a row is dated later than rows after it: the clock was set back"
+MAX_KEPT: Final = 10_000  # faults whose text is kept: those of all rows of a large file would fill the memory
+_ANOTHER: Final = "another one"
 _NO_STARTS: Final = np.empty(0, np.int64)
 
 
@@ -141,7 +144,7 @@ class CsvFiles:
     def _read_all(self, files: list[Path]) -> _Contents:
         builder = SampleBuilder()
         faults: list[Fault] = []
-        instants: list[int] = []
+        instants = array("q")
         reader = RowReader(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
         refused: list[SourceMismatch] = []
         rows_left_out: list[str] = []
@@ -151,7 +154,7 @@ class CsvFiles:
             try:
                 for row in reader.read(file):
                     if isinstance(row, Fault):
-                        faults.append(row)
+                        faults.append(row if len(faults) < MAX_KEPT else row._replace(text=_ANOTHER))
                     else:
                         builder.describe(row.about)
                         builder.add(row.at, row.about.entity_id, row.state)

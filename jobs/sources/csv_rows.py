@@ -28,6 +28,7 @@ import gzip
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
 from zoneinfo import ZoneInfo
@@ -50,6 +51,7 @@ COLUMNS: Final = {
 }
 REQUIRED: Final = ("time", "entity_id", "state")
 SEPARATORS: Final = ",;\t|"
+MAX_LINE_CHARACTERS: Final = 2**20  # the rest of a longer line is skipped
 _SHOWN_CHARACTERS: Final = 40
 _PREAMBLE: Final = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 
@@ -110,6 +112,17 @@ def rows_of(file: Path) -> int:
         return max(sum(1 for _ in opened) - 1, 0)
 
 
+def lines_of(opened: TextIO) -> Iterator[str]:
+    """Yield the lines of a file; of one that is too long, only its begin."""
+    read = partial(opened.readline, MAX_LINE_CHARACTERS)
+    for line in iter(read, ""):
+        if len(line) == MAX_LINE_CHARACTERS and line[-1] not in "\r\n":
+            for rest in iter(read, ""):
+                if rest[-1] in "\r\n":
+                    break
+        yield line
+
+
 def dialect_of(file: Path) -> Dialect:
     """Find out how a file is written.
 
@@ -117,7 +130,7 @@ def dialect_of(file: Path) -> Dialect:
         SourceMismatch: Its first line does not name the columns that are needed.
     """
     with open_text(file) as opened:
-        lines = [opened.readline(), opened.readline()]
+        lines = [opened.readline(MAX_LINE_CHARACTERS), opened.readline(MAX_LINE_CHARACTERS)]
         preamble = _PREAMBLE.fullmatch(lines[0].rstrip("\r\n"))
         heading = lines[1 if preamble else 0]
         marks = preamble[1] if preamble else SEPARATORS
@@ -133,13 +146,13 @@ def dialect_of(file: Path) -> Dialect:
         dialect = Dialect(mark, place, 2 if preamble else 1)
         if not preamble:
             opened.seek(0)
-            opened.readline()
+            opened.readline(MAX_LINE_CHARACTERS)
         return Dialect(mark, place, dialect.heading_lines, days_come_first(_times(opened, dialect)))
 
 
 def _times(lines: TextIO, dialect: Dialect) -> Iterator[str]:
     """Yield the time of each line that has one."""
-    for line in lines:
+    for line in lines_of(lines):
         with contextlib.suppress(csv.Error):
             if time := _time_of(cells_of(line, dialect.separator), dialect.place):
                 yield time
@@ -194,7 +207,7 @@ class RowReader:
         waiting: list[Fault] = []
         read_before = self.rows
         with open_text(file) as opened:
-            for number, line in enumerate(opened, 1):
+            for number, line in enumerate(lines_of(opened), 1):
                 if number <= dialect.heading_lines:
                     continue
                 found = self._row(f"{file.name} line {number}", dialect, line)

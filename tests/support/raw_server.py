@@ -6,7 +6,7 @@ import itertools
 import socket
 import struct
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -29,12 +29,12 @@ class Answer:
     """What a connection is answered.
 
     Attributes:
-        pieces: The bytes, in pieces.
+        pieces: The bytes, in pieces; perhaps without an end.
         pause_seconds: How long to wait before each piece.
         reset: Whether the connection is reset at the end instead of closed.
     """
 
-    pieces: Sequence[bytes] = ()
+    pieces: Iterable[bytes] = ()
     pause_seconds: float = 0.0
     reset: bool = False
 

@@ -7,10 +7,11 @@ Flux. InfluxQL, which it does not offer, goes through its ``call_api`` and is st
 from __future__ import annotations
 
 import gzip
+import io
 import ssl
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -44,7 +45,10 @@ __all__ = ["Client", "InfluxDBClient", "QueryApi", "WriteApi"]
 MAX_POOLED: Final = 16  # idle connections that are kept; more threads open further ones for the moment
 MAX_CONNECT_SECONDS: Final = 3.0
 
+MAX_BODY_BYTES: Final = 16 * 2**20  # of a response that is read as a whole; rows are streamed
+
 _CHUNK_BYTES = 64 * 1024
+_SUCCESS = range(200, 300)
 
 T = TypeVar("T")
 
@@ -141,7 +145,7 @@ class Client:
                 _preload_content=False,
                 _request_timeout=None if timeout_seconds is None else round(timeout_seconds * 1000),
             )
-        return Response(response.status, response.headers, b"".join(_chunks(response)))
+        return Response(response.status, response.headers, _bounded(_chunks(response)))
 
     def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - the library has no types here
         defaults: dict[str, Any] = {"auth_settings": [], "response_type": None, "_return_http_data_only": True}
@@ -160,9 +164,17 @@ class _StatusPool:
         self._thread = threading.local()
 
     def request(self, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - urllib3's
-        response = self._pool.request(method, url, redirect=False, **options)  # a redirect would take the token along
+        preload = options.pop("preload_content", True)
+        # A redirect would take the token along. The library reads bodies, and those of errors always, as a whole.
+        response = self._pool.request(method, url, redirect=False, preload_content=False, **options)
         self._thread.status = response.status
-        return response
+        if not preload and response.status in _SUCCESS:
+            return response
+        body = io.BytesIO(_bounded(_chunks(response)))
+        headers = {name: value for name, value in response.headers.items() if name.lower() != "content-encoding"}
+        return urllib3.HTTPResponse(
+            body, headers, response.status, reason=response.reason, request_method=method, request_url=url
+        )
 
     def clear(self) -> None:
         self._pool.clear()
@@ -214,6 +226,21 @@ def _chunks(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
         if not complete:  # the rest of the body would be taken for the next response
             response.close()
         response.release_conn()
+
+
+def _bounded(chunks: Generator[bytes]) -> bytes:
+    """Return a whole body.
+
+    Raises:
+        TransientError: It is longer than ``MAX_BODY_BYTES``, or does not end.
+    """
+    body = bytearray()
+    with closing(chunks):
+        for chunk in chunks:
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise TransientError(f"the response is longer than {MAX_BODY_BYTES // 2**20} MB")
+    return bytes(body)
 
 
 def _tls_context(server: Server) -> ssl.SSLContext | None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 MAX_TRIES: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.25
 MAX_WAIT_SECONDS: Final = 30.0  # if a server asks for a longer wait, the request is given up
+MAX_RESPONSE_BYTES: Final = 2**30  # a day of two million points takes a tenth of it
 MAX_TIMEOUTS_PER_RESPONSE: Final = 6  # a response may take this many time-outs in all, however steadily it arrives
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -283,8 +284,12 @@ class Connection:
     def _in_time(self, chunks: Generator[bytes]) -> Iterator[bytes]:
         limit_seconds = MAX_TIMEOUTS_PER_RESPONSE * self.server.timeout_seconds
         until = time.monotonic() + limit_seconds
+        size = 0
         for chunk in chunks:
             yield chunk
+            size += len(chunk)
+            if size > MAX_RESPONSE_BYTES:
+                raise TransientError(f"the response is longer than {MAX_RESPONSE_BYTES // 2**20} MB")
             if time.monotonic() > until:
                 raise TransientError(f"the response was not complete after {limit_seconds:g} s")
 

@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json
 
 CHUNK_ROWS: Final = 2_000
+MAX_LINE_BYTES: Final = 16 * 2**20  # a chunk of rows takes a fraction of it; its values take 20 times as much memory
 
 _MISSING = ("database not found", "retention policy not found", "no dbrp mapping found")
 _SHOWN_CHARACTERS = 60
@@ -142,15 +143,25 @@ def _results(document: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - parse
 
 
 def _lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield lines; each line of a response ends with a line break, so a last one without it was cut off."""
+    """Yield lines; each line of a response ends with a line break, so a last one without it was cut off.
+
+    Raises:
+        BrokenResponse: A line is so long that parsing it would take too much memory.
+    """
     pending: list[bytes] = []
+    pending_bytes = 0
     for chunk in chunks:
+        pending_bytes += len(chunk)
+        if pending_bytes > MAX_LINE_BYTES:
+            raise BrokenResponse(f"the response has a line of more than {MAX_LINE_BYTES // 2**20} MB")
         *complete, last = chunk.split(b"\n")
         for text in complete:
             pending.append(text)
             if joined := b"".join(pending):
                 yield joined
             pending = []
+        if complete:
+            pending_bytes = len(last)
         pending.append(last)
     if joined := b"".join(pending):
         yield joined
