@@ -32,7 +32,7 @@ from storage.backends.sql_tables import (
 from storage.batch import DayBatch
 from storage.columns import decode, encode
 from storage.dates import DateRange
-from storage.drivers import postgresql, sql
+from storage.drivers import postgresql, sql, sql_errors, sql_urls
 from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.identity import HomeIdentity
@@ -43,7 +43,7 @@ from storage.summaries import Calculation, SummaryPlan
 A = TypeVar("A", bound=DailyAggregate)
 Expressions = Mapping[str, sa.ColumnElement[Any]]
 
-_ERRORS: Final = sql.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
+_ERRORS: Final = sql_errors.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
 _SUPPORTED: Final = ("sqlite", "postgresql")
 _FUNCTIONS: Final[Mapping[Function, Any]] = {
     "sum": sa.func.sum,
@@ -70,14 +70,14 @@ class SqlStore:
     """
 
     def __init__(self, url: str, *, read_only: bool = False, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
-        self._url = sql.parse_url(url, "store.url")
+        self._url = sql_urls.parse_url(url, "store.url")
         self._name = f"store {self._url.set(query={}).render_as_string()}"
         if self._url.get_backend_name() not in _SUPPORTED:
             raise SettingsError(
                 f"store.url: {self._url.get_backend_name()} is not supported as a store",
                 hint="Use SQLite or PostgreSQL; MariaDB and MySQL can be a source.",
             )
-        file = sql.sqlite_file(self._url)
+        file = sql_urls.sqlite_file(self._url)
         if read_only and file is not None and not file.exists():
             raise StoreMissing(
                 f"store {file} does not exist",
@@ -181,7 +181,7 @@ class SqlStore:
     def check(self) -> list[str]:
         """See ``AggregateStore.check``; on a server, everything that the job does is tried and rolled back."""
         try:
-            if sql.sqlite_file(self._url) is None:
+            if sql_urls.sqlite_file(self._url) is None:
                 self._try_writing()
             else:  # who has the right to write it shows without writing
                 with self._transaction() as connection:

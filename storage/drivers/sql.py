@@ -1,4 +1,4 @@
-"""SQLAlchemy engines as this project needs them, and the one place where their errors are translated.
+"""SQLAlchemy engines as this project needs them, and their transactions.
 
 SQLite gets explicit transactions (``BEGIN IMMEDIATE`` for writers, so that two of them queue instead of deadlock), WAL,
 full synchronisation and a bounded wait for locks. A database that is only read is never created or changed.
@@ -18,89 +18,13 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 
 from storage.drivers import time_limits
-from storage.errors import PatternAggregatesError, SettingsError
+from storage.drivers.sql_errors import ErrorClasses, translated
+from storage.drivers.sql_urls import sqlite_file
+from storage.errors import SettingsError
 
 MAX_LOCK_WAIT_SECONDS: Final = time_limits.MAX_LOCK_WAIT_SECONDS
 
 _NAMES_QUERY: Final = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
-_CORRUPT = ("file is not a database", "malformed", "database corruption", "file is encrypted")
-_UNDECODABLE: Final = "could not decode to utf-8"
-_DISK_FULL = ("disk is full", "no space left")
-_READ_ONLY: Final = "read-only transaction"
-_LOGIN_REFUSED = (  # what servers answer to an account, password or right that is not valid
-    "password authentication failed",
-    "no password supplied",
-    "no pg_hba.conf entry",
-    "permission denied for",
-    "access denied for user",
-    "command denied to user",
-    "must be owner of",
-)
-_DRIVERS: Final = {  # the driver of this project's extra, for URLs that name none
-    "mysql": "mysql+pymysql",
-    "mariadb": "mariadb+pymysql",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-}
-_EXTRAS: Final = {
-    ("mysql", "pymysql"): "mysql",
-    ("mariadb", "pymysql"): "mysql",
-    ("postgresql", "psycopg"): "postgresql",
-}
-_EXAMPLES: Final = {
-    "sqlite": "sqlite:///folder/file.db",
-    "mysql": "mysql+pymysql://user:password@host/name",
-    "mariadb": "mysql+pymysql://user:password@host/name",
-    "postgresql": "postgresql+psycopg://user:password@host/name",
-}
-_URL_HINT: Final = f"Write it like {_EXAMPLES['sqlite']}, {_EXAMPLES['mysql']} or {_EXAMPLES['postgresql']}."
-
-
-class ErrorClasses(NamedTuple):
-    """The error classes of whoever uses a database, for the kinds of errors that it may have."""
-
-    unavailable: type[PatternAggregatesError]
-    corrupt: type[PatternAggregatesError]
-    other: type[PatternAggregatesError]
-    hint_when_corrupt: str = "Restore it from a backup; for SQLite, `sqlite3 FILE .recover` saves what can be saved."
-
-
-def parse_url(url: str, setting: str) -> sa.URL:
-    """Return a database URL with a driver that is installed; an SQLite URL must name a file.
-
-    ``mysql://``, ``mariadb://``, ``postgres://`` and ``postgresql://`` get the driver of this project's extra.
-
-    Raises:
-        SettingsError: The text is not a valid database URL, or its driver is not installed.
-    """
-    try:
-        parsed = sa.make_url(url)
-    except (exc.ArgumentError, ValueError) as error:
-        raise SettingsError(f"{setting}: not a valid database URL", hint=_URL_HINT) from error
-    parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
-    try:
-        parsed.get_dialect().import_dbapi()
-    except exc.NoSuchModuleError as error:
-        raise SettingsError(f"{setting}: not a supported database: {parsed.drivername}", hint=_URL_HINT) from error
-    except ImportError as error:
-        backend, driver = parsed.get_backend_name(), parsed.get_driver_name()
-        extra = _EXTRAS.get((backend, driver))
-        raise SettingsError(
-            f"{setting}: the database driver {driver} is not installed",
-            hint=f'Install the extra: pip install "pattern-aggregates[{extra}]".'
-            if extra
-            else f"Install {driver}, or write the URL like {_EXAMPLES.get(backend, _EXAMPLES['sqlite'])}.",
-        ) from error
-    if "@" in (parsed.host or ""):
-        raise SettingsError(f"{setting}: the server's name contains an @", hint="Write an @ in a password as %40.")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise SettingsError(f"{setting}: an SQLite URL must name a file", hint="Write sqlite:///folder/file.db")
-    return parsed
-
-
-def sqlite_file(url: sa.URL) -> Path | None:
-    """Return the file of an SQLite URL; None for a database server."""
-    return Path(url.database or "") if url.get_backend_name() == "sqlite" else None
 
 
 def writing_engine(url: sa.URL, setting: str, timeout_seconds: float = time_limits.TIMEOUT_SECONDS) -> sa.Engine:
@@ -178,11 +102,6 @@ def _server_engine(url: sa.URL, timeout_seconds: float, **options: Any) -> sa.En
     engine = sa.create_engine(url, pool_pre_ping=True, connect_args=arguments, **options)
     time_limits.limit_waits(engine, timeout_seconds)
     return engine
-
-
-def is_undecodable(error: BaseException) -> bool:
-    """Return whether an error says that a text in SQLite is not valid UTF-8."""
-    return _UNDECODABLE in str(error).lower()
 
 
 def skip_invalid_text(engine: sa.Engine) -> None:
@@ -267,7 +186,7 @@ class FileContents(NamedTuple):
                 return cls(application_id, frozenset(one for (one,) in connection.execute(_NAMES_QUERY)))
         except sqlite3.Error as error:
             if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                raise _translated(error, errors, name) from error
+                raise translated(error, errors, name) from error
             return None  # whatever it is, the transaction that follows reports it and changes nothing
 
 
@@ -324,57 +243,4 @@ def transaction(engine: sa.Engine, errors: ErrorClasses, name: str) -> Iterator[
         with engine.begin() as connection:
             yield connection
     except (exc.SQLAlchemyError, exc.EmulatedDBAPIException, driver.Error, driver.Warning) as error:
-        raise _translated(error, errors, name) from error
-
-
-def _translated(error: Exception, errors: ErrorClasses, name: str) -> PatternAggregatesError:
-    original = getattr(error, "orig", None) or error
-    text = (str(original).strip() or type(original).__name__).splitlines()[0]
-    lower = text.lower()
-    if _UNDECODABLE in lower or any(words in lower for words in _CORRUPT):
-        return errors.corrupt(f"{name} is damaged: {text}", hint=errors.hint_when_corrupt)
-    if any(words in lower for words in _DISK_FULL):
-        return errors.unavailable(f"{name}: {text}", hint="Free some disk space and run again.")
-    if (refused := _refused(name, text)) is not None:
-        return refused
-    if getattr(original, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # such as a column that does not exist
-        return errors.other(f"{name}: {text}", hint="Its tables may be of another version of the program.")
-    if _is_temporary(error) or _READ_ONLY in lower:
-        return errors.unavailable(f"{name} cannot be used now: {text}", hint=_hint_when_unavailable(lower))
-    return errors.other(f"{name}: {text}")
-
-
-def _refused(name: str, text: str) -> SettingsError | None:
-    """Return the error for a server that lets this account not do what it has to do; None for any other error."""
-    lower = text.lower()
-    if any(words in lower for words in _LOGIN_REFUSED):
-        return SettingsError(
-            f"{name}: the server refuses this account: {text}",
-            hint="Correct user and password in the URL, or give the account its rights: SELECT to read; to write also "
-            "INSERT, UPDATE and DELETE, CREATE on the schema, and to be the owner of the tables.",
-        )
-    if "no schema has been selected" in lower:
-        return SettingsError(
-            f"{name}: {text}: no schema of the search_path exists, or the account may not use it",
-            hint="Create the schema, or correct the search_path of the account, the database or the URL.",
-        )
-    return None
-
-
-def _is_temporary(error: Exception) -> bool:
-    """Whether an error is of the connection or the server, by the names that all drivers give their classes."""
-    if isinstance(error, exc.TimeoutError | exc.DisconnectionError) or getattr(error, "connection_invalidated", False):
-        return True
-    return any(cls.__name__ in ("OperationalError", "InterfaceError") for cls in type(error).__mro__)
-
-
-def _hint_when_unavailable(text: str) -> str:
-    if any(words in text for words in ("locked", "busy", "lock timeout", "lock wait timeout", "deadlock")):
-        return "Another program is using it; run again when that one has finished."
-    if _READ_ONLY in text:
-        return "If this server is a standby, name the one that takes writes; else see default_transaction_read_only."
-    if "statement timeout" in text:
-        return "If the server is only slow, raise timeout_seconds in [store] or [source]."
-    if "readonly" in text or "unable to open" in text:
-        return "Check the permissions of the file and its folder."
-    return "Check that the database answers, then run again."
+        raise translated(error, errors, name) from error

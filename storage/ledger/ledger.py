@@ -23,7 +23,7 @@ import sqlalchemy as sa
 
 from storage.batch import DetectorDay
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers import sql
+from storage.drivers import sql, sql_errors
 from storage.drivers.file_lock import FairLock
 from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, PatternAggregatesError
 from storage.identity import HomeIdentity, Place
@@ -37,7 +37,7 @@ MAX_WAIT_SECONDS: Final = 600.0  # for other runs, which hold the lock for one d
 DAYS_KEPT_AFTER_RETENTION: Final = 30  # how long entries are kept after the store has deleted their day
 
 _SETTING: Final = "ledger.path"
-_ERRORS: Final = sql.ErrorClasses(
+_ERRORS: Final = sql_errors.ErrorClasses(
     LedgerUnavailable,
     LedgerCorrupt,
     LedgerError,

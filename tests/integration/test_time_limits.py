@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.backends.sql import SqlStore
-from storage.drivers import sql
+from storage.drivers import sql, sql_errors
 from storage.drivers.postgresql import lock_day
 from storage.errors import SourceCorrupt, SourceError, SourceUnavailable, StoreCorrupt, StoreError, StoreUnavailable
 from tests.support.home import Home
@@ -24,8 +24,8 @@ from tests.support.rows import DAY, time_based, time_based_batch
 
 TIMEOUT_SECONDS = 1.0
 MAX_SECONDS = 20.0  # of any call below, on a busy machine; without limits they would take for ever
-ERRORS = sql.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
-SOURCE_ERRORS = sql.ErrorClasses(SourceUnavailable, SourceCorrupt, SourceError)
+ERRORS = sql_errors.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
+SOURCE_ERRORS = sql_errors.ErrorClasses(SourceUnavailable, SourceCorrupt, SourceError)
 
 
 @pytest.fixture

@@ -38,14 +38,14 @@ from jobs.sources.home_assistant_db.schema import STATES, Schema, read_schema, w
 from jobs.sources.home_assistant_db.unmigrated import Unmigrated, read_unmigrated, read_unmigrated_times
 from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers import sql
+from storage.drivers import sql, sql_errors, sql_urls
 from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SourceCorrupt, SourceError, SourceUnavailable
 
 MAX_SILENCE_HOURS: Final = 6.0  # how long nothing at all may be recorded with the time in between known, at most
 
 Clock = Callable[[], dt.datetime]
-_ERRORS = sql.ErrorClasses(SourceUnavailable, SourceCorrupt, SourceError)
+_ERRORS = sql_errors.ErrorClasses(SourceUnavailable, SourceCorrupt, SourceError)
 
 
 class HomeAssistantDatabase:
@@ -76,9 +76,9 @@ class HomeAssistantDatabase:
         max_silence_hours: float = MAX_SILENCE_HOURS,
         timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
-        parsed = sql.parse_url(url, "source.url")
+        parsed = sql_urls.parse_url(url, "source.url")
         self._name = f"recorder database {parsed.set(query={}).render_as_string()}"
-        self._file = sql.sqlite_file(parsed)
+        self._file = sql_urls.sqlite_file(parsed)
         self._engine = sql.reading_engine(parsed, timeout_seconds, setting="source.url")
         self._skips_invalid_text = False
         self._zone = zone
@@ -97,7 +97,7 @@ class HomeAssistantDatabase:
         try:
             return self._read(window)
         except SourceCorrupt as error:
-            if self._skips_invalid_text or not sql.is_undecodable(error):
+            if self._skips_invalid_text or not sql_errors.is_undecodable(error):
                 raise
         sql.skip_invalid_text(self._engine)
         self._skips_invalid_text = True

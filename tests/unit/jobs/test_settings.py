@@ -15,7 +15,7 @@ from jobs.registry import load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, Settings, SimulatedHomeSettings
 from jobs.wiring import open_home
 from storage.dates import ONE_DAY
-from storage.drivers import sql
+from storage.drivers import sql_urls
 from storage.errors import SettingsError
 from storage.settings import (
     InfluxStoreSettings,
@@ -314,7 +314,7 @@ def test_a_path_is_made_absolute_unless_it_is_absolute_or_in_the_users_home() ->
     ],
 )
 def test_settings_and_database_driver_agree_on_which_file_a_url_names(url: str) -> None:
-    assert sqlite_file(url) == sql.sqlite_file(sql.parse_url(url, "store.url"))
+    assert sqlite_file(url) == sql_urls.sqlite_file(sql_urls.parse_url(url, "store.url"))
 
 
 YESTERDAY = dt.date(2026, 3, 10)

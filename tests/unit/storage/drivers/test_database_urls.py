@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from storage.drivers import sql
+from storage.drivers import sql_urls
 from storage.errors import SettingsError
 
 
@@ -22,7 +22,7 @@ from storage.errors import SettingsError
     ],
 )
 def test_a_url_without_a_driver_gets_the_one_of_this_projects_extra(url: str, driver: str) -> None:
-    assert sql.parse_url(url, "source.url").drivername == driver
+    assert sql_urls.parse_url(url, "source.url").drivername == driver
 
 
 @pytest.mark.parametrize(
@@ -38,18 +38,18 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(
 ) -> None:
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(SettingsError, match=driver) as caught:
-        sql.parse_url(url, "source.url")
+        sql_urls.parse_url(url, "source.url")
     assert extra in caught.value.hint
 
 
 def test_another_driver_that_is_not_installed_is_named_with_a_url_that_works() -> None:
     with pytest.raises(SettingsError, match="mysqldb") as caught:
-        sql.parse_url("mysql+mysqldb://ha@db/ha", "source.url")
+        sql_urls.parse_url("mysql+mysqldb://ha@db/ha", "source.url")
     assert "mysql+pymysql://" in caught.value.hint
 
 
 @pytest.mark.parametrize("url", ["", "not a url", "oracle9://x", "mysql+nothing://x"])
 def test_a_url_that_is_not_valid_is_refused_with_an_example(url: str) -> None:
     with pytest.raises(SettingsError, match=r"source\.url: not a (valid|supported) database") as caught:
-        sql.parse_url(url, "source.url")
+        sql_urls.parse_url(url, "source.url")
     assert "sqlite:///folder/file.db" in caught.value.hint

@@ -14,7 +14,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from storage.drivers import sql
+from storage.drivers import sql, sql_errors
 from storage.errors import (
     PatternAggregatesError,
     SettingsError,
@@ -23,7 +23,7 @@ from storage.errors import (
     StoreUnavailable,
 )
 
-ERRORS = sql.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
+ERRORS = sql_errors.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
 PARAMETERS: dict[str, tuple[Any, ...]] = {  # of SQLAlchemy's classes that need some
     "StatementError": ("refused", "SELECT 1", (), None),
     "CircularDependencyError": ("refused", (), ()),
