@@ -117,6 +117,14 @@ class HealthSettings(Section):
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0 turns it off
 
 
+class AwaySettings(Section):
+    """``[away]``: a calendar with the days on which nobody is home."""
+
+    calendar: Annotated[str, Field(repr=False)] = ""  # the address of a shared calendar is a password
+    events: tuple[str, ...] = ()
+    timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 10.0
+
+
 class OverrideSettings(Section):
     """``[entities.override."GLOB"]``: corrections for entities whose id matches the glob."""
 
@@ -144,5 +152,6 @@ class Settings(Section):
     ledger: LedgerSettings = LedgerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     health: HealthSettings = HealthSettings()
+    away: AwaySettings = AwaySettings()
     entities: EntitiesSettings = EntitiesSettings()
     detectors: dict[str, dict[str, Any]] = Field(default_factory=dict)

@@ -16,15 +16,16 @@ from zoneinfo import ZoneInfo
 from jobs.activity.entities import EntityRules, Override
 from jobs.belonging import Belonging
 from jobs.home_identity import home_in_settings, store_in_settings
-from jobs.household import FILE_MARK, Household
+from jobs.household import Household
 from jobs.household_file import HouseholdFile
+from jobs.household_reading import read_household
 from jobs.rebuild import rebuild_ledger
 from jobs.registry import Registered, build, enabled_names, load
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
 from storage.checked_store import CheckedStore
 from storage.connect import influx_server, open_store
 from storage.dates import ONE_DAY
-from storage.errors import DetectorInvalid, HouseholdError, LedgerError, SettingsError, StoreError, StoreMissing
+from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreError, StoreMissing
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path, absolute_url
 from storage.settings_check import problems_error, validate
@@ -210,20 +211,16 @@ class Home:
         return HouseholdFile.beside(self.ledger_path)
 
     def read_household(self, ledger: Ledger) -> Household:
-        """Return what is known of the household; what cannot be read is a problem of it, not an error.
+        """Return what is known of the household; see ``jobs.household_reading``."""
+        settings, source = self.settings.away, None
+        if settings.calendar:
+            from jobs.household_calendar import CalendarSource  # noqa: PLC0415 - loads an HTTP client
 
-        Args:
-            ledger: Shows whether days were judged by a file that is gone now, and how entities were called before.
-        """
-        file = self.household_file
-        try:
-            entered = file.read()
-        except HouseholdError as error:
-            return Household(problem=f"{error}. {error.hint}")
-        if not file.exists() and any(FILE_MARK in entry.fingerprint for entry in ledger.entries().values()):
-            hint = "Restore it from a backup, or enter what was in it again (pattern-aggregates away, mute)."
-            return Household(problem=f"{file.path}, with days away and mutes, is gone. {hint}")
-        return entered.with_present_names(ledger.renames())
+            place = settings.calendar
+            place = place if "://" in place else str(absolute_path(self.base, place))
+            cache = self.ledger_path.with_suffix(".calendar.ics")
+            source = CalendarSource(place, settings.events, settings.timeout_seconds, cache)
+        return read_household(self.household_file, ledger, source, self.zone, self.today())
 
     def belonging(self, ledger: Ledger, store: AggregateStore) -> Belonging:
         """Return what compares the settings, a ledger and a store with each other."""

@@ -40,7 +40,7 @@ class Absences:
         days: All of them, ascending.
         sources: For each, why it is known, in words.
         partly: Those on which people may have been home for a part of the day.
-        rows: The rows of ``time_based`` of all days that were looked at.
+        rows: The rows of ``time_based`` of all days that were looked at; none where nobody was away.
     """
 
     days: tuple[Day, ...]
@@ -76,14 +76,13 @@ def find_absences(history: AggregateReader, days: DateRange, household: Househol
         days: The days of the baseline if nobody was away, and the judged one.
         household: What people entered and what their calendar says.
     """
-    rows = history.read(TimeBasedDaily, days)
     reach = DateRange(days.first - MAX_AWAY_DAYS * ONE_DAY, days.last)
-    persons = sorted({row.entity_id for row in rows if row.domain == "person"})
+    persons = sorted({row.entity_id for row in history.read(TimeBasedDaily, days, {"domain": "person"})})
     without_persons = _without_persons(history, reach, persons) if persons else []
     declared = {day: away for day in reach if (away := household.away_on(day)) is not None}
     if not declared and not without_persons:
-        return Absences((), {}, frozenset(), rows)
-    rows = [*history.read(TimeBasedDaily, DateRange(reach.first, days.first - ONE_DAY)), *rows]
+        return Absences((), {}, frozenset(), ())
+    rows = history.read(TimeBasedDaily, reach)
     quiet = _quiet_days(rows, {*declared, *without_persons})
     sources = dict.fromkeys((day for day in without_persons if day in quiet), "every person was away")
     for day, away in declared.items():

@@ -55,7 +55,6 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 
 >>> from storage.backends.memory import MemoryStore
 >>> from storage.dates import DateRange
->>> from storage.models import TimeBasedDaily
 >>> last, rows = DateRange.parse("2026-03-02", "2026-03-30").last, []
 >>> for day in DateRange.ending(last, 29):
 ...     bouts = 30 if day == last else 8
@@ -102,6 +101,7 @@ from storage.models import (
     DurationDaily,
     RoomBasedDaily,
     Severity,
+    TimeBasedDaily,
 )
 from storage.plurals import counted
 from storage.store import AggregateReader
@@ -160,7 +160,7 @@ class Anomaly:
         if problem := self._why_not_judged(day, known, complete):
             # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
             return (Finding if absences.days else NotJudged)([], f"not judged: {problem}")
-        baseline = Baseline(complete, absences.rows)
+        baseline = Baseline(complete, absences.rows or history.read(TimeBasedDaily, days))
         deviations = list(self._deviations(baseline, self.types))
         corrected, tests = _corrected(deviations, self.false_discovery_rate)
         rows = [
@@ -227,7 +227,7 @@ class Anomaly:
         days = DateRange(home[0] if home else row.date, row.date)
         known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
         complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
-        baseline = Baseline(complete or [row.date], absences.rows)
+        baseline = Baseline(complete or [row.date], absences.rows or history.read(TimeBasedDaily, days))
         if row.date not in complete or baseline.code_of(row.entity_id) < 0:
             return Evidence(("day",), [], ("the rows that this anomaly was computed from are no longer stored",))
         lines: list[tuple[str | int | float, ...]] = [

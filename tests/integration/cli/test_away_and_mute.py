@@ -131,3 +131,18 @@ def test_control_characters_in_a_note_do_not_reach_the_terminal(home: Home) -> N
     home.call("away", "2026-08-01", "--note", "sun\x1b[2Jshine")
     assert "\x1b" not in home.call("away", "--list").stdout
     assert json.loads(home.call("away", "--list", "--json").stdout)[0]["note"] == "sun\x1b[2Jshine"
+
+
+def test_days_away_of_a_calendar_are_listed_and_shown_by_status(written: Home) -> None:
+    event = "BEGIN:VEVENT\nUID:1\nDTSTART;VALUE=DATE:20260302\nSUMMARY:Norway\nEND:VEVENT"
+    text = f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:-//x\n{event}\nEND:VCALENDAR\n"
+    (written.folder / "holidays.ics").write_text(text, encoding="utf-8")
+    with written.config.open("a", encoding="utf-8") as config:
+        config.write('[away]\ncalendar = "holidays.ics"\n')
+    days = written.json("status", *PERIOD, "--json")
+    assert [day["away"] for day in days] == [None, "Norway", None]
+    assert plan(written) == {"2026-03-02": ["anomaly"], "2026-03-03": ["anomaly"]}
+    (written.folder / "holidays.ics").unlink()
+    missing = written.call("backfill", *PERIOD)
+    assert "the calendar (away.calendar) cannot be read: No such file" in missing.output
+    assert missing.exit_code == 0
