@@ -1,5 +1,5 @@
 # What a person types: `make demo`, `make test`. What a developer adds: `make lint`, `make test-all`, `make servers`,
-# `make bench`, `make quality`, `make arena`, `make faults`, `make soak`, `make image`.
+# `make bench`, `make quality`, `make arena`, `make faults`, `make fuzz`, `make soak`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -7,7 +7,7 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test test-slow test-all servers lint bench quality arena faults soak image clean
+.PHONY: demo test test-slow test-all servers lint bench quality arena faults fuzz soak image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
@@ -44,6 +44,10 @@ arena: $(VENV)/.arena
 
 faults: $(VENV)/.test
 	$(BIN)/python -m tests.faults $(ARGS)
+
+# Ten minutes of random input; `make test` tries some that is always the same.
+fuzz: $(VENV)/.test
+	$(BIN)/python -m tests.fuzz $(ARGS)
 
 soak: $(VENV)/.test
 	$(BIN)/python -m tests.soak $(ARGS)

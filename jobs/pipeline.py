@@ -191,7 +191,7 @@ class Pipeline:
                     self._attempt(work, one, judge, facts, fingerprint, report=report, limit=limit)
             except (StoreError, SettingsError) as error:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
-                _log.warning("%s: %s is deferred: %s", work.day, one.name, error)
+                _log.info("%s: %s is deferred: %s", work.day, one.name, error)  # writing meets the same cause
         return tried
 
     def _judgement(self, one: HistoryDetector, day: dt.date, history: AggregateReader) -> Callable[[], Finding]:
@@ -290,7 +290,7 @@ class Pipeline:
                 partial(self.store.replace_day, batch), f"writing {work.day} to the store", error=StoreUnavailable
             )
         except PatternAggregatesError as error:
-            _log.error("%s: not written: %s", work.day, error)
+            _log.error("not written: %s", error)  # without the day, which is in the report: one cause is one message
             report.error, report.cause = str(error), error
         else:
             work.written(batch)

@@ -1,10 +1,12 @@
-"""Open files for reading in a way that cannot wait for ever."""
+"""Open files for reading in a way that cannot wait for ever, and write files as a whole or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -32,3 +34,24 @@ def read_regular_text(file: Path) -> str:
     """
     with open_regular(file) as opened:
         return opened.read().decode()
+
+
+def replace_file(file: Path, text: str) -> None:
+    """Write a file that only its owner may read: whatever happens, it has its former contents or all of the new ones.
+
+    A link in its place is replaced, and what it points to stays as it is.
+
+    Raises:
+        OSError: It cannot be written; the disk is full, for example.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+            opened.write(text)
+            opened.flush()
+            os.fsync(opened.fileno())
+        Path(name).replace(file)
+    except BaseException:
+        with suppress(OSError):
+            Path(name).unlink()
+        raise

@@ -75,10 +75,23 @@ def naming_origin(overrides: Mapping[str, str]) -> Iterator[None]:
     try:
         yield
     except SettingsError as error:
-        first = str(error).split(":", maxsplit=1)[0].split(maxsplit=1)[0]  # the setting that the message begins with
-        if origin := Document({}, Path(), "", overrides).origin_of(first):
-            error.hint = f"{error.hint} {first} is set by {origin}.".strip()
+        error.hint = hint_with_origin(error, overrides)
         raise
+
+
+def hint_with_origin(error: SettingsError, overrides: Mapping[str, str]) -> str:
+    """Return the hint of an error with the environment variable or secret file that its setting comes from.
+
+    >>> error = SettingsError("store postgresql://tester@db/x: the server refuses this account", hint="Correct it.")
+    >>> hint_with_origin(error, {"store.url": "PATTERN_AGGREGATES__STORE__URL"})
+    'Correct it. store is set by PATTERN_AGGREGATES__STORE__URL.'
+    """
+    first = (str(error).split(":", maxsplit=1)[0].split(maxsplit=1) or [""])[0]  # the setting that the message is about
+    first = {"recorder": "source"}.get(first, first)
+    origin = Document({}, Path(), "", overrides).origin_of(first) if first else ""
+    if not origin or origin in error.hint:
+        return error.hint
+    return f"{error.hint} {first} is set by {origin}.".strip()
 
 
 def load_document(

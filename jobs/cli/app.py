@@ -25,7 +25,8 @@ from jobs.exit_codes import EXIT_CODES, INTERRUPTED
 from jobs.outcome import Outcome
 from storage.clean_text import clean, clean_json, clean_lines
 from storage.dates import DateRange, parse_day
-from storage.errors import PatternAggregatesError, UsageError
+from storage.errors import PatternAggregatesError, SettingsError, UsageError
+from storage.settings_file import hint_with_origin
 
 if TYPE_CHECKING:
     from jobs.wiring import Home
@@ -76,6 +77,8 @@ err = Console(stderr=True, highlight=False)
 for console in (out, err):
     console.push_render_hook(CleanOutput())
 
+_overrides: Final[dict[str, str]] = {}  # of the home that the command is about; see ``Home.overrides``
+
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 First = Annotated[str, typer.Argument(metavar="FIRST", help="First day: YYYY-MM-DD, yesterday or -7d.")]
 Last = Annotated[
@@ -123,6 +126,7 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
             try:
                 code = EXIT_CODES[function(*args, **kwargs) or Outcome.DONE]
             except PatternAggregatesError as error:
+                error.hint = hint_of(error)
                 print_error(error)
                 code = EXIT_CODES[Outcome.of_error(error)]
                 if kwargs.get("as_json"):
@@ -141,11 +145,19 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
     return make
 
 
+def hint_of(error: PatternAggregatesError) -> str:
+    """Return the hint of an error; for one about settings, also at their first use, with what has set them."""
+    return hint_with_origin(error, _overrides) if isinstance(error, SettingsError) else error.hint
+
+
 def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
     """Return the home that the command is about; see ``open_home``."""
     from jobs.wiring import open_home  # noqa: PLC0415 - `--help` and `--version` need no home
 
-    return open_home(context.obj, check_parameters=check_parameters)
+    home = open_home(context.obj, check_parameters=check_parameters)
+    _overrides.clear()
+    _overrides.update(home.overrides)
+    return home
 
 
 def days_of(home: Home, first: str, last: str | None) -> DateRange:

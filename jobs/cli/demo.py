@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import Annotated
@@ -20,6 +21,7 @@ from jobs.wiring import open_home, system_clock
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import UsageError
 from storage.plurals import counted
+from storage.regular_file import read_regular_text, replace_file
 
 MARK = "# Made by `pattern-aggregates demo`."
 ZONE = "Europe/Berlin"
@@ -61,10 +63,10 @@ def _write_config(config: Path, span: DateRange) -> None:
     """
     try:
         config.parent.mkdir(parents=True, exist_ok=True)
-        if config.exists() and not config.read_text(encoding="utf-8").startswith(MARK):
+        if os.path.lexists(config) and not _is_of_a_demo(config):
             raise UsageError(f"{config} is not from an earlier demo", hint="Name another folder with --dir.")
-        config.touch(0o600)
-        config.write_text(
+        replace_file(
+            config,
             f"""{MARK}
 
 [home]
@@ -82,10 +84,19 @@ url = "sqlite:///aggregates.db"
 [ledger]
 path = "ledger.db"
 """,
-            encoding="utf-8",
         )
     except OSError as error:
         raise UsageError(f"{config}: {error.strerror}", hint="Name another folder with --dir.") from error
+
+
+def _is_of_a_demo(config: Path) -> bool:
+    """Return whether a file is one that an earlier demo has written, and no link to another file."""
+    if config.is_symlink():
+        return False
+    try:
+        return read_regular_text(config).startswith(MARK)
+    except UnicodeDecodeError:
+        return False
 
 
 def _next_steps(config: Path, span: DateRange, report: RunReport) -> None:

@@ -8,7 +8,7 @@ import stat
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Literal
@@ -26,9 +26,9 @@ from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
 from storage.clean_text import clean
-from storage.errors import HomeMismatch, PatternAggregatesError, StoreMissing
+from storage.errors import HomeMismatch, PatternAggregatesError, SettingsError, StoreMissing
 from storage.ledger.entry import Status
-from storage.settings_file import secrets_in
+from storage.settings_file import hint_with_origin, secrets_in
 
 LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")
 MIN_FREE_BYTES = 16 * 2**20  # with less, a run soon runs out of space
@@ -65,11 +65,20 @@ def doctor(
     source_checks, log = _source(home)
     checks += source_checks
     entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
+    checks = [_with_origin(check, home) for check in checks]
     if as_json:
         print_json({"checks": [_check(one) for one in checks], "entities": [_entity(one) for one in entities]})
     else:
         _show(checks, entities)
     return max((check.outcome for check in checks if check.verdict == "problem"), default=Outcome.DONE)
+
+
+def _with_origin(check: Check, home: Home) -> Check:
+    """Add to the hint of a problem with source or store which environment variable or secret file sets it."""
+    if check.verdict != "problem" or check.about not in ("source", "store"):
+        return check
+    error = SettingsError(f"{check.about}: {check.found}", hint=check.hint)
+    return replace(check, hint=hint_with_origin(error, home.overrides))
 
 
 def _rebuild(home: Home, *, as_json: bool) -> Outcome:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import datetime as dt
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import err, out, print_json, say, shown
+from jobs.cli.app import err, hint_of, out, print_json, say, shown
 from jobs.nightly import Progress as ProgressCallback
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, RunReport
+from storage.plurals import counted
 
 STYLE = {
     DayStatus.WRITTEN: "green",
@@ -57,16 +59,29 @@ def show(report: RunReport, *, as_json: bool) -> Outcome:
 
 
 def _problems(report: RunReport) -> Iterator[Text]:
+    """Yield what went wrong: one cause is one line, with all days that it concerns, and its hint once."""
+    days: dict[str, list[dt.date]] = {}
+    named: dict[str, str] = {}  # InfluxDB 1.x quotes a name in some answers only
+    hints = {day.error: hint_of(day.cause) for day in report.days if day.cause is not None}
     for day in report.days:
-        for name, detector in day.detectors.items():
-            if detector.error:
-                yield shown(f"{day.day} {name}: {detector.error}", "red")
         if day.error:
-            yield shown(f"{day.day}: {day.error}", "red")
-            if day.cause is not None and day.cause.hint:
-                yield shown(f"  {day.cause.hint}")
+            text = named.setdefault(day.error.replace('"', ""), day.error)
+            days.setdefault(text, []).append(day.day)
+        for name, detector in day.detectors.items():
+            # What keeps the history from being read is the day's own error, where that is the store's.
+            if detector.error and not any(detector.error.endswith(text) for text in hints):
+                days.setdefault(f"{name}: {detector.error}", []).append(day.day)
+    for text, concerned in days.items():
+        is_detectors = text not in hints and text.partition(": ")[0].isidentifier()
+        yield shown(f"{_in_words(concerned)}{' ' if is_detectors else ': '}{text}", "red")
+        if hints.get(text):
+            yield shown(f"  {hints[text]}")
     for notice in report.notices:
         yield shown(notice, "yellow")
+
+
+def _in_words(days: Sequence[dt.date]) -> str:
+    return str(days[0]) if len(days) == 1 else f"{days[0]} to {days[-1]} ({counted(len(days), 'day')})"
 
 
 def document(report: RunReport) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What a SQL store needs of PostgreSQL beyond SQLAlchemy: locks that make writers wait for each other."""
+"""What a SQL store needs of PostgreSQL beyond SQLAlchemy: locks that make writers wait, and who holds others."""
 
 from __future__ import annotations
 
@@ -30,3 +30,30 @@ def lock_day(connection: sa.Connection, day: dt.date) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_CLASS, _TABLES)))
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLASS, day.toordinal())))
+
+
+_HOLDERS: Final = sa.text(
+    """
+    SELECT activity.pid, activity.usename, activity.application_name, min(activity.xact_start) AS since
+    FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
+    WHERE held.granted AND held.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND ((held.locktype = 'advisory' AND held.classid = :class)
+        OR held.mode IN ('AccessExclusiveLock', 'ExclusiveLock'))
+      AND activity.pid <> pg_backend_pid()
+    GROUP BY 1, 2, 3 ORDER BY since LIMIT 3
+    """
+)
+
+
+def lock_holders(connection: sa.Connection) -> str:
+    """Return which sessions hold locks that writers and readers wait for, as far as this account may see it.
+
+    Args:
+        connection: Another one than that which has waited, as that one's transaction has failed.
+    """
+    return "; ".join(
+        f"process {pid} of the server"
+        + (f" (user {user}{', ' + program if program else ''})" if user else "")
+        + (f", in a transaction since {since:%Y-%m-%d %H:%M:%S%z}" if since else "")
+        for pid, user, program, since in connection.execute(_HOLDERS, {"class": _CLASS})
+    )

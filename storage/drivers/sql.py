@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple, Self
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from storage.drivers import time_limits
+from storage.drivers import postgresql, time_limits
 from storage.drivers.sql_errors import ErrorClasses, translated
 from storage.drivers.sql_urls import sqlite_file
 from storage.errors import SettingsError
@@ -243,4 +243,15 @@ def transaction(engine: sa.Engine, errors: ErrorClasses, name: str) -> Iterator[
         with engine.begin() as connection:
             yield connection
     except (exc.SQLAlchemyError, exc.EmulatedDBAPIException, driver.Error, driver.Warning) as error:
-        raise translated(error, errors, name) from error
+        ours = translated(error, errors, name)
+        if engine.dialect.name == "postgresql" and "lock timeout" in str(error):
+            ours.hint = _holders(engine) or ours.hint
+        raise ours from error
+
+
+def _holders(engine: sa.Engine) -> str:
+    """Return who holds the locks of a PostgreSQL server, as a hint; empty if that cannot be found out."""
+    with suppress(exc.SQLAlchemyError), engine.connect() as connection:
+        if holders := postgresql.lock_holders(connection):
+            return f"Another program is using it: {holders}. Run again when that one has finished."
+    return ""

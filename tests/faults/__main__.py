@@ -18,9 +18,13 @@ from pathlib import Path
 from tests.faults.concurrent_programs import concurrent_programs, locked_source
 from tests.faults.deliberate_damage import deliberate_damage
 from tests.faults.file_faults import damaged_ledger, full_disk
+from tests.faults.foreign_files import foreign_files
 from tests.faults.homes import Bench, InfluxStoreKind, Scenario, StoreKind
+from tests.faults.hostile_detectors import hostile_detectors
+from tests.faults.hostile_input import hostile_input
 from tests.faults.kills import kills
 from tests.faults.other_homes import other_homes
+from tests.faults.sql_servers import sql_servers
 from tests.faults.store_faults import bad_answers, down_at_night
 from tests.support.influxdb import Influxd, find_binary
 
@@ -34,6 +38,10 @@ SCENARIOS: dict[str, Scenario] = {
     "concurrent_programs": concurrent_programs,
     "locked_source": locked_source,
     "other_homes": other_homes,
+    "sql_servers": sql_servers,
+    "foreign_files": foreign_files,
+    "hostile_detectors": hostile_detectors,
+    "hostile_input": hostile_input,
 }
 
 

@@ -134,3 +134,16 @@ def test_doctor_reports_it(tmp_path: Path, database: sa.URL, role: str) -> None:
 def test_a_database_that_cannot_be_a_store_is_refused() -> None:
     with pytest.raises(SettingsError, match="mysql is not supported as a store"):
         SqlStore("mysql+pymysql://tester@127.0.0.1/x")
+
+
+@pytest.mark.parametrize("words", [("init",), ("run",), ("query", "time_based", "2026-03-02"), ("doctor",)])
+def test_a_variable_whose_address_is_refused_only_at_the_first_use_is_named(
+    tmp_path: Path, database: sa.URL, role: str, words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execute(database, f"REVOKE CONNECT ON DATABASE {database.database} FROM PUBLIC")
+    variable = "PATTERN_AGGREGATES__STORE__URL"
+    monkeypatch.setenv(variable, database.set(username=role).render_as_string())
+    result = Home(tmp_path).call(*words)
+    assert result.exit_code in (1, 78), result.output
+    assert f"set by {variable}" in " ".join(result.output.split())
+    assert result.output.count("permission denied for database") <= 2  # as logged, and in the report

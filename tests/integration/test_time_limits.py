@@ -65,6 +65,9 @@ def test_a_locked_table_ends_writing_and_reading(database: sa.URL) -> None:
             with bounded(), pytest.raises(StoreUnavailable, match="lock timeout") as caught:
                 store.replace_day(time_based_batch(time_based()))
             assert "Another program" in caught.value.hint
+            holder = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+            assert f"process {holder} of the server (user tester" in caught.value.hint
+            assert "in a transaction since 20" in caught.value.hint
         store.replace_day(time_based_batch(time_based()))
 
 
@@ -73,8 +76,10 @@ def test_another_writer_of_the_day_that_does_not_end_is_not_waited_for_for_ever(
         store.prepare()
         with other_program(database) as connection:
             lock_day(connection, DAY)
-            with bounded(), pytest.raises(StoreUnavailable, match="lock timeout"):
+            holder = connection.execute(sa.text("SELECT pg_backend_pid()")).scalar_one()
+            with bounded(), pytest.raises(StoreUnavailable, match="lock timeout") as caught:
                 store.replace_day(time_based_batch(time_based()))
+            assert f"process {holder} of the server" in caught.value.hint
 
 
 def test_a_statement_that_takes_too_long_is_ended_by_the_server(database: sa.URL) -> None:
@@ -167,6 +172,22 @@ def test_a_query_to_which_mariadb_sends_nothing_is_given_up(mariadb: MariaDb) ->
 
     with bounded(), pytest.raises(SourceUnavailable, match="timed out"):
         sleep()
+    engine.dispose()
+
+
+def test_a_mariadb_that_stands_still_in_the_middle_of_reading_is_given_up(mariadb: MariaDb) -> None:
+    engine = sql.reading_engine(mariadb.new_database(), TIMEOUT_SECONDS)
+
+    def read() -> None:
+        with sql.transaction(engine, SOURCE_ERRORS, "recorder x") as one:
+            one.execute(sa.text("SELECT 1"))
+            stop.enter_context(stopped(mariadb.process_id))
+            one.execute(sa.text("SELECT 1"))
+
+    with bounded(), ExitStack() as stop, pytest.raises(SourceUnavailable, match="timed out"):
+        read()
+    with sql.transaction(engine, SOURCE_ERRORS, "recorder x") as one:  # with another connection
+        assert one.execute(sa.text("SELECT 1")).scalar_one() == 1
     engine.dispose()
 
 

@@ -71,6 +71,12 @@ class MariaDb:
             encoding="utf-8",
         )
 
+    @property
+    def process_id(self) -> int:
+        """The process of the server."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Create the data on the first start, and wait until the server answers.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
+from jobs.cli.demo import MARK
 from tests.support.home import ROOT, Home
 
 
@@ -32,3 +35,23 @@ def test_the_demo_runs_the_real_job_and_leaves_a_configuration(tmp_path: Path) -
     refused = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert refused.returncode == 2
     assert "not from an earlier demo" in refused.stderr
+
+
+def test_the_demo_overwrites_no_file_of_somebody_else(tmp_path: Path) -> None:
+    def theirs(config: Path) -> None:
+        config.write_text("[store]\n")
+
+    def link(config: Path) -> None:
+        (config.parent / "theirs.toml").write_text(f"{MARK}\nsomething of theirs\n")
+        config.symlink_to("theirs.toml")
+
+    makers: tuple[Callable[[Path], None], ...] = (theirs, link, os.mkfifo, Path.mkdir)
+    for number, make in enumerate(makers):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        make(folder / "config.toml")
+        before = {file: file.read_text() for file in folder.iterdir() if file.is_file()}
+        result = Home(tmp_path, events=None).call("demo", "--days", "1", "--dir", str(folder))
+        assert result.exit_code == 2, result.output
+        assert "--dir" in result.output
+        assert {file: file.read_text() for file in folder.iterdir() if file.is_file()} == before

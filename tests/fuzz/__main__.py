@@ -1,0 +1,76 @@
+"""Try new random input for some minutes: ``python -m tests.fuzz --minutes 10``, or ``make fuzz``.
+
+Each round runs all properties of this folder with a seed of its own, which is printed: ``--seed N --rounds 1`` repeats
+it. What it finds becomes an explicit example beside the property.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+EXAMPLES = 60  # of each property in a round
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run rounds until the time is over. Return 1 if there was a finding."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--rounds", type=int, default=10**6)
+    parser.add_argument("--examples", type=int, default=EXAMPLES)
+    chosen = parser.parse_args(arguments)
+    until = time.monotonic() + chosen.minutes * 60
+    findings = rounds = 0
+    for seed in range(chosen.seed, chosen.seed + chosen.rounds):
+        left = until - time.monotonic()
+        if left <= 0:
+            break
+        rounds += 1
+        findings += _round(seed, chosen.examples, left)
+    sys.stdout.write(f"{rounds} rounds, findings = {findings}\n")
+    return int(findings > 0)
+
+
+def _round(seed: int, examples: int, max_seconds: float) -> int:
+    """Run all properties once, until the time is over. Return how many were broken."""
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:randomly", "--tb=short"]
+    began = time.monotonic()
+    process = subprocess.Popen(
+        [*command, f"--hypothesis-seed={seed}", "--timeout=900", "-v"],
+        env={**os.environ, "FUZZ_EXAMPLES": str(examples)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=max_seconds)
+        end = ""
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        try:
+            output, _ = process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            output, _ = process.communicate()
+        end = ", ended by the time"
+    passed, failed = (len(re.findall(rf"\b{word} tests/", output)) for word in ("PASSED", "FAILED"))
+    sys.stdout.write(
+        f"seed {seed}: {passed} properties held, {failed} broken, {examples} examples each, "
+        f"{time.monotonic() - began:.0f} s{end}\n"
+    )
+    if failed or not passed:
+        sys.stdout.write(output[-20_000:])
+    sys.stdout.flush()
+    return failed + (process.returncode not in (0, 1) and not end)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
