@@ -17,6 +17,7 @@ _CLOCKWORK_HOURS: Final = 20  # an entity that acts in so many of the 24 hours d
 _MIN_EVENTS: Final = 2  # on and off: a single change is the end of what began before
 _AWAKE_ENTITIES: Final = 4  # so many entities, or this share of those of a usual hour, act where somebody is up
 _AWAKE_SHARE: Final = 0.25
+_MAX_ENTITIES: Final = 5  # where more act in quiet hours of a day that are new to them, the day is what is unusual
 _MAX_DAYS_OF_CLASS: Final = 2  # baseline days on which an entity of the same class did the like
 _MAX_DAYS_OF_HOME: Final = 4  # and on which any entity of the home did
 _MAX_DAYS_IF_NEAR: Final = 1  # the same if the entity has acted two hours before or after that hour
@@ -42,6 +43,8 @@ def unusual_hour(baseline: Baseline, min_days: int) -> Surprises:
     near, far, any_quiet = _candidates(baseline, entity)
     classes, days = baseline.classes[entity], len(near) - 1
     today = np.flatnonzero(near[-1].any(axis=1))
+    if len(today) > _MAX_ENTITIES:  # somebody is up, or at home, in hours in which the home is usually quiet
+        today = today[:0]
     is_far = far[-1, today].any(axis=1)
     far_before: Flags = np.logical_or.reduce(far[:-1], axis=2)
     near_before: Flags = np.logical_or.reduce(near[:-1], axis=2)

@@ -114,6 +114,12 @@ def test_where_somebody_is_up_single_devices_are_not_reported(others: int, is_re
     assert len(rows) == (others + 1) * is_reported
 
 
+@pytest.mark.parametrize(("others", "is_reported"), [(4, True), (5, False)])
+def test_where_many_act_at_unusual_hours_of_a_day_the_residents_were_up(others: int, is_reported: bool) -> None:
+    nights: list[tuple[int, str, Night]] = [(28, f"e{2 + number}", {number % 4: 2}) for number in range(others)]
+    assert len(found({3: 2}, before=nights)) == (others + 1) * is_reported
+
+
 def test_a_home_that_is_active_at_all_hours_has_no_unusual_one() -> None:
     assert not found({3: 2}, hours=range(24))
 
