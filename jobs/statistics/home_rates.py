@@ -3,8 +3,8 @@
 A score says how surprising an entity's day is: the higher, the more. What is surprising differs from home to home, so
 a score is compared with those of all entities on all days of the baseline, each judged by the other days. Beyond the
 20 highest of these, the rate goes on falling exponentially, as that of -log p does. The scale of this is the median
-distance of the 20 from the next lower score, over log 2. The median counts ten distances of scale 1 with them, so that
-few scores, of which some may be anomalies themselves, do not decide alone.
+distance of the 20 from the next lower score, over log 2, but at least 1: two or three anomalies among them do not
+change it much. Where the past has fewer scores, distances of scale 1 take the place of half of those that are missing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 from jobs.statistics.arrays import Floats
 
 _HIGHEST: Final = 20  # so many of the past scores show how fast the rate falls
-_PRIOR: Final = -np.log((np.arange(10) + 0.5) / 10)  # ten quantiles of an exponential distribution of scale 1
+_MIN_SCALE: Final = 1.0  # that of -log p where p is right
 
 
 def entities_a_day(score: Floats, past: Floats, days: int) -> Floats:
@@ -30,7 +30,10 @@ def entities_a_day(score: Floats, past: Floats, days: int) -> Floats:
     ordered = np.sort(past[past > 0])[::-1]
     used = min(len(ordered), _HIGHEST)
     floor = float(ordered[used]) if len(ordered) > used else 0.0
-    scale = float(np.median(np.concatenate((ordered[:used] - floor, _PRIOR)))) / float(np.log(2))
+    instead = (_HIGHEST - used) // 2
+    prior = -np.log((np.arange(instead) + 0.5) / max(instead, 1))  # quantiles of an exponential distribution of scale 1
+    median = float(np.median(np.concatenate((ordered[:used] - floor, prior))))
+    scale = max(median / float(np.log(2)), _MIN_SCALE)
     beyond = (used + 0.5) / days * np.exp(-np.maximum(score - floor, 0) / scale)
     counted = (len(ordered) - np.searchsorted(ordered[::-1], score, side="left")) / days
     rate: Floats = np.where(score > floor, beyond, counted)
