@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -47,7 +47,7 @@ class Episodes(NamedTuple):
 
 
 def episodes_of(
-    baseline: Baseline, min_days: int, durations: Sequence[DurationDaily], active: Sequence[ActiveTimeDaily]
+    baseline: Baseline, min_days: int, durations: Iterable[DurationDaily], active: Iterable[ActiveTimeDaily]
 ) -> Episodes:
     """Return the episodes of the entities with enough of them in the baseline."""
     longest, so_far = np.full(baseline.bouts.shape, -np.inf), np.full(baseline.bouts.shape, -np.inf)
@@ -86,33 +86,33 @@ class LongEpisodes:
     def __init__(self, episodes: Episodes, max_a_day: float) -> None:
         self._episodes = episodes
         self._max_a_day = max_a_day
-        self._tails = long_tails.learn(episodes.longest, episodes.number, episodes.counted)
+        self._tails = long_tails.Tails(episodes.longest, episodes.number, episodes.counted)
         self._kept = np.where(self._tails.kept, episodes.longest, -np.inf)
 
     def long_duration(self) -> Surprises:
         """Test for a finished episode that is longer than chance explains."""
         one = self._episodes
-        return self._test("long_duration", one.longest, one.number, self._tails.kept, self._tails.weights_without, 0)
+        return self._test("long_duration", one.longest, one.number, self._tails.kept, 0)
 
     def still_active(self) -> Surprises:
         """Test for an episode that goes on at the end of the day and is already longer than chance explains."""
-        one, tails = self._episodes, self._tails
-        on_next = np.concatenate((tails.weights_without[:, 1:], tails.weights[:, None]), axis=1)  # it ends another day
-        return self._test("still_active", one.so_far, one.number + 1, one.baseline, on_next, 1)
+        one = self._episodes
+        return self._test(
+            "still_active", one.so_far, one.number + 1, one.baseline, 1
+        )  # it ends on the next day or later
 
-    def _test(  # noqa: PLR0917 - columns and what they mean
+    def _test(
         self,
         kind: Literal["long_duration", "still_active"],
         length: Floats,
         uses: Floats,
         counted: Flags,
-        without: Floats,
         days_later: int,
     ) -> Surprises:
         """Compare the judged day's lengths with those of each baseline day, judged by all other days."""
         other = _longest_of_other_days(self._kept, days_later)
         day, column = np.nonzero(counted[:-1] & _is_worth(length, other)[:-1])
-        chance = self._tails.chance(length[day, column], uses[day, column], column, without[:, day, column])
+        chance = self._tails.chance(length[day, column], uses[day, column], column, day + days_later)
         past = _scores(chance)
         today = np.flatnonzero(np.isfinite(length[-1]))
         seconds, longest = np.exp(length[-1, today]), self._kept.max(axis=0, initial=-np.inf)[today]
@@ -146,7 +146,7 @@ class LongEpisodes:
         The latter is the larger of two: by the model of the tails, and by this home's past.
         """
         length, tests = np.log(seconds), len(self._episodes.entity)
-        p = self._tails.chance(length, uses, column, self._tails.weights[:, column])
+        p = self._tails.chance(length, uses, column)
         by_past = home_rates.entities_a_day(_scores(p), past, len(self._kept) - 1)
         worth = _is_worth(length, longest)
         return p, np.where(worth, np.maximum(by_past, p * tests), np.inf)

@@ -78,7 +78,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, TypeVar
 
 import numpy as np
 from pydantic import Field
@@ -98,6 +98,7 @@ from storage.dates import DateRange, Day
 from storage.models import (
     ActiveTimeDaily,
     AnomalyDaily,
+    DailyAggregate,
     DetectorRunDaily,
     DurationDaily,
     RoomBasedDaily,
@@ -107,8 +108,10 @@ from storage.models import (
 from storage.plurals import counted
 from storage.store import AggregateReader
 
+A = TypeVar("A", bound=DailyAggregate)
 _NOT_COMPUTED: Final = "time_based has not computed this day"
 _MAX_SCORE_DIGITS: Final = 12
+_DAYS_AT_ONCE: Final = 7
 _NEEDED_BY: Final[Mapping[Kind, str]] = {"long_duration": "duration", "still_active": "active_time"}
 _NEEDED: Final = tuple(_NEEDED_BY.values())
 _SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
@@ -259,7 +262,7 @@ class Anomaly:
         """Yield the tests of the other types."""
         max_a_day = self.max_false_alarms_a_week / 7
         if {"long_duration", "still_active"} & set(types):
-            durations, active = history.read(DurationDaily, days), history.read(ActiveTimeDaily, days)
+            durations, active = _in_parts(history, DurationDaily, days), _in_parts(history, ActiveTimeDaily, days)
             lengths = LongEpisodes(episodes_of(baseline, self.min_days, durations, active), max_a_day)
             if "long_duration" in types:
                 yield lengths.long_duration()
@@ -267,6 +270,14 @@ class Anomaly:
                 yield lengths.still_active()
         if "unusual_hour" in types:
             yield unusual_hour(baseline, self.min_days)
+
+
+def _in_parts(history: AggregateReader, model: type[A], days: DateRange) -> Iterator[A]:
+    """Yield the rows of some days, read by the week: a month of a large home's rows takes a hundred megabytes."""
+    dates = list(days)
+    for first in range(0, len(dates), _DAYS_AT_ONCE):
+        part = dates[first : first + _DAYS_AT_ONCE]
+        yield from history.read(model, DateRange(part[0], part[-1]))
 
 
 def _notes(surprises: Sequence[Surprises], computed: Collection[str]) -> Iterator[str]:

@@ -3,8 +3,9 @@
 A score says how surprising an entity's day is: the higher, the more. What is surprising differs from home to home, so
 a score is compared with those of all entities on all days of the baseline, each judged by the other days. Beyond the
 20 highest of these, the rate goes on falling exponentially, as that of -log p does. The scale of this is the median
-distance of the 20 from the next lower score, over log 2, but at least 1: two or three anomalies among them do not
-change it much. Where the past has fewer scores, distances of scale 1 take the place of half of those that are missing.
+distance of the 20 from the next lower score (from the lowest, if there are no more), over log 2, but at least 1: two or
+three anomalies among them do not change it much. Where the past has fewer scores, distances of scale 1 take the place
+of half of those that are missing.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def entities_a_day(score: Floats, past: Floats, days: int) -> Floats:
     """
     ordered = np.sort(past[past > 0])[::-1]
     used = min(len(ordered), _HIGHEST)
-    floor = float(ordered[used]) if len(ordered) > used else 0.0
+    floor = float(ordered[min(used, len(ordered) - 1)]) if used else 0.0
     instead = (_HIGHEST - used) // 2
     prior = -np.log((np.arange(instead) + 0.5) / max(instead, 1))  # quantiles of an exponential distribution of scale 1
     median = float(np.median(np.concatenate((ordered[:used] - floor, prior))))

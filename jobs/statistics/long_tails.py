@@ -14,7 +14,7 @@ uses has a maximum beyond x with probability 1 - exp(-n · r · tail(x)) (block 
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
@@ -27,6 +27,7 @@ _SCALE: Final = np.repeat(_SCALES, len(_SHAPES))[:, None]  # of each cell
 _SHAPE: Final = np.tile(_SHAPES, len(_SCALES))[:, None]
 _POWER: Final = -1 / np.where(_SHAPE == 0, -1.0, _SHAPE)
 _PRIOR_ENTITIES: Final = 2.0  # "all cells are equally common" weighs as much as this many entities
+_COLUMNS_AT_ONCE: Final = 200
 _ROUNDS: Final = 40  # of expectation and maximisation
 _RATE_ROUNDS: Final = 8
 _MIN: Final = 1e-300
@@ -37,65 +38,59 @@ _MAX_OUTLIER_SHARE: Final = 0.15  # of an entity's days; what happens more often
 _MAX_OUTLIERS_A_DAY: Final = 0.2  # of the whole home: where there are more, the tails are heavy
 
 
-class Tails(NamedTuple):
+class Tails:
     """What is learnt of the lengths of some entities, by column.
 
+    Args:
+        longest: The logarithm of the longest use of each day, shape (days, columns); not looked at where not counted.
+        uses: How many uses each is the longest of, in the same shape.
+        counted: Which to learn from, in the same shape.
+
     Attributes:
-        threshold: The logarithm from which on lengths are in the tail, shape (columns,).
-        rate: The rate a use at which it is exceeded, shape (columns,).
-        weights: The weights of the cells, shape (cells, columns).
-        weights_without: The weights by all days but one, shape (cells, days, columns).
         kept: The days it was learnt from, without outliers, shape (days, columns).
     """
 
-    threshold: Floats
-    rate: Floats
-    weights: Floats
-    weights_without: Floats
-    kept: Flags
+    def __init__(self, longest: Floats, uses: Floats, counted: Flags) -> None:
+        self.kept = without_outliers(longest, counted)
+        self._threshold = _median(np.where(self.kept, longest, np.nan))
+        above = self.kept & (longest > self._threshold)
+        self._above, self._longest, self._uses = above, longest, np.where(self.kept, uses, 0.0)
+        self._rate = _rate(self._uses, self.kept, above)
+        columns, cells = longest.shape[1], len(_SCALE)
+        self._log_likelihood = np.zeros((cells, columns))
+        for first in range(0, columns, _COLUMNS_AT_ONCE):  # all at once would take 100 KB of memory for each entity
+            day, column = np.nonzero(above[:, first : first + _COLUMNS_AT_ONCE])
+            np.add.at(self._log_likelihood.T, column + first, self._log_likelihood_of(day, column + first).T)
+        likelihood = np.exp(self._log_likelihood - self._log_likelihood.max(axis=0, initial=-np.inf))
+        self._common, prior = np.full((cells, 1), 1 / cells), _PRIOR_ENTITIES / cells
+        for _ in range(_ROUNDS):
+            shares = _normed(likelihood * self._common).sum(axis=1, keepdims=True)
+            self._common = (shares + prior) / (columns + _PRIOR_ENTITIES)
 
-    def chance(self, length: Floats, uses: Floats, column: Integers, weights: Floats) -> Floats:
+    def chance(self, length: Floats, uses: Floats, column: Integers, without: Integers | None = None) -> Floats:
         """Return P(the longest of so many uses is at least this long); 1 for a length below the threshold.
 
         Args:
             length: Logarithms, shape (n,).
             uses: How many uses each is the longest of, shape (n,).
             column: The column of each, shape (n,).
-            weights: The weights to use for each, from ``weights`` or ``weights_without``, shape (cells, n).
+            without: For each, the day that is not to count, shape (n,); by default all days count.
         """
-        beyond = np.maximum(length - self.threshold[column], 0.0)
-        chance = (weights * -np.expm1(-uses * self.rate[column] * _survival(beyond))).sum(axis=0)
+        log_likelihood = self._log_likelihood[:, column]
+        if without is not None:
+            counts = self._above[without, column]
+            log_likelihood[:, counts] -= self._log_likelihood_of(without[counts], column[counts])
+        weights = _normed(np.exp(log_likelihood - log_likelihood.max(axis=0, initial=-np.inf)) * self._common)
+        beyond = np.maximum(length - self._threshold[column], 0.0)
+        chance = (weights * -np.expm1(-uses * self._rate[column] * _survival(beyond))).sum(axis=0)
         return np.where(beyond > 0, np.minimum(chance, 1.0), 1.0)
 
-
-def learn(longest: Floats, uses: Floats, counted: Flags) -> Tails:
-    """Learn the tails of some entities from their longest uses by day.
-
-    Args:
-        longest: Logarithms, shape (days, columns); not looked at where not counted.
-        uses: How many uses each is the longest of, in the same shape.
-        counted: Which to learn from, in the same shape.
-    """
-    kept = without_outliers(longest, counted)
-    threshold = _median(np.where(kept, longest, np.nan))
-    above = kept & (longest > threshold)
-    uses = np.where(kept, uses, 0.0)
-    rate = _rate(uses, kept, above)
-    day, column = np.nonzero(above)
-    beyond, events = (longest - threshold)[day, column], (uses * rate)[day, column]
-    survival, density = _survival(beyond), _density(beyond)
-    of_day = np.zeros((len(_SCALE), *longest.shape))  # log-likelihood; that of a day below the threshold has no cell
-    of_day[:, day, column] = np.log(np.maximum(events * density, _MIN)) - events * survival
-    of_all = of_day.sum(axis=1)
-    likelihood = np.exp(of_all - of_all.max(axis=0, initial=-np.inf))
-    cells, prior = len(_SCALE), _PRIOR_ENTITIES / len(_SCALE)
-    common = np.full((cells, 1), 1 / cells)
-    for _ in range(_ROUNDS):
-        weights = _normed(likelihood * common)
-        common = (weights.sum(axis=1, keepdims=True) + prior) / (weights.shape[1] + _PRIOR_ENTITIES)
-    without = of_all[:, None] - of_day
-    without = np.exp(without - without.max(axis=0)) * common[:, :, None]
-    return Tails(threshold, rate, _normed(likelihood * common), _normed(without), kept)
+    def _log_likelihood_of(self, day: Integers, column: Integers) -> Floats:
+        """Return the log-likelihood of maxima above the threshold by cell, but for a constant, shape (cells, n)."""
+        beyond = self._longest[day, column] - self._threshold[column]
+        events = self._uses[day, column] * self._rate[column]
+        of_day: Floats = np.log(np.maximum(events * _density(beyond), _MIN)) - events * _survival(beyond)
+        return of_day
 
 
 def _normed(weights: Floats) -> Floats:

@@ -8,7 +8,7 @@ from scipy.stats import genpareto
 
 from jobs.statistics import long_tails
 from jobs.statistics.arrays import Floats
-from jobs.statistics.long_tails import learn
+from jobs.statistics.long_tails import Tails
 
 DAYS = 28
 
@@ -22,9 +22,9 @@ def maxima(rng: np.random.Generator, entities: int, uses: int, kind: str) -> Flo
 
 
 def p_of(longest: Floats, length: float, uses: int, columns: int) -> Floats:
-    tails = learn(longest, np.full(longest.shape, float(uses)), np.ones(longest.shape, np.bool_))
+    tails = Tails(longest, np.full(longest.shape, float(uses)), np.ones(longest.shape, np.bool_))
     column = np.arange(columns)
-    return tails.chance(np.full(columns, np.log(length)), np.full(columns, float(uses)), column, tails.weights)
+    return tails.chance(np.full(columns, np.log(length)), np.full(columns, float(uses)), column)
 
 
 @pytest.mark.parametrize("uses", [1, 4])
@@ -49,19 +49,18 @@ def test_an_entity_alone_is_less_certain_of_its_tail_than_one_among_many_alike()
 
 def test_p_values_of_days_judged_by_the_others_are_about_uniform_in_the_tail() -> None:
     longest = maxima(np.random.default_rng(4), 150, 2, "pareto")
-    tails = learn(longest, np.full(longest.shape, 2.0), np.ones(longest.shape, np.bool_))
+    tails = Tails(longest, np.full(longest.shape, 2.0), np.ones(longest.shape, np.bool_))
     day, column = np.indices(longest.shape).reshape(2, -1)
-    weights = tails.weights_without[:, day, column]
-    p = tails.chance(longest[day, column], np.full(len(day), 2.0), column, weights)
+    p = tails.chance(longest[day, column], np.full(len(day), 2.0), column, day)
     for level in (0.2, 0.05, 0.01):
         assert 0.6 * level < np.mean(p < level) < 1.5 * level
 
 
 def test_the_longest_of_more_uses_is_less_surprising() -> None:
     longest = maxima(np.random.default_rng(5), 30, 3, "lognormal")
-    tails = learn(longest, np.full(longest.shape, 3.0), np.ones(longest.shape, np.bool_))
+    tails = Tails(longest, np.full(longest.shape, 3.0), np.ones(longest.shape, np.bool_))
     column = np.zeros(3, np.int64)
-    p = tails.chance(np.full(3, np.log(5.0)), np.array([1.0, 3.0, 30.0]), column, tails.weights[:, column])
+    p = tails.chance(np.full(3, np.log(5.0)), np.array([1.0, 3.0, 30.0]), column)
     assert p[0] < p[1] < p[2]
 
 
