@@ -21,6 +21,7 @@ _MIN_DAYS_WITH_EPISODES: Final = 7
 _MIN_EPISODES: Final = 10
 _MIN_SPREAD: Final = 0.3  # of the logarithm of a length, for the deviation
 _DAYS_REPORTED: Final = 3  # an episode that goes on is reported on so many days; then it is the new normal
+_MAX_EARLIER_ANOMALIES: Final = 2  # in the baseline of the whole home; with more, they are usual in it
 _DAY_SECONDS: Final = 86_400.0
 _NOT_JUDGED: Final = ("person.", "device_tracker.")  # who stays at home for long is not a device left on
 _MIN_P: Final = 1e-300
@@ -113,6 +114,9 @@ class LongEpisodes:
         other = _longest_of_other_days(self._kept, days_later)
         day, column = np.nonzero(counted[:-1] & _is_worth(length, other)[:-1])
         chance = self._tails.chance(length[day, column], uses[day, column], column, day + days_later)
+        earlier_anomaly = chance * len(self._episodes.entity) <= self._max_a_day
+        if np.count_nonzero(earlier_anomaly) <= _MAX_EARLIER_ANOMALIES:
+            chance = chance[~earlier_anomaly]
         past = _scores(chance)
         today = np.flatnonzero(np.isfinite(length[-1]))
         seconds, longest = np.exp(length[-1, today]), self._kept.max(axis=0, initial=-np.inf)[today]

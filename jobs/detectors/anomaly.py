@@ -45,6 +45,7 @@ Hochberg). The silence of an entity that was active the day before cannot be rej
 two types of lengths, the adjusted p is how many entities of this home are as surprising on a day by chance: the larger
 of what the model says (p times the tests) and of what the baseline days show, each judged by the other days
 (``jobs.statistics.home_rates``). So a home in which lengths are wilder than the model thinks has no more false alarms.
+Up to two earlier anomalies in the baseline do not count in this.
 At most 0.1 false alarms a week are accepted for each of the two.
 
 ``anomaly_score`` is min(1, -log10(adjusted p) / 12), ``severity`` follows the adjusted p (``Severity``),
@@ -86,7 +87,7 @@ from pydantic import Field
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.detectors._absences import MAX_AWAY_DAYS, MIN_ABSENCE_DAYS, Absences, find_absences
 from jobs.detectors._baseline import Baseline
-from jobs.detectors._deviations import UNITS, Deviations, Kind, Surprises, count_high, count_low
+from jobs.detectors._deviations import UNITS, Deviations, Kind, Surprises, count_high, count_low, with_enough_days
 from jobs.detectors._groups import home_activity, silent_since, with_context
 from jobs.detectors._long_episodes import LongEpisodes, episodes_of
 from jobs.detectors._movement import MAX_P, movement_while_away
@@ -186,8 +187,7 @@ class Anomaly:
             areas=_areas(history, days) if len(rows) > 1 else {},
             silent=silent_since(baseline, rows),
         )
-        entities = {code for tested in deviations for code in tested.entity.tolist()}
-        entities |= {code for one in surprises for code in one.entity.tolist()}
+        entities = with_enough_days(baseline.counted, self.min_days)
         tests += sum(len(one.entity) for one in surprises)
         reason = self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows))
         notes = left_out(len(absences.days), "day on which nobody was home", "days on which nobody was home")
