@@ -151,7 +151,8 @@ def _of_provable(score: Routine, size: str) -> str:
 def _away(seed: int, days: int) -> None:
     def rows() -> Iterable[Sequence[object]]:
         for entities, known, meanwhile in ABSENCES:
-            score = fortnight_away(range(seed, seed + 3 * days), entities, known, meanwhile)
+            homes = 3 * days if (entities, known, meanwhile) == (40, "persons", "nothing") else days
+            score = fortnight_away(range(seed, seed + homes), entities, known, meanwhile)
             yield (
                 entities, known, meanwhile, f"{score.burglars} of {score.homes}", score.false_news,
                 score.of_return.total(), score.after.total(), score.before.total(), score.unseen,
@@ -161,8 +162,8 @@ def _away(seed: int, days: int) -> None:
         "entities", "known by", "meanwhile", "burglars found", "days of false news", "rows on the day of the return",
         "in the week after", "in the week before leaving", "days away not recognised",
     )  # fmt: skip
-    _table(f"A fortnight away, {3 * days} homes", head, rows())
-    wrong, all_days = trackers_that_report_nothing(range(seed, seed + days), 40)
+    _table("A fortnight away", head, rows())
+    wrong, all_days = trackers_that_report_nothing(range(seed, seed + 6), 40)
     sys.stdout.write(f"\nTrackers that report nothing: {wrong} of {all_days} days counted as days away.\n")
 
 
