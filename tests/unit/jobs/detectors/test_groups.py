@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from jobs.detectors._groups import HomeActivity, with_context
+from jobs.detectors._deviations import Kind
+from jobs.detectors._groups import _DIRECTION, HomeActivity, with_context
 from jobs.detectors.anomaly import Anomaly
-from jobs.household import NO_HOUSEHOLD, Household, Mute
+from jobs.household import ANOMALY_TYPES, NO_HOUSEHOLD, Household, Mute
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
 from storage.models import AnomalyDaily, DailyAggregate, RoomBasedDaily
@@ -155,3 +156,7 @@ def test_muting_changes_no_row_but_its_mark(
     for row in muted:
         mute = household.mute_of(row.entity_id, row.anomaly_type, LAST)
         assert row.muted == (None if mute is None else mute.reason or "no reason given")
+
+
+def test_every_type_of_anomaly_can_be_muted_and_has_a_direction() -> None:
+    assert set(ANOMALY_TYPES) == {*get_args(Kind), "activity_while_away"} == set(_DIRECTION)
