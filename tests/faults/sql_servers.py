@@ -32,19 +32,21 @@ class PostgreSqlStoreKind(StoreKind):
 
     Args:
         cluster: The real server.
+        timeout_seconds: How long the program waits for an answer.
     """
 
     name = "PostgreSQL"
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
         super().__init__()
+        self._timeout_seconds = timeout_seconds
         self._cluster = cluster
         self.databases: dict[Path, sa.URL] = {}
 
     def section(self, folder: Path) -> str:
         url = self.databases.setdefault(folder, new_database(self._cluster.url))
         text = url.render_as_string()
-        return f'[store]\nkind = "sql"\nurl = "{text}"\nretention_days = 0\ntimeout_seconds = {TIMEOUT_SECONDS}\n'
+        return f'[store]\nkind = "sql"\nurl = "{text}"\nretention_days = 0\ntimeout_seconds = {self._timeout_seconds}\n'
 
     def open(self, folder: Path) -> AggregateStore:
         return SqlStore(self.databases[folder].render_as_string(), read_only=True)
@@ -71,14 +73,14 @@ def sql_servers(bench: Bench) -> Iterator[Result]:
     """Yield a line for each fault of a PostgreSQL store."""
     with cluster() as server:
         if server is not None:
-            yield _two_machines(bench, PostgreSqlStoreKind(server))
+            yield _two_machines(bench, PostgreSqlStoreKind(server, 60.0))
             yield _locked(bench, PostgreSqlStoreKind(server))
             yield _stopped(bench, PostgreSqlStoreKind(server), server)
 
 
 def _two_machines(bench: Bench, kind: PostgreSqlStoreKind) -> Result:
     """Run the same home on two machines at once, each with a copy of the ledger, as after a copied disk."""
-    result = Result("two machines, a ledger each, one PostgreSQL")
+    result, seen = Result("two machines, a ledger each, one PostgreSQL"), Counter[int]()
     for number in range(TRIES):
         one = bench.home(kind)
         result.check("" if one.call("init") == 0 else f"init failed: {one.log_tail()}", number)
@@ -88,11 +90,16 @@ def _two_machines(bench: Bench, kind: PostgreSqlStoreKind) -> Result:
         other = HomeUnderTest(folder, kind)
         codes = [forked.ended(process) for process in [home.start(*BACKFILL) for home in (one, other)]]
         result.tries += 1
-        result.check("" if codes == [0, 0] else f"exit codes {codes}: {one.log_tail()}; {other.log_tail()}", number)
+        seen.update(codes)
+        is_right = set(codes) <= {0, EXIT_UNAVAILABLE}  # a busy server may have let one wait too long for the other
+        result.check("" if is_right else f"exit codes {codes}: {one.log_tail()}; {other.log_tail()}", number)
         for home in (one, other):
             result.check(home.false_claims(), number)
+            bench.until_done(home, result, number)
             result.check(home.difference(bench.expected(bench.kinds[0])), number)
-    result.seen = "exit code 0 of both; each day is wholly of one of them"
+    result.seen = (
+        f"exit code 0 {seen[0]} times, {EXIT_UNAVAILABLE} {seen[EXIT_UNAVAILABLE]} times; each day is wholly of one"
+    )
     return result
 
 
