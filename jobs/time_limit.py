@@ -16,7 +16,6 @@ import ctypes
 import faulthandler
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -34,6 +33,7 @@ REPEAT_SECONDS: Final = 1.0
 MINUTE_SECONDS: Final = 60
 WAKE_SIGNAL: Final = signal.SIGURG  # ends waits in C of the main thread; ignored where nobody handles it
 EXIT_CODE: Final = os.EX_TEMPFAIL
+STDERR: Final = 2  # by number: the stream may be closed or replaced
 
 LIMIT_HINT: Final = "What is staged is kept, and the next run goes on; schedule.max_day_minutes sets the limit."
 
@@ -46,7 +46,7 @@ class TimeOver(KeyboardInterrupt):
 
 def end_process(message: str) -> None:
     """End the process at once, with the exit code for what could not be reached."""
-    os.write(2, f"error: {message}; the program ends here. {LIMIT_HINT}\n".encode())
+    os.write(STDERR, f"error: {message}; the program ends here. {LIMIT_HINT}\n".encode())
     os._exit(EXIT_CODE)
 
 
@@ -138,7 +138,7 @@ class _Interrupter:
             _of_main_thread.append(self)
             if signal.getsignal(signal.SIGPROF) is _on_timer:  # else somebody measures this program
                 signal.setitimer(signal.ITIMER_PROF, self._seconds, REPEAT_SECONDS)
-        faulthandler.dump_traceback_later(self._seconds + LAST_RESORT_SECONDS, exit=True, file=sys.__stderr__ or 2)
+        faulthandler.dump_traceback_later(self._seconds + LAST_RESORT_SECONDS, exit=True, file=STDERR)
         self._thread.start()
 
     def end(self) -> None:

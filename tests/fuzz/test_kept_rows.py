@@ -92,6 +92,8 @@ def put(file: Path, table: str, number: int, value: Any, day: str) -> None:
 @hypothesis.given(
     number=st.integers(0, 40), value=VALUES, day=st.sampled_from([FIRST, LAST]), words=st.sampled_from(COMMANDS)
 )
+@hypothesis.example(number=0, value=0, day=FIRST, words=COMMANDS[0])
+@hypothesis.example(number=2, value="unknown", day=FIRST, words=COMMANDS[3])
 def test_whatever_an_entry_of_the_ledger_holds_a_command_ends_as_documented(
     number: int, value: Any, day: str, words: tuple[str, ...]
 ) -> None:

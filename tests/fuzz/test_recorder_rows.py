@@ -114,6 +114,7 @@ def storable(value: Any) -> Any:
     number=st.integers(0, 10),
     value=VALUES,
 )
+@hypothesis.example(table="schema_changes", number=0, value="")
 def test_whatever_another_table_holds_a_run_ends_as_documented(table: str, number: int, value: Any) -> None:
     with home() as made:
         with closing(sqlite3.connect(made.folder / "recorder.db")) as connection:
