@@ -217,6 +217,9 @@ class PairSearch:
             certain |= trials.number[scale.around] >= self._certain[number]
         certain &= apart
         likely = np.flatnonzero(certain & self._may_be_found(hits, trials))
+        if self._computed >= self._max_pairs:
+            self.pairs_left_out += len(likely)
+            likely = likely[:0]
         uncertain = np.flatnonzero(apart & ~certain)
         chosen = np.concatenate((uncertain, likely))
         exact, chance = self._exact(chosen, own, theirs)

@@ -54,11 +54,11 @@ SIZES: Final = (
 
 
 class Taken(NamedTuple):
-    """What a run took; None where it was given up."""
+    """What a run took, None where it was given up, and what it printed."""
 
     megabytes: float | None
     seconds: float | None
-    reasons: str
+    output: str
 
 
 def size_of(text: str) -> Size:
@@ -130,8 +130,20 @@ sys.stderr.write(f"\\ntaken {int(peak) / 1024} {usage.ru_utime + usage.ru_stime}
 """
 
 
-def take(python: str, *arguments: str, megabytes: int = _GIVE_UP_MEGABYTES, seconds: float = _GIVE_UP_SECONDS) -> Taken:
-    """Run a command of the job in a process of its own and return what it took."""
+def take(
+    *arguments: str,
+    python: str = sys.executable,
+    megabytes: int = _GIVE_UP_MEGABYTES,
+    seconds: float = _GIVE_UP_SECONDS,
+) -> Taken:
+    """Run a command of the job in a process of its own and return what it took.
+
+    Args:
+        arguments: The command.
+        python: The Python of the installation.
+        megabytes: The address space after which it is given up.
+        seconds: The processor time after which it is given up.
+    """
     command = [python, "-P", "-c", _RUN, str(megabytes), str(round(seconds)), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     words = done.stderr.rpartition("\ntaken ")[2].split()
@@ -158,7 +170,7 @@ def main() -> int:
                 write_home(path, size)
             with tempfile.TemporaryDirectory(prefix="bench-home-") as home:
                 file = config(Path(home), f'kind = "home_assistant_db"\nurl = "sqlite:///{path}"')
-                taken = take(options.python, "--config", str(file), "run", "--day", str(DAY), "--json")
+                taken = take("--config", str(file), "run", "--day", str(DAY), "--json", python=options.python)
             first = first or taken
             print(_line(size, taken, first), flush=True)
     return 0
@@ -167,7 +179,7 @@ def main() -> int:
 def _line(size: Size, taken: Taken, first: Taken) -> str:
     start = f"{size.entities:>9,}{size.entities * size.events:>11,}  {size.shape:<10}"
     if taken.megabytes is None or taken.seconds is None or first.megabytes is None or first.seconds is None:
-        return f"{start}{'given up':>22}  {taken.reasons.strip()[-60:]}"
+        return f"{start}{'given up':>22}  {taken.output.strip()[-60:]}"
     ratios = f"{taken.megabytes / first.megabytes:>8.2f}x{taken.seconds / first.seconds:>7.1f}x"
     missed = "  over the limit" if taken.megabytes > MAX_MEGABYTES else ""
     return f"{start}{taken.megabytes:>9.0f}{taken.seconds:>13.1f}{ratios}{missed}"

@@ -1,0 +1,28 @@
+"""A night of a large home stays within the memory that the documents promise."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks.bench_memory import DAY, MAX_MEGABYTES, Size, config, take, write_home
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        (Size(5_000, 200), "12,497,500 pairs tested"),
+        (Size(1_000, 2_000), "1,000 entities had"),
+        (Size(5_000, 20, "together"), "pairs not looked at, as more than 1,000,000 are often close left out"),
+    ],
+    ids=str,
+)
+def test_a_night_of_a_large_home_takes_at_most_512_megabytes(tmp_path: Path, size: Size, reason: str) -> None:
+    path = tmp_path / "home-assistant_v2.db"
+    write_home(path, size)
+    file = config(tmp_path / "home", f'kind = "home_assistant_db"\nurl = "sqlite:///{path}"')
+    taken = take("--config", str(file), "run", "--day", str(DAY), "--json", seconds=1000)
+    assert taken.megabytes is not None, taken.output
+    assert taken.megabytes <= MAX_MEGABYTES
+    assert reason in taken.output
