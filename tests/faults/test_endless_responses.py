@@ -14,18 +14,21 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs.activity.entities import EntityRules
-from jobs.activity.window import DayWindow
+from jobs.activity.window import HOUR, DayWindow, midnight
 from jobs.sources.csv_files import CsvFiles
 from jobs.sources.csv_rows import MAX_LINE_CHARACTERS, lines_of
+from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from storage.drivers.influxdb.connection import Connection, ErrorClasses
 from storage.drivers.influxdb.influxql import Query
 from storage.drivers.influxdb.server import Server
 from storage.errors import StoreError, StoreMissing, StoreUnavailable
 from tests.support.raw_server import Answer, raw_server
+from tests.support.recorder import RecorderDatabase, StateRow
 
 MAX_MEGABYTES = 200
 HEAD = b"HTTP/1.1 %s\r\nConnection: close\r\nContent-Type: application/json\r\n%s\r\n"
 PIECE = b"1," * 2**19
+UTC = ZoneInfo("UTC")
 ERRORS = ErrorClasses(StoreUnavailable, StoreMissing, StoreError)
 
 
@@ -109,8 +112,8 @@ def test_an_endless_line_of_a_file_costs_that_line(tmp_path: Path, suffix: str) 
         for _ in range(100):
             opened.write("x" * 2**20)
         opened.write("\n2026-03-02T07:00:00Z,light.lamp,on\n")
-    source = CsvFiles(str(file), ZoneInfo("UTC"), EntityRules())
-    window = DayWindow(dt.date(2026, 3, 2), ZoneInfo("UTC"))
+    source = CsvFiles(str(file), UTC, EntityRules())
+    window = DayWindow(dt.date(2026, 3, 2), UTC)
     logs = []
     assert peak_megabytes(lambda: logs.append(source.read(window))) < 50
     (log,) = logs
@@ -124,3 +127,35 @@ def test_only_what_is_beyond_the_longest_line_is_skipped(longer_by: int) -> None
     first, second = lines_of(io.StringIO(f"{text}\nnext\n", newline=""))
     assert first.rstrip() == "x" * min(len(text), MAX_LINE_CHARACTERS)
     assert second == "next\n"
+
+
+def test_a_huge_text_in_a_recorder_database_costs_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "home-assistant_v2.db"
+    start = midnight(dt.date(2026, 3, 2), UTC)
+    states = ((0, "off"), (9, "x" * 100_000_000), (10, "off"), (12, "on"), (13, "off"))
+    with RecorderDatabase(path) as recorder:
+        recorder.run(start, start + 25 * HOUR)
+        recorder.describe("light.lamp", {"note": "x" * 100_000_000})
+        recorder.write(StateRow(start + hour * HOUR, "light.lamp", state) for hour, state in states)
+    source = HomeAssistantDatabase(f"sqlite:///{path}", UTC, EntityRules())
+    logs = []
+    assert peak_megabytes(lambda: logs.append(source.read(DayWindow(dt.date(2026, 3, 2), UTC)))) < 50
+    source.close()
+    (log,) = logs
+    assert len(log.events) == 2
+    assert "1 states are not texts of at most 255 characters and were read as not known" in log.notices
+
+
+@pytest.mark.parametrize(("length", "events"), [(255, 2), (256, 0)])
+def test_a_state_may_have_255_characters(tmp_path: Path, length: int, events: int) -> None:
+    path = tmp_path / "home-assistant_v2.db"
+    start = midnight(dt.date(2026, 3, 2), UTC)
+    with RecorderDatabase(path) as recorder:
+        recorder.run(start, start + 25 * HOUR)
+        recorder.write(
+            StateRow(start + hour * HOUR, "select.mode", state)
+            for hour, state in ((1, "a"), (9, "x" * length), (10, "a"))
+        )
+    source = HomeAssistantDatabase(f"sqlite:///{path}", UTC, EntityRules())
+    assert len(source.read(DayWindow(dt.date(2026, 3, 2), UTC)).events) == events
+    source.close()

@@ -15,7 +15,7 @@ from jobs.activity.entities import Description, EntityRules
 from jobs.activity.reclassified import prevailing
 from jobs.sources.home_assistant_db.causes import batches
 from jobs.sources.home_assistant_db.directory import attributes_of
-from jobs.sources.home_assistant_db.schema import ATTRIBUTES, STATES
+from jobs.sources.home_assistant_db.schema import ATTRIBUTES, SHARED_ATTRIBUTES, STATES
 from jobs.sources.home_assistant_registry import described
 
 
@@ -46,7 +46,7 @@ def read_readings(
             attributes_ids |= {row.state_id: row.attributes_id for row in connection.execute(query)}
         texts: dict[int, str] = {}
         for some in batches(sorted(set(attributes_ids.values()))):
-            columns = sa.select(ATTRIBUTES.c.attributes_id, ATTRIBUTES.c.shared_attrs)
+            columns = sa.select(ATTRIBUTES.c.attributes_id, SHARED_ATTRIBUTES)
             rows = connection.execute(columns.where(ATTRIBUTES.c.attributes_id.in_(some)))
             texts |= {row.attributes_id: row.shared_attrs for row in rows}
         about = {number: described(entity_id, registry, attributes_of(text) or {}) for number, text in texts.items()}

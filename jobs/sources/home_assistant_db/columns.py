@@ -18,6 +18,7 @@ from jobs.sources.home_assistant_db.day_rows import MAX_METADATA_ID, DayRows
 from jobs.sources.home_assistant_db.earlier_rows import StateRow
 from jobs.sources.home_assistant_db.row_order import Integers, Predecessors, Rows, in_written_order
 from jobs.sources.home_assistant_db.runs import KnownTime
+from jobs.sources.home_assistant_db.schema import TOO_LONG
 
 
 class Columns:
@@ -91,8 +92,8 @@ class Columns:
         return np.flatnonzero(counts).astype(np.int32)
 
     def count_not_text(self, since: int) -> int:
-        """Return how many states since an instant are not texts, as SQLite may hold anything in a column of texts."""
-        codes = [code for text, code in self._states.items() if not isinstance(text, str | None)]
+        """Return how many states since an instant are not texts, or too long: SQLite may hold anything in a column."""
+        codes = [code for text, code in self._states.items() if not isinstance(text, str | None) or text == TOO_LONG]
         return sum(int(np.count_nonzero(np.isin(part.state[part.at >= since], codes))) for part in self._parts if codes)
 
     def unresolved(self) -> list[int]:
@@ -128,7 +129,7 @@ class Columns:
         predecessors: Predecessors,
         readings: Collection[int] = (),
     ) -> tuple[Samples, int]:
-        """Return all rows so far, and how many of them have a time that their order contradicts.
+        """Return all rows, which are not kept, and how many of them have a time that their order contradicts.
 
         Args:
             entities: What is known of each entity.
@@ -138,13 +139,16 @@ class Columns:
             readings: The state ids of rows that are not known, because their entity was a reading then.
         """
         rows = self._rows()
+        self._parts = []
         if causes:
             ids = np.array(sorted(causes), np.int64)
             chosen = np.flatnonzero(np.isin(rows.state_id, ids))
             found = np.array([causes[number] for number in ids.tolist()], np.int8)
             rows.cause[chosen] = found[np.searchsorted(ids, rows.state_id[chosen])]
         rows.cause[rows.cause == UNRESOLVED] = DEVICE
-        is_gap = np.array([not isinstance(text, str) or text in GAPS for text in self._states], np.bool_)
+        is_gap = np.array(
+            [not isinstance(text, str) or text in GAPS or text == TOO_LONG for text in self._states], np.bool_
+        )
         if is_gap.any():
             rows.state[is_gap[rows.state]] = GAP
         if readings:

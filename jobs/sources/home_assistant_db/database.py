@@ -124,8 +124,8 @@ class HomeAssistantDatabase:
                 for code, instant in find_first_changes(connection, numbers, known.starts, oldest):
                     columns.mark_change(code, instant)
             if math.isfinite(self._max_silence_hours):
-                day, seen = (window.start, window.end), columns.instants()
-                known = without_silences(known, rows, day, seen, round(self._max_silence_hours * HOUR))
+                day, max_silence = (window.start, window.end), round(self._max_silence_hours * HOUR)
+                known = without_silences(known, rows, day, columns.instants(), max_silence)
             machines = [
                 number
                 for number, code in directory.code_of.items()
@@ -142,15 +142,17 @@ class HomeAssistantDatabase:
             sensors = [code for code, entity in followed.items() if entity.domain == "sensor"]
             mixed = columns.of_mixed_entities(sensors)
             readings = read_readings(connection, mixed, directory.entities, self._registry.descriptions, self._rules)
+            not_text = columns.count_not_text(window.start)
             samples, contradicted = columns.samples(
                 directory.entities, known, causes, lambda ids: _predecessors(connection, ids), readings
             )
-            not_text = columns.count_not_text(window.start)
             total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()
         notices = [*directory.notices, *known.notices]
         notices += ["texts that are not valid UTF-8 were read as not known"] * self._skips_invalid_text
         notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
-        notices += [f"{not_text} states are not texts and were read as not known"] * (not_text > 0)
+        notices += [f"{not_text} states are not texts of at most 255 characters and were read as not known"] * (
+            not_text > 0
+        )
         notices += [f"{unmigrated.timeless} rows have no time that can be read"] * (unmigrated.timeless > 0)
         notices += [f"{wrongly_dated} rows are dated before 2013 or in the future"] * (wrongly_dated > 0)
         notices += [

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jobs.activity.window import HOUR, SECOND, DayWindow, Instants
 from jobs.sources.home_assistant_db.causes import cause_of
 from jobs.sources.home_assistant_db.row_order import Integers
-from jobs.sources.home_assistant_db.schema import MYSQL, STATES, UPDATED, Schema, within
+from jobs.sources.home_assistant_db.schema import MYSQL, STATE, STATES, UPDATED, Schema, within
 
 _CHUNK: Final = 500  # rows asked of the driver at once
 _CAUSES: Final = 4  # more than there are causes
@@ -105,7 +105,7 @@ def fetch(connection: sa.Connection, schema: Schema, window: DayWindow, left_out
         if joined is not None:
             yield from joined
             return
-    query = sa.select(*packing.columns(schema), STATES.c.state, UPDATED).where(within(window), chosen)
+    query = sa.select(*packing.columns(schema), STATE, UPDATED).where(within(window), chosen)
     # Rows come as the driver's own tuples, made faster than a toolkit's, and few at once, to stay in a cache.
     cursor = connection.execute(query.order_by(UPDATED, _NUMBER)).cursor
     while rows := cursor.fetchmany(_CHUNK):

@@ -20,7 +20,7 @@ from jobs.activity.entities import Description
 from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND
 from jobs.sources.home_assistant_db.earlier_rows import newest_state_ids
-from jobs.sources.home_assistant_db.schema import ATTRIBUTES, META, STATES, UPDATED
+from jobs.sources.home_assistant_db.schema import ATTRIBUTES, META, SHARED_ATTRIBUTES, STATE, STATES, UPDATED
 from jobs.sources.home_assistant_registry import Registry, described
 from storage.models import tag_fault
 
@@ -29,7 +29,7 @@ _MAX_UNREADABLE: Final = 5  # rows that are looked at until one has attributes t
 _MAX_LOST: Final = 5  # rows that are looked at until one has attributes at all
 
 _KNOWN_ATTRIBUTES = (
-    sa.select(ATTRIBUTES.c.shared_attrs)
+    sa.select(SHARED_ATTRIBUTES)
     .select_from(STATES.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id))
     .where(
         STATES.c.metadata_id == sa.bindparam("metadata_id"),
@@ -48,7 +48,7 @@ _LAST = (
     .subquery()
 )
 _LAST_ATTRIBUTES = (
-    sa.select(ATTRIBUTES.c.shared_attrs)
+    sa.select(SHARED_ATTRIBUTES)
     .select_from(_LAST.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == _LAST.c.attributes_id))
     .order_by(_LAST.c.at.desc(), _LAST.c.state_id.desc())
 )
@@ -136,7 +136,7 @@ def _names(connection: sa.Connection) -> tuple[dict[int, list[str]], int]:
 
 def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[str, object]]:
     newest = newest_state_ids(connection.dialect.name, "end")
-    query = sa.select(newest.c.metadata_id, STATES.c.state, ATTRIBUTES.c.shared_attrs).select_from(
+    query = sa.select(newest.c.metadata_id, STATE, SHARED_ATTRIBUTES).select_from(
         newest.join(STATES, STATES.c.state_id == newest.c.state_id).outerjoin(
             ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id
         )

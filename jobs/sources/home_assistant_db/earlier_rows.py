@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from jobs.activity.events import DEVICE
 from jobs.activity.window import SECOND
 from jobs.sources.home_assistant_db.row_times import MIN_INSTANT
-from jobs.sources.home_assistant_db.schema import META, MYSQL, POSTGRESQL, SQLITE, STATES, UPDATED
+from jobs.sources.home_assistant_db.schema import META, MYSQL, POSTGRESQL, SQLITE, STATE, STATES, UPDATED
 
-_COLUMNS: Final = (STATES.c.state_id, STATES.c.metadata_id, STATES.c.state, UPDATED, STATES.c.last_changed_ts)
+_COLUMNS: Final = (STATES.c.state_id, STATES.c.metadata_id, STATE, UPDATED, STATES.c.last_changed_ts)
 _BRANCHES: Final = 16  # entities in one union: more make it no faster
 _ARRAY_LENGTH: Final = 500  # entities in one statement that takes arrays
 _MAX_ROWS: Final = 8_192  # of one statement, to bound the memory

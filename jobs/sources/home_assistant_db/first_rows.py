@@ -24,14 +24,14 @@ from jobs.activity.states import GAPS
 from jobs.activity.window import DAY, SECOND, Instants
 from jobs.sources.home_assistant_db.earlier_rows import changed_seconds
 from jobs.sources.home_assistant_db.row_times import MAX_SECONDS
-from jobs.sources.home_assistant_db.schema import STATES, UPDATED
+from jobs.sources.home_assistant_db.schema import STATE, STATES, UPDATED
 
 MIN_ADDED_TOGETHER: Final = 5  # first rows that come together and are a new device's
 ADDED_TOGETHER: Final = 10 * SECOND
 MIN_AGE: Final = DAY  # how long after the oldest row
 
 _FIRST = (
-    sa.select(STATES.c.state, UPDATED, STATES.c.last_changed_ts, STATES.c.old_state_id)
+    sa.select(STATE, UPDATED, STATES.c.last_changed_ts, STATES.c.old_state_id)
     .where(STATES.c.metadata_id == sa.bindparam("metadata_id"), UPDATED <= MAX_SECONDS)
     .order_by(UPDATED, STATES.c.state_id)
     .limit(1)

@@ -53,6 +53,16 @@ RUNS: Final = sa.table("recorder_runs", sa.column("start"), sa.column("end"), sa
 EVENTS: Final = sa.table("events", *map(sa.column, sorted(_EVENTS | _FORMER_EVENTS)))
 EVENT_TYPES: Final = sa.table("event_types", sa.column("event_type_id"), sa.column("event_type"))
 UPDATED: Final = STATES.c.last_updated_ts
+# SQLite keeps texts of any length in these columns; one of 100 MB must not get into memory.
+MAX_STATE_LENGTH: Final = 255
+MAX_ATTRIBUTES_LENGTH: Final = 2**20  # Home Assistant leaves out more than 16 KB
+TOO_LONG: Final = "\x1c"
+STATE: Final = sa.case((sa.func.length(STATES.c.state) > MAX_STATE_LENGTH, TOO_LONG), else_=STATES.c.state).label(
+    "state"
+)
+SHARED_ATTRIBUTES: Final = sa.case(
+    (sa.func.length(ATTRIBUTES.c.shared_attrs) <= MAX_ATTRIBUTES_LENGTH, ATTRIBUTES.c.shared_attrs)
+).label("shared_attrs")
 
 MYSQL: Final = ("mysql", "mariadb")  # how SQLAlchemy calls these two
 POSTGRESQL: Final = "postgresql"

@@ -668,7 +668,7 @@ def test_a_state_that_is_not_a_text_is_not_known_and_costs_no_other_entity(
     assert "\ufffd" not in "".join(log.states)
     assert events_of(log) == ([9.0] if hour == -12 else [8.0])
     assert any("not valid UTF-8" in notice for notice in log.notices) == state.startswith("CAST")
-    is_counted = "1 states are not texts and were read as not known" in log.notices
+    is_counted = "1 states are not texts of at most 255 characters and were read as not known" in log.notices
     assert is_counted == (hour > 0 and state.startswith("x"))
 
 
