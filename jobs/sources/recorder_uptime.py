@@ -88,8 +88,11 @@ def longest_silence(instants: Instants, end: int, max_silence: int) -> int:
     Args:
         instants: When anything at all was recorded, in any order, from some days before.
         end: The end of the day that is read; of the silences of that day only the usual one counts.
-        max_silence: A longer one is not known unless it recurs, microseconds.
+        max_silence: A longer one is not known unless it recurs, microseconds. Of more than a day, it is the bound
+            itself: whoever sets it means that silence is no outage in this home.
     """
+    if max_silence > MAX_RECURRING:
+        return max_silence
     instants = np.unique(instants[instants < end])
     usual = usual_silence(instants[instants >= end - 2 * DAY])
     bound = min(max(MIN_LONG_SILENCE, SILENCE_FACTOR * usual), max_silence)

@@ -311,6 +311,11 @@ def test_silences_that_recur_each_night_are_known_in_a_home_with_few_sensors(day
     assert bound == (13.5 * HOUR if days == MIN_DAYS_RECURRING else 6 * HOUR)
 
 
+@pytest.mark.parametrize(("setting", "bound"), [(DAY, HOUR), (DAY + 1, DAY + 1)])
+def test_a_setting_of_more_than_a_day_means_that_silence_is_no_outage(setting: int, bound: int) -> None:
+    assert longest_silence(np.arange(0, 2 * DAY, 2 * MINUTE), 2 * DAY, setting) == bound
+
+
 def test_one_long_silence_before_does_not_make_the_next_one_known() -> None:
     instants = np.arange(0, 8 * DAY, 10 * MINUTE)
     instants = instants[(instants < 5 * DAY) | (instants > 5 * DAY + 9 * HOUR)]
