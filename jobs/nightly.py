@@ -110,11 +110,13 @@ def run(
             older = "; the store keeps no day that old (store.retention_days)" if reach.span.last < reach.oldest else ""
             report.add_problem(f"stale source: its newest whole day is {reach.span.last}, not {yesterday}{older}")
         report.entries = pipeline.ledger.entries()
-        _report_lost(pipeline, report, reach)
         days = _without_missed(_days_in_reach(report, reach), report, catch_up)
         recheck = DateRange.ending(yesterday, recheck_days) if recheck_days else None
     report.plan = _plan(pipeline.detectors, report, days, reach, recheck=recheck, household=pipeline.household)
-    return _work(pipeline, report, stop=stop, progress=progress)
+    _work(pipeline, report, stop=stop, progress=progress)
+    if only_day is None:
+        _report_lost(pipeline, report, reach)
+    return report
 
 
 def backfill(
@@ -229,7 +231,12 @@ def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
 
 
 def _report_lost(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
-    """Report what the store no longer holds of the newest days, and the command that repairs it."""
+    """Report what the store no longer holds of the newest days, and the command that repairs it.
+
+    After the work, and only of a store that has answered: one that is silent must not hold up what can be staged.
+    """
+    if any(isinstance(error, StoreError) for error in report.errors):
+        return
     try:
         report.lost = find_lost_days(report.entries.values(), pipeline.store, reach.oldest)
     except (StoreError, SettingsError):

@@ -255,7 +255,7 @@ class Home:
     def open_checked(self) -> Iterator[tuple[Ledger, AggregateStore]]:
         """Open ledger and store for reading, once they are known to be of this home. One that is missing is empty.
 
-        A store that cannot be reached now is compared, or raises its error, when it is first read.
+        A store that cannot be reached now, or does not answer soon, raises its error when it is read.
 
         Raises:
             HomeMismatch: They are not of this home.
@@ -272,7 +272,7 @@ class Home:
             yield ledger, store
 
     def _checked(self, ledger: Ledger, store: AggregateStore, stack: ExitStack) -> AggregateStore:
-        """Return a store that is compared with the ledger, now or as soon as it can be reached; the stack closes it.
+        """Return a store that is compared with the ledger; one that cannot be raises why. The stack closes it.
 
         Raises:
             HomeMismatch: It is not of the ledger's home.
@@ -281,11 +281,11 @@ class Home:
         stack.callback(store.close)
         checked = CheckedStore(store, self.belonging(ledger, store).check)
         try:
-            checked.verify()
+            checked.verify_in_time()
         except StoreMissing:
             raise
         except StoreError as error:
-            _log.debug("the store cannot be compared with the ledger yet: %s", error)
+            return CheckedStore(store, partial(_raise, error))
         return checked
 
     def open_reader(self) -> AggregateStore:
@@ -353,11 +353,15 @@ class Home:
         stack.callback(store.close)
         checked = CheckedStore(store, partial(self.settle, ledger, store))
         try:
-            checked.verify()
+            checked.verify_in_time()
         except StoreError as error:
             _log.debug("the store cannot be compared with the ledger yet: %s", error)
             self.belonging(ledger, store).note_without_store()  # what is computed meanwhile waits in the ledger
         return checked
+
+
+def _raise(error: Exception) -> None:
+    raise error
 
 
 def open_home(config: Path | None = None, *, clock: Clock = system_clock, check_parameters: bool = True) -> Home:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from storage.batch import DayBatch
 from storage.dates import DateRange
+from storage.errors import StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate
 from storage.store import NO_FILTER, AggregateStore, Fields, Summary, Where
+
+MAX_WAIT_SECONDS: Final = 3.0
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -37,6 +41,31 @@ class CheckedStore:
         if not self._is_checked:
             self._check()
             self._is_checked = True
+
+    def verify_in_time(self) -> None:
+        """Check the store, but wait no longer than ``MAX_WAIT_SECONDS``: a silent server must not hold up other work.
+
+        Raises:
+            StoreUnavailable: It has not answered by then; the check goes on, and its result counts at the next call.
+            PatternAggregatesError: What the check raises.
+        """
+        raised: list[BaseException | None] = []
+
+        def attempt() -> None:
+            try:
+                self.verify()
+            except BaseException as error:  # noqa: BLE001 - the waiting thread raises it
+                raised.append(error)
+            else:
+                raised.append(None)
+
+        thread = threading.Thread(target=attempt, name="store check", daemon=True)
+        thread.start()
+        thread.join(MAX_WAIT_SECONDS)
+        if not raised:
+            raise StoreUnavailable(f"the store has not answered for {MAX_WAIT_SECONDS:g} s")
+        if raised[0] is not None:
+            raise raised[0]
 
     @property
     def _store(self) -> AggregateStore:

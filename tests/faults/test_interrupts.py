@@ -113,7 +113,7 @@ def test_what_was_found_before_the_store_fell_silent_is_kept_and_written_without
     home.config.write_text(config)
     (tmp_path / "events.csv").write_text("time,entity_id,state\n2026-05-01T00:00:00,light.kitchen,off\n")
     home.call("run")
-    assert statuses() == ["written"] * 6
+    assert statuses() == ["written"] * 7
     assert home.json("query", "time_based", str(first), str(first), "--format", "json") == []
     (run, *_) = home.json("query", "detector_run", str(first), str(first), "--format", "json")
     assert run["reason"]
