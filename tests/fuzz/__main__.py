@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _round(seed: int, examples: int, max_seconds: float) -> int:
     """Run all properties once, until the time is over. Return how many were broken."""
-    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:randomly", "--tb=short"]
+    command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-p", "no:randomly", "--tb=short"]
     began = time.monotonic()
     process = subprocess.Popen(
         [*command, f"--hypothesis-seed={seed}", "--timeout=900", "-v"],
