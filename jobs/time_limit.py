@@ -30,6 +30,7 @@ MAX_DETECTOR_SHARE: Final = 0.25  # of the day's time, so that one that loops le
 GRACE_SECONDS: Final = 30.0
 LAST_RESORT_SECONDS: Final = 60.0  # after the limit, as the grace
 REPEAT_SECONDS: Final = 1.0
+TIMER_SECONDS: Final = 0.25  # of processor time, which passes slowly on a busy machine
 MINUTE_SECONDS: Final = 60
 WAKE_SIGNAL: Final = signal.SIGURG  # ends waits in C of the main thread; ignored where nobody handles it
 EXIT_CODE: Final = os.EX_TEMPFAIL
@@ -137,7 +138,7 @@ class _Interrupter:
             _install_handlers()
             _of_main_thread.append(self)
             if signal.getsignal(signal.SIGPROF) is _on_timer:  # else somebody measures this program
-                signal.setitimer(signal.ITIMER_PROF, self._seconds, REPEAT_SECONDS)
+                signal.setitimer(signal.ITIMER_PROF, TIMER_SECONDS, TIMER_SECONDS)
         faulthandler.dump_traceback_later(self._seconds + LAST_RESORT_SECONDS, exit=True, file=STDERR)
         self._thread.start()
 
@@ -194,6 +195,6 @@ def _on_wake(_number: int, _frame: object) -> None:
 
 
 def _on_timer(_number: int, _frame: object) -> None:
-    """Raise, if the time is over: the timer counts the time of all threads together, so it may come early."""
+    """Raise, if the time is over; the timer comes again and again, as it counts processor time."""
     if _of_main_thread and time.monotonic() >= _of_main_thread[0].ends_at:
         raise TimeOver

@@ -66,7 +66,7 @@ def _round(seed: int, examples: int, max_seconds: float) -> int:
         f"seed {seed}: {passed} properties held, {failed} broken, {examples} examples each, "
         f"{time.monotonic() - began:.0f} s{end}\n"
     )
-    if failed or not passed:
+    if failed or not (passed or end):
         sys.stdout.write(output[-20_000:])
     sys.stdout.flush()
     return failed + (process.returncode not in (0, 1) and not end)
