@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.quality.lived import TYPES, lived
 from tests.quality.real import real_home
 from tests.quality.scores import noise, noise_anomalies, planted, routine, shuffled_days
 from tests.support.noise_homes import KINDS
@@ -63,3 +64,14 @@ def test_scores_do_not_depend_on_anything_but_the_seed() -> None:
         [noise("uniform", 10, 2, SEED).entities, noise("uniform", 10, 2, SEED).peaks],
         [noise("uniform", 10, 2, SEED).entities, noise("uniform", 10, 2, SEED).peaks],
     )
+
+
+def test_long_and_open_episodes_and_a_door_at_night_are_found_where_people_live_and_little_else() -> None:
+    scores = [lived(life, 40, 1, SEED) for life in ("regular", "retired")]
+    found = {kind: sum(score.found.hits[kind] for score in scores) for kind in TYPES}
+    planted_ = {kind: sum(score.found.planted[kind] for score in scores) for kind in TYPES}
+    assert found["long"] >= 0.9 * planted_["long"]
+    assert found["still_on"] >= 0.8 * planted_["still_on"]
+    assert found["night_door"] >= 0.6 * planted_["night_door"]
+    new = "long_duration", "still_active", "unusual_hour"
+    assert all(sum(score.a_week(one) for score in scores) / len(scores) < 0.3 for one in new)
