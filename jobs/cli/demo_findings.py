@@ -168,6 +168,8 @@ def anomaly_sentence(rows: Sequence[AnomalyDaily], usual: float, newest: Day) ->
             what = "was active at unusual hours"
         case "long_duration":
             what = "was on for unusually long"
+        case "still_active":
+            what = "was still on at the end of the day, for unusually long"
         case _ if not last.occurrences:
             what = f"was silent, usually active {times}"
         case _:

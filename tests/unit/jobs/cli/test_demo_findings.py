@@ -29,6 +29,10 @@ def anomaly(kind: str, occurrences: int, day: int = 0) -> AnomalyDaily:
         ([anomaly("unusual_hour", 4)], "2026-03-02: light.a was active at unusual hours (high)."),
         ([anomaly("long_duration", 4)], "2026-03-02: light.a was on for unusually long (high)."),
         (
+            [anomaly("still_active", 1)],
+            "2026-03-02: light.a was still on at the end of the day, for unusually long (high).",
+        ),
+        (
             [anomaly("count_low", 0), anomaly("count_low", 0, 1)],
             "2026-03-02 to 2026-03-03: light.a was silent, usually active 8 times a day (high).",
         ),
