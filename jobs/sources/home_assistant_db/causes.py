@@ -38,15 +38,19 @@ def cause_of(schema: Schema) -> sa.ColumnElement[int]:
     """Return what caused a row, as far as its own context says: a parent, a user, or neither.
 
     An empty context is none: some tools that move databases write it for NULL. A context that Home Assistant has not
-    migrated yet stands in the former columns.
+    migrated yet stands in the former columns, and is looked at only where the row has none as bytes.
     """
-    conditions = [(STATES.c.context_parent_id_bin > _NOTHING, AUTOMATION)]
+    conditions = [
+        (STATES.c.context_parent_id_bin > _NOTHING, AUTOMATION),
+        (STATES.c.context_user_id_bin > _NOTHING, USER),
+        (STATES.c.context_id_bin > _NOTHING, DEVICE),
+    ]
     if "context_parent_id" in schema.former:
         conditions.append((STATES.c.context_parent_id > _EMPTY, AUTOMATION))
     if "context_id" in schema.former:
-        is_text = sa.and_(STATES.c.context_id > _EMPTY, STATES.c.context_id_bin.is_(None))
-        conditions.append((is_text, UNRESOLVED))
-    conditions += _user_conditions(schema)
+        conditions.append((STATES.c.context_id > _EMPTY, UNRESOLVED))
+    if "context_user_id" in schema.former:
+        conditions.append((STATES.c.context_user_id > _EMPTY, USER))
     return sa.case(*conditions, else_=DEVICE)
 
 

@@ -19,7 +19,7 @@ from jobs.sources.home_assistant_db.row_order import Integers
 from jobs.sources.home_assistant_db.schema import MYSQL, STATE, STATES, UPDATED, Schema, within
 
 _CHUNK: Final = 500  # rows asked of the driver at once
-_CAUSES: Final = 4  # more than there are causes
+_CAUSE_BITS: Final = 2
 _MAX_PACKED: Final = 2**62
 MAX_METADATA_ID: Final = 2**20  # of ids that are packed: they are the index into a table
 _MAX_SPARSENESS: Final = 4  # numbers for each row of an hour, up to which its rows are read in order of their numbers
@@ -51,10 +51,10 @@ class Packing(NamedTuple):
     """How several small numbers of a row become one.
 
     Attributes:
-        base: More than every metadata id; None if they do not fit beside the numbers of rows.
+        bits: How many bits every metadata id fits into; None if they do not fit beside the numbers of rows.
     """
 
-    base: int | None
+    bits: int | None
 
     @classmethod
     def read(cls, connection: sa.Connection) -> Packing:
@@ -66,26 +66,27 @@ class Packing(NamedTuple):
         ).one()
         if not all(isinstance(one, int) for one in (lowest, highest, newest)):
             return cls(None)
-        base = highest + 1
-        fits = 0 <= lowest <= highest <= MAX_METADATA_ID and (newest + 1) * _CAUSES * base < _MAX_PACKED
-        return cls(base if fits else None)
+        bits = max(1, highest.bit_length())
+        fits = 0 <= lowest <= highest <= MAX_METADATA_ID and (newest + 1) << (bits + _CAUSE_BITS) < _MAX_PACKED
+        return cls(bits if fits else None)
 
     def columns(self, schema: Schema) -> tuple[sa.ColumnElement[Any], ...]:
         """Return what to select of each row to get its numbers."""
         # State ids may be of 32 bits, this number is of 64.
-        number = _NUMBER * sa.literal(_CAUSES, sa.BigInteger) + cause_of(schema)
-        if self.base is None:
+        number = _NUMBER * sa.literal(1 << _CAUSE_BITS, sa.BigInteger) + cause_of(schema)
+        if self.bits is None:
             return number, STATES.c.metadata_id
-        return (number * sa.literal(self.base, sa.BigInteger) + STATES.c.metadata_id,)
+        return (number * sa.literal(1 << self.bits, sa.BigInteger) + STATES.c.metadata_id,)
 
     def unpack(
         self, numbers: Integers, metadata_ids: Sequence[int] = ()
     ) -> tuple[Integers, NDArray[np.int8], Sequence[int] | Integers]:
         """Return state ids, causes and metadata ids from the values of ``columns``."""
-        if self.base is None:
-            return numbers // _CAUSES, (numbers % _CAUSES).astype(np.int8), metadata_ids
-        number, metadata_id = np.divmod(numbers, self.base)
-        return number // _CAUSES, (number % _CAUSES).astype(np.int8), metadata_id
+        metadata_id: Sequence[int] | Integers = metadata_ids
+        if self.bits is not None:
+            metadata_id = numbers & ((1 << self.bits) - 1)
+            numbers = numbers >> self.bits
+        return numbers >> _CAUSE_BITS, (numbers & ((1 << _CAUSE_BITS) - 1)).astype(np.int8), metadata_id
 
 
 def fetch(connection: sa.Connection, schema: Schema, window: DayWindow, left_out: Collection[int]) -> Iterator[DayRows]:
@@ -110,8 +111,9 @@ def fetch(connection: sa.Connection, schema: Schema, window: DayWindow, left_out
     cursor = connection.execute(query.order_by(UPDATED, _NUMBER)).cursor
     while rows := cursor.fetchmany(_CHUNK):
         numbers, *metadata_ids, texts, seconds = zip(*rows, strict=True)
-        unpacked = packing.unpack(np.array(numbers, np.int64), *metadata_ids)
-        yield DayRows(*unpacked, texts, np.rint(np.array(seconds, np.float64) * SECOND).astype(np.int64))
+        unpacked = packing.unpack(np.fromiter(numbers, np.int64, len(rows)), *metadata_ids)
+        instants = np.rint(np.fromiter(seconds, np.float64, len(rows)) * SECOND).astype(np.int64)
+        yield DayRows(*unpacked, texts, instants)
 
 
 def _fetch_joined(

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from jobs.activity.entities import Description
 from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND
-from jobs.sources.home_assistant_db.earlier_rows import newest_state_ids
+from jobs.sources.home_assistant_db.causes import batches
+from jobs.sources.home_assistant_db.earlier_rows import Place, newest_state_ids, read_earlier
 from jobs.sources.home_assistant_db.schema import ATTRIBUTES, META, SHARED_ATTRIBUTES, STATE, STATES, UPDATED
 from jobs.sources.home_assistant_registry import Registry, described
 from storage.models import tag_fault
@@ -39,18 +40,6 @@ _KNOWN_ATTRIBUTES = (
     )
     .order_by(UPDATED.desc(), STATES.c.state_id.desc())
     .limit(_MAX_UNREADABLE)
-)
-_LAST = (
-    sa.select(STATES.c.attributes_id, UPDATED.label("at"), STATES.c.state_id)
-    .where(STATES.c.metadata_id == sa.bindparam("metadata_id"), sa.bindparam("end") > UPDATED)
-    .order_by(UPDATED.desc(), STATES.c.state_id.desc())
-    .limit(_MAX_LOST)
-    .subquery()
-)
-_LAST_ATTRIBUTES = (
-    sa.select(SHARED_ATTRIBUTES)
-    .select_from(_LAST.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == _LAST.c.attributes_id))
-    .order_by(_LAST.c.at.desc(), _LAST.c.state_id.desc())
 )
 
 
@@ -142,15 +131,36 @@ def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[
         )
     )
     found: dict[int, dict[str, object]] = {}
+    lost: list[int] = []
     for number, state, text in connection.execute(query, {"end": end}).all():
         attributes = attributes_of(text)
-        is_gap = state is None or state in GAPS
-        if is_gap or attributes is None:
-            earlier_query = _KNOWN_ATTRIBUTES if is_gap else _LAST_ATTRIBUTES
-            earlier = connection.execute(earlier_query, {"metadata_id": number, "end": end}).scalars()
+        if state is None or state in GAPS:
+            earlier = connection.execute(_KNOWN_ATTRIBUTES, {"metadata_id": number, "end": end}).scalars()
             readable = (known for one in earlier if (known := attributes_of(one)) is not None)
             attributes = (attributes or {}) | next(readable, {})
-        found[number] = attributes
+        elif attributes is None:
+            lost.append(number)
+        found[number] = attributes or {}
+    return found | _last_attributes(connection, lost, end)
+
+
+def _last_attributes(connection: sa.Connection, numbers: list[int], end: float) -> dict[int, dict[str, object]]:
+    """Return the attributes of entities whose newest row has none: those of one of the rows before it."""
+    places = [Place(number, end, 0) for number in numbers]
+    rows = [row for _, earlier in read_earlier(connection, places, _MAX_LOST) for row in earlier]
+    texts: dict[int, str] = {}
+    for some in batches(sorted(row.state_id for row in rows)):
+        query = (
+            sa.select(STATES.c.state_id, SHARED_ATTRIBUTES)
+            .select_from(STATES.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id))
+            .where(STATES.c.state_id.in_(some))
+        )
+        texts |= dict(map(tuple, connection.execute(query)))
+    found: dict[int, dict[str, object]] = {}
+    for row in reversed(rows):  # the newest of an entity comes last, and counts
+        attributes = attributes_of(texts.get(row.state_id))
+        if row.metadata_id is not None and attributes is not None:
+            found[row.metadata_id] = attributes
     return found
 
 
