@@ -11,19 +11,19 @@ import datetime as dt
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Literal
 
-from jobs.detector import Detector, EventDetector
+from jobs.availability import Availability
+from jobs.detector import Detector
 from jobs.due import DayPlan, Redo, plan_day
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.lost_days import find_lost_days
 from jobs.pipeline import Pipeline
-from jobs.run_report import DayReport, DayStatus, RunReport
+from jobs.run_report import DayReport, RunReport
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.errors import (
-    PatternAggregatesError,
     SettingsError,
     SourceError,
     SourceUnavailable,
@@ -37,7 +37,6 @@ from storage.plurals import counted
 _log = logging.getLogger(__name__)
 
 MAX_LAG_DAYS: Final = 7  # if the source lags further behind the clock, the clock may be wrong
-MAX_STORE_ERRORS: Final = 3  # days in a row that the store may refuse before a run only stages
 CatchUp = Literal["all", "latest", "none"]
 Progress = Callable[[DayReport, int, int], None]
 Stop = Callable[[], bool]
@@ -330,7 +329,7 @@ def _work(
     pipeline: Pipeline, report: RunReport, *, stop: Stop | None = None, progress: Progress | None = None
 ) -> RunReport:
     """Work on the planned days."""
-    availability = _Availability()
+    availability = Availability()
     for number, plan in enumerate(report.plan, 1):
         if stop is not None and stop():
             report.notices.append(f"stopped before {plan.day}: what is left of the plan is due at the next run")
@@ -351,50 +350,3 @@ def _work(
             f"{availability.source_error}"
         )
     return report
-
-
-@dataclass(slots=True)
-class _Availability:
-    """Whether source and store have answered so far in a run; what does not answer is not tried again for every day.
-
-    Attributes:
-        source_error: Why the source cannot be reached; None if it can.
-        store_error_count: How many days in a row the store has refused.
-        unread_count: How many days were not read because of the source.
-        too_slow: The detectors that were interrupted on a day, as they took too long; they stay due.
-    """
-
-    source_error: PatternAggregatesError | None = None
-    store_error_count: int = 0
-    unread_count: int = 0
-    too_slow: set[str] = field(default_factory=set)
-
-    def limit(self, plan: DayPlan) -> DayPlan:
-        """Return the part of a plan that is worth trying."""
-        readable = plan.readable and self.source_error is None
-        return replace(
-            plan,
-            detectors=tuple(name for name in plan.detectors if name not in self.too_slow),
-            candidates=tuple(one for one in plan.candidates if one.name not in self.too_slow),
-            readable=readable,
-            write=self.store_error_count < MAX_STORE_ERRORS,
-        )
-
-    def learn(self, day: DayReport) -> None:
-        """Record the errors of a day."""
-        self.too_slow |= set(day.too_slow)
-        if isinstance(day.cause, SourceError) and day.cause.retryable:
-            self.source_error = day.cause
-        if isinstance(day.cause, StoreError):
-            self.store_error_count += 1
-        elif self.store_error_count < MAX_STORE_ERRORS:
-            self.store_error_count = 0
-
-    def report_unread(self, plan: DayPlan, day: DayReport) -> None:
-        """Add to the report of a day that the day was due but could not be read."""
-        self.unread_count += 1
-        if not any(isinstance(one, EventDetector) and one.name in plan.detectors for one in plan.candidates):
-            return
-        day.error = day.error or f"not read: {self.source_error}"
-        without_events = {DayStatus.SKIPPED: DayStatus.FAILED, DayStatus.WRITTEN: DayStatus.PARTIAL}
-        day.status = without_events.get(day.status, day.status)

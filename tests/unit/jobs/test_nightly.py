@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jobs import nightly
+from jobs import availability
 from jobs.activity.events import DayLog
 from jobs.activity.window import HOUR, DayWindow
 from jobs.detector import Finding
@@ -120,7 +120,7 @@ def test_a_store_that_stays_down_is_not_asked_for_every_day(night: Night) -> Non
     night.store.down = True
     night.detectors = [night.counter]
     night.run()
-    assert len(asked) == nightly.MAX_STORE_ERRORS
+    assert len(asked) == availability.MAX_STORE_ERRORS
     assert set(night.statuses().values()) == {Status.STAGED}
 
 
