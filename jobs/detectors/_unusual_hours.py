@@ -80,12 +80,23 @@ def _candidates(baseline: Baseline, entity: Integers) -> _Candidates:
     quiet = (by_hour < _QUIET_SHARE * by_hour.mean()) & (by_hour.mean() >= _MIN_USES_OF_HOUR)
     usual = by_hour.mean() / max(len(past) - 1, 1)
     up = active[:, at_any_time].sum(axis=1) > max(_AWAKE_ENTITIES, _AWAKE_SHARE * usual)
+    usual_of_hour = past.sum(axis=(0, 1)) / max(len(past) - 1, 1)
+    up |= active.sum(axis=1) - usual_of_hour > _AWAKE_ENTITIES  # also of entities that may act at any hour
+    up = _with_hours_beside(up & quiet)
     judged = counted.copy()
     judged[-1] = True
     chosen = active & judged[:, :, None] & at_any_time[:, None] & (quiet & ~up)[:, None]
     chosen &= events + np.roll(events, 1, axis=2) + np.roll(events, -1, axis=2) >= _MIN_EVENTS
     near = chosen & _is_new(past, 1)
     return _Candidates(near, near & _is_new(past, 2), bool(quiet.any()))
+
+
+def _with_hours_beside(up: Flags) -> Flags:
+    """Return the hours in which somebody is up, and those of the same day beside them; shape (days, 24)."""
+    beside = up.copy()
+    beside[:, 1:] |= up[:, :-1]
+    beside[:, :-1] |= up[:, 1:]
+    return beside
 
 
 def _is_new(past: Flags, hours: int) -> Flags:

@@ -32,9 +32,9 @@ baseline, and no ``count_low`` is reported on them.
   entity with 28 quiet nights proves nothing, but a home does: each baseline day is judged in the same way by the other
   days. It must have been so on at most 2 days for an entity of the same class (device class, else domain) and on at
   most 4 for any entity; on at most 1 if the entity has acted two hours before or after that hour. Hours in which more
-  than 4 entities act, or a quarter of those of a mean hour, are not quiet on that day: somebody is up. For the same
-  reason, nothing is reported of a day on which more than 5 entities acted in such hours. The adjusted p is
-  (k + ½) / (n + 1), with k of n days.
+  than 4 entities act, a quarter of those of a mean hour, or 4 more of all than usual are not quiet on that day, nor are
+  those beside them: somebody is up. For the same reason, nothing is reported where more than 5 acted in such hours.
+  The adjusted p is (k + ½) / (n + 1), with k of n days.
 
 An episode is reported only if it lasts 20 minutes or more and is at least 1.5 times as long as the longest of the
 baseline. Entities need 7 days with a finished episode and 10 episodes. That persons stay at home is no matter of

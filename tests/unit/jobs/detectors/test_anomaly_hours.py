@@ -120,6 +120,33 @@ def test_where_many_act_at_unusual_hours_of_a_day_the_residents_were_up(others: 
     assert len(found({3: 2}, before=nights)) == (others + 1) * is_reported
 
 
+def night_with_guests(others_at: int, others: int = 6) -> list[AnomalyDaily]:
+    """Return what is found of a door at 3 if others, of six that may act at any hour, all act in one hour."""
+    rows: list[DailyAggregate] = [run(day) for day in DAYS]
+    for day in DAYS:
+        for number in range(26):
+            at_any_hour = number >= 20
+            every, used = (8, range(24)) if at_any_hour else (3, WAKING)
+            counts = {hour: 2 for hour in used if (hour + number) % every == day.toordinal() % every}
+            if day == LAST and number in range(20, 20 + others):
+                counts[others_at] = 2
+            if day == LAST and number == 1:
+                counts[3] = 2
+            rows.append(row(day, f"binary_sensor.e{number}", CLASSES[number % 4], counts))
+    judged = Anomaly(types=("unusual_hour",)).judge(LAST, MemoryStore(rows)).rows
+    return [one for one in judged if isinstance(one, AnomalyDaily) and one.entity_id == "binary_sensor.e1"]
+
+
+@pytest.mark.parametrize(("hour", "is_reported"), [(1, True), (2, False), (3, False), (4, False), (5, True)])
+def test_beside_an_hour_in_which_many_are_up_single_devices_are_not_reported(hour: int, is_reported: bool) -> None:
+    assert bool(night_with_guests(hour)) == is_reported
+
+
+@pytest.mark.parametrize(("others", "is_reported"), [(3, True), (6, False)])
+def test_devices_that_act_at_any_hour_also_show_that_somebody_is_up(others: int, is_reported: bool) -> None:
+    assert bool(night_with_guests(3, others)) == is_reported
+
+
 def test_a_home_that_is_active_at_all_hours_has_no_unusual_one() -> None:
     assert not found({3: 2}, hours=range(24))
 
