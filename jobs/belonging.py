@@ -124,6 +124,15 @@ class Belonging:
         stored = self.store.read_home()
         return stored is not None and self._is_described(stored)
 
+    def is_store_of_another(self) -> bool:
+        """Return whether the store names another home than the settings describe.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        stored = self.store.read_home()
+        return stored is not None and not self._is_described(stored)
+
     def take_home_of_store(self) -> None:
         """Give a ledger that is rebuilt the identity of its store.
 

@@ -125,7 +125,7 @@ class Home:
         """
         if not self.is_source_named:
             raise SettingsError(
-                f"no source of raw events is named: {self.origin} has no [source]",
+                f"no source of raw events is named: there is no [source] in {self.origin}",
                 hint="To see what this program does, run `pattern-aggregates demo`. For your home, name its source in "
                 "a settings file (config/default.toml shows all settings) and pass it with --config.",
             )
@@ -289,7 +289,9 @@ class Home:
         return checked
 
     def open_reader(self) -> AggregateStore:
-        """Open the store for reading; it is compared with the ledger, if there is one, before the first answer.
+        """Open the store for reading; it is compared with settings and ledger before the first answer.
+
+        Without a ledger, the rows of this home can still be read.
 
         Raises:
             SettingsError: The settings of the store are not valid.
@@ -304,8 +306,9 @@ class Home:
             except LedgerError:  # of an earlier version, for example: rows can be read without it
                 return
             with ledger:
-                if ledger.read_home() is not None:
-                    self.belonging(ledger, store).check()
+                belonging = self.belonging(ledger, store)
+                if ledger.read_home() is not None or (self.is_source_named and belonging.is_store_of_another()):
+                    belonging.check()
 
         return CheckedStore(store, check)
 

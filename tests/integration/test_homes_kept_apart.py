@@ -91,7 +91,7 @@ def test_a_second_home_with_a_ledger_of_its_own_leaves_the_store_of_the_first_al
     (tmp_path / "second").mkdir()
     second = Home(tmp_path / "second", config(store=str(store)), other_events())
     before = rows_of(store)
-    for words in (*WRITERS, ("status",)):
+    for words in (*WRITERS, *READERS):
         said = refused(second, *words)
         assert str(first.folder / "events.csv") in said, "the first home is named"
         assert str(second.folder / "events.csv") in said, "the second home is named"
@@ -188,6 +188,14 @@ def test_a_deleted_ledger_is_noticed_and_the_command_that_is_named_rebuilds_it(t
     assert status(home) == {"written"}
     assert home.call("run", "--day", DAY).exit_code == 0
     assert homes_of(home)[0] == homes_of(home)[1]
+
+
+def test_rows_of_this_home_can_be_read_without_its_ledger(tmp_path: Path) -> None:
+    home = computed(tmp_path / "home")
+    delete_ledger(home)
+    for words in (("query", "time_based_daily", DAY), ("explain", "time_based_daily", DAY)):
+        result = home.call(*words)
+        assert result.exit_code == 0, (words, result.output)
 
 
 @pytest.mark.parametrize("words", [("run", "--day", DAY), ("backfill", DAY), ("init",)])
