@@ -10,12 +10,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 T = TypeVar("T")
 
 STDOUT: Final = 1
 STDERR: Final = 2
+
+real_exit: Final = os._exit  # the real one, for our own time limits and signals while code of others runs
 
 
 class ExitAttempt(Exception):
@@ -29,11 +31,11 @@ def run_isolated(function: Callable[[], T]) -> T:
     stays JSON. What it sets in a context, such as numpy's handling of errors, ends with the call.
 
     Raises:
-        ExitAttempt: It raised an exception that ends programs, such as ``SystemExit``.
+        ExitAttempt: It raised an exception that ends programs, such as ``SystemExit``, or called ``os._exit``.
         KeyboardInterrupt: The program is to stop.
         Exception: Whatever else it raised.
     """
-    with _stdout_as_stderr():
+    with _stdout_as_stderr(), _without_exit():
         try:
             return contextvars.copy_context().run(function)
         except (Exception, KeyboardInterrupt):
@@ -48,6 +50,23 @@ def describe(error: BaseException) -> str:
         return f"{type(error).__name__}: {error}"
     except Exception:  # noqa: BLE001 - an error's own code may raise anything
         return f"{type(error).__name__}: its message cannot be read"
+
+
+@contextmanager
+def _without_exit() -> Iterator[None]:
+    """Let ``os._exit`` raise ``SystemExit``, except in a child process, which ends by it."""
+    parent = os.getpid()
+
+    def refuse(status: int) -> NoReturn:
+        if os.getpid() != parent:
+            real_exit(status)
+        raise SystemExit(status)
+
+    os._exit = refuse
+    try:
+        yield
+    finally:
+        os._exit = real_exit
 
 
 @contextmanager

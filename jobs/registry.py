@@ -111,7 +111,7 @@ def build(settings: Mapping[str, Mapping[str, Any]]) -> tuple[list[Registered], 
         problems += fault + faults
         if instance is not None:
             registered.append(Registered(instance, origin, enabled))
-    return sorted(registered, key=lambda one: (isinstance(one.detector, HistoryDetector), one.detector.name)), problems
+    return sorted(registered, key=_place_in_day), problems
 
 
 def enabled_names(settings: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[Problem]]:
@@ -131,6 +131,12 @@ def enabled_names(settings: Mapping[str, Mapping[str, Any]]) -> tuple[list[str],
         problems += fault
         enabled += [name] if is_enabled else []
     return enabled, problems
+
+
+def _place_in_day(one: Registered) -> tuple[bool, bool, str]:
+    """Events before history, and those of other packages last, so that no mistake in them reaches ours on that day."""
+    is_foreign = not one.origin.startswith(f"{PACKAGE}.")
+    return isinstance(one.detector, HistoryDetector), is_foreign, one.detector.name
 
 
 def _find() -> dict[str, tuple[Any, str]]:

@@ -14,6 +14,8 @@ import threading
 import time
 from typing import Final
 
+from jobs.isolation import real_exit
+
 EXIT_CODE: Final = 130
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MAX_STOP_SECONDS: Final = 9.0  # ending in the middle of a day costs only the time spent on that day
@@ -32,7 +34,7 @@ def _end_in_time(readable: int) -> None:
     """Wait for a signal, then for the end of the time or another signal, and end the process."""
     _wait(readable, None)
     _wait(readable, MAX_STOP_SECONDS)
-    os._exit(EXIT_CODE)
+    real_exit(EXIT_CODE)
 
 
 def _wait(readable: int, max_seconds: float | None) -> None:

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from jobs.isolation import real_exit
 from storage.errors import PatternAggregatesError, TimeLimitExceeded
 
 T = TypeVar("T")
@@ -48,7 +49,7 @@ class TimeOver(KeyboardInterrupt):
 def end_process(message: str) -> None:
     """End the process at once, with the exit code for what could not be reached."""
     os.write(STDERR, f"error: {message}; the program ends here. {LIMIT_HINT}\n".encode())
-    os._exit(EXIT_CODE)
+    real_exit(EXIT_CODE)
 
 
 class TimeLimit:

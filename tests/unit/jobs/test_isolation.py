@@ -99,3 +99,20 @@ def test_how_numpy_handles_errors_is_not_changed_for_others() -> None:
     before = np.geterr()
     run_isolated(lambda: np.seterr(all="raise"))
     assert np.geterr() == before
+
+
+def test_ending_the_process_is_an_error_and_the_program_can_still_end_itself() -> None:
+    before = os._exit
+    with pytest.raises(ExitAttempt, match="SystemExit: 0"):
+        run_isolated(lambda: os._exit(0))
+    assert os._exit is before
+
+
+def test_a_child_process_of_other_code_still_ends() -> None:
+    def fork() -> int:
+        child = os.fork()
+        if child == 0:
+            os._exit(7)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+    assert run_isolated(fork) == 7
