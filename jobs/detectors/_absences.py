@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from jobs.detector import AggregateReader
+from jobs.detectors._stored_days import rows_by_week
 from jobs.household import Household
 from storage.dates import ONE_DAY, DateRange, Day
 from storage.models import ActiveTimeDaily, TimeBasedDaily
@@ -40,13 +41,13 @@ class Absences:
         days: All of them, ascending.
         sources: For each, why it is known, in words.
         partly: Those on which people may have been home for a part of the day.
-        rows: The rows of ``time_based`` of all days that were looked at; none where nobody was away.
+        looked_at: The days of the baseline and, where people may have been away, those before it.
     """
 
     days: tuple[Day, ...]
     sources: Mapping[Day, str]
     partly: frozenset[Day]
-    rows: Sequence[TimeBasedDaily]
+    looked_at: DateRange
 
     def days_before(self, day: Day) -> int:
         """Return how many days nobody was home immediately before a day."""
@@ -81,9 +82,8 @@ def find_absences(history: AggregateReader, days: DateRange, household: Househol
     without_persons = _without_persons(history, reach, persons) if persons else []
     declared = {day: away for day in reach if (away := household.away_on(day)) is not None}
     if not declared and not without_persons:
-        return Absences((), {}, frozenset(), ())
-    rows = history.read(TimeBasedDaily, reach)
-    quiet = _quiet_days(rows, {*declared, *without_persons})
+        return Absences((), {}, frozenset(), days)
+    quiet = _quiet_days(rows_by_week(history, TimeBasedDaily, reach), {*declared, *without_persons})
     sources = dict.fromkeys((day for day in without_persons if day in quiet), "every person was away")
     for day, away in declared.items():
         if away.origin == "entered" or day in quiet:
@@ -91,8 +91,8 @@ def find_absences(history: AggregateReader, days: DateRange, household: Househol
             sources.setdefault(day, where + (f" ({away.note})" if away.note else ""))
     certain = set(without_persons)
     edges = {day for day, away in declared.items() if day in (away.first, away.last)}
-    partly = frozenset(day for day in edges & sources.keys() - certain if _may_be_people(day, household, rows))
-    return Absences(tuple(sorted(sources)), sources, partly, rows)
+    partly = frozenset(day for day in edges & sources.keys() - certain if _may_be_people(day, household, history))
+    return Absences(tuple(sorted(sources)), sources, partly, reach)
 
 
 def _without_persons(history: AggregateReader, days: DateRange, persons: Sequence[str]) -> list[Day]:
@@ -126,24 +126,24 @@ def _quiet_days(rows: Iterable[TimeBasedDaily], candidates: Collection[Day]) -> 
     return {day for day in candidates if share(day) < limit}
 
 
-def _may_be_people(day: Day, household: Household, rows: Sequence[TimeBasedDaily]) -> bool:
+def _may_be_people(day: Day, household: Household, history: AggregateReader) -> bool:
     """Return whether people may have been home for a part of the first or last day of an absence.
 
     Whoever leaves was there in the morning, unless the evening before was quiet already; whoever returns stays.
     """
     away = household.away_on(day)
-    hours = _hours_of(rows, day)
+    hours = _hours_of(history, day)
     if away is None or not hours:
         return False
-    had_left = 0 < max(_hours_of(rows, day - ONE_DAY), default=0) < _RETURN_HOUR
+    had_left = 0 < max(_hours_of(history, day - ONE_DAY), default=0) < _RETURN_HOUR
     may_be_leaving = day == away.first and min(hours) < _LEAVING_HOUR and not had_left
     may_be_return = day == away.last and max(hours) >= _RETURN_HOUR
     return may_be_leaving or may_be_return or len(hours) >= MIN_HOURS_OF_LIFE
 
 
-def _hours_of(rows: Sequence[TimeBasedDaily], day: Day) -> set[int]:
+def _hours_of(history: AggregateReader, day: Day) -> set[int]:
     """Return the hours of a day in which sensors show somebody inside."""
-    of_day = (row for row in rows if row.date == day and (is_opening(row) or is_movement(row)))
+    of_day = (row for row in history.read(TimeBasedDaily, DateRange(day, day)) if is_opening(row) or is_movement(row))
     return {hour for row in of_day for hour, count in enumerate(row.hourly_distribution) if count}
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from array import array
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.activity.events import Flags
 from jobs.statistics import dispersion
@@ -17,6 +19,7 @@ _SATURDAY: Final = 5
 _MIN_DAYS_OF_TYPE: Final = 4  # weekdays or weekend days; with fewer, both types together are the baseline
 _QUIET_SHARE: Final = 0.5  # of the usual share of active entities: below it, the whole home is quiet
 _USUAL_QUANTILE: Final = 0.8  # of the days, so that weeks of absence do not become what is usual
+_MANY: Final = 2  # events of an hour: no test asks for more
 
 
 class Usual(NamedTuple):
@@ -41,6 +44,57 @@ class Usual(NamedTuple):
         return deviation
 
 
+class _StoredRows(NamedTuple):
+    """What the baseline needs of the rows, which take a hundred times as much memory.
+
+    Attributes:
+        ids: The entities, ascending.
+        classes: The device class of each entity, or its domain where it has none.
+        entity: The entity of each row by its place in ``ids``, shape (rows,).
+        day: The ordinal of each row's day, shape (rows,).
+        bouts: Bouts, shape (rows,).
+        has_acted: Whether there was any event, shape (rows,).
+        events: Activity events by hour, at most 2, shape (rows, 24).
+    """
+
+    ids: list[str]
+    classes: list[str]
+    entity: Integers
+    day: Integers
+    bouts: Floats
+    has_acted: Flags
+    events: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, rows: Iterable[TimeBasedDaily]) -> Self:
+        """Return what is needed of the rows, of which none is kept."""
+        codes: dict[str, int] = {}
+        domains: dict[str, str] = {}
+        device_classes: dict[str, str] = {}
+        entity, day, bouts, has_acted, events = array("q"), array("q"), array("d"), bytearray(), bytearray()
+        for row in rows:
+            entity.append(codes.setdefault(row.entity_id, len(codes)))
+            day.append(row.date.toordinal())
+            bouts.append(row.occurrences if row.bouts is None else row.bouts)
+            has_acted.append(row.occurrences > 0)
+            events += bytes([min(count, _MANY) for count in row.hourly_distribution])
+            domains[row.entity_id] = row.domain
+            if row.device_class is not None:
+                device_classes[row.entity_id] = row.device_class
+        ids, classes = sorted(codes), domains | device_classes
+        place = np.empty(len(ids), np.int64)
+        place[[codes[entity_id] for entity_id in ids]] = np.arange(len(ids))
+        return cls(
+            ids,
+            [classes[entity_id] for entity_id in ids],
+            place[np.frombuffer(entity, np.int64)],
+            np.frombuffer(day, np.int64),
+            np.frombuffer(bouts, np.float64),
+            np.frombuffer(has_acted, np.bool_),
+            np.frombuffer(events, np.uint8).reshape(-1, HOURS),
+        )
+
+
 class Baseline:
     """The bouts of all entities on the complete days up to the judged one, which is the last.
 
@@ -51,7 +105,7 @@ class Baseline:
     Attributes:
         ids: The entities, ascending.
         bouts: Bouts, shape (days, entities).
-        events: Activity events by hour, shape (days, entities, 24).
+        events: Activity events by hour, at most 2: more do not matter, shape (days, entities, 24).
         active_between: Where an entity was active on a day that is left out, between this day and the one before it in
             the baseline, shape (days, entities): its silence did not last.
         classes: The class of each entity by number: those of one device class, or of one domain where it has none,
@@ -62,29 +116,26 @@ class Baseline:
             quiet days and without the judged day.
     """
 
-    def __init__(self, days: Sequence[Day], rows: Sequence[TimeBasedDaily]) -> None:
-        self.ids = sorted({row.entity_id for row in rows})
+    def __init__(self, days: Sequence[Day], rows: Iterable[TimeBasedDaily]) -> None:
+        stored = _StoredRows.of(rows)
+        self.ids = stored.ids
         self._day_index = {day: index for index, day in enumerate(days)}
         self._codes = {entity_id: code for code, entity_id in enumerate(self.ids)}
         shape = len(days), len(self.ids)
         ordinals = np.array([day.toordinal() for day in days])
-        first = np.full(len(self.ids), days[-1].toordinal() + 1)
+        first = np.full(len(self.ids), ordinals[-1] + 1)
+        np.minimum.at(first, stored.entity, stored.day)
         self.bouts = np.zeros(shape)
-        self.events = np.zeros((*shape, HOURS), np.int64)
+        self.events = np.zeros((*shape, HOURS), np.uint8)
         self.active_between = np.zeros(shape, np.bool_)
-        for row in rows:
-            code = self._codes[row.entity_id]
-            first[code] = min(first[code], row.date.toordinal())
-            if row.date in self._day_index:
-                place = self._day_index[row.date], code
-                self.bouts[place] = row.occurrences if row.bouts is None else row.bouts
-                self.events[place] = row.hourly_distribution
-            elif row.occurrences and row.date < days[-1]:
-                self.active_between[np.searchsorted(ordinals, row.date.toordinal()), code] = True
-        by_class = {row.entity_id: row.domain for row in rows}
-        by_class |= {row.entity_id: row.device_class for row in rows if row.device_class is not None}
-        names = sorted(set(by_class.values()))
-        self.classes = np.array([names.index(by_class[entity_id]) for entity_id in self.ids], np.int64)
+        place = np.searchsorted(ordinals, stored.day)
+        is_counted = np.isin(stored.day, ordinals)
+        at = place[is_counted], stored.entity[is_counted]
+        self.bouts[at], self.events[at] = stored.bouts[is_counted], stored.events[is_counted]
+        is_between = ~is_counted & stored.has_acted & (stored.day < ordinals[-1])
+        self.active_between[place[is_between], stored.entity[is_between]] = True
+        names = sorted(set(stored.classes))
+        self.classes = np.array([names.index(name) for name in stored.classes], np.int64)
         self.weekend = np.array([day.weekday() >= _SATURDAY for day in days], np.bool_)
         existing = ordinals[:, None] >= first[None, :]
         entities = np.maximum(existing.sum(axis=1), 1)  # of that day: a home that grows was not quiet before

@@ -18,9 +18,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from jobs.detector import AggregateReader
 from jobs.detectors._absences import MIN_HOURS_OF_LIFE, Absences, is_movement, is_opening
+from jobs.detectors._stored_days import rows_by_week
 from jobs.statistics.tails import poisson_tail
-from storage.dates import Day
+from storage.dates import DateRange, Day
 from storage.models import HOURS, TimeBasedDaily
 
 MAX_P: Final = 0.01  # of what is reported; a home has some dozens of days away in a year
@@ -49,12 +51,12 @@ class Movement(NamedTuple):
     reason: str
 
 
-def movement_while_away(day: Day, absences: Absences) -> Movement:
+def movement_while_away(day: Day, absences: Absences, history: AggregateReader) -> Movement:
     """Return what moved inside on a day on which nobody was home."""
     if day in absences.partly:
         return Movement(1.0, [], 0.0, 0, "somebody may have been home for a part of the day")
     earlier = [other for other in absences.days if other < day and other not in absences.partly]
-    sensors = _Sensors(absences.rows, [*earlier, day])
+    sensors = _Sensors(rows_by_week(history, TimeBasedDaily, absences.looked_at), [*earlier, day])
     if len(earlier) < _MIN_KNOWN_DAYS and sensors.hours_of_day(len(earlier)) >= MIN_HOURS_OF_LIFE:
         return Movement(1.0, [], 0.0, len(earlier), "movement all day long, as of an animal or of somebody at home")
     here = len(earlier)
@@ -66,7 +68,7 @@ def movement_while_away(day: Day, absences: Absences) -> Movement:
     as_many = sum(len(moved) >= n and sensors.openings_of(moved) >= doors for moved in others)
     if as_many:
         p = max(p, (as_many + 0.5) / (here + 1))
-    rows = [row for row in absences.rows if row.date == day and row.entity_id in unexpected]
+    rows = [row for row in history.read(TimeBasedDaily, DateRange(day, day)) if row.entity_id in unexpected]
     rows.sort(key=lambda row: (not is_opening(row), row.entity_id))
     moved = f"{n} of {len(sensors.ids)} sensors and locks moved unexpectedly" if n else "nothing moved unexpectedly"
     return Movement(p, rows, expected, here, f"{moved}; compared with {here} earlier days away")
@@ -80,25 +82,30 @@ class _Sensors:
         days: The days away, ascending.
     """
 
-    def __init__(self, rows: Sequence[TimeBasedDaily], days: Sequence[Day]) -> None:
-        by_id = {row.entity_id: row for row in rows if is_opening(row) or is_movement(row)}
-        self.ids = sorted(by_id)
-        self._openings = [is_opening(by_id[entity_id]) for entity_id in self.ids]
+    def __init__(self, rows: Iterable[TimeBasedDaily], days: Sequence[Day]) -> None:
         place = {day: index for index, day in enumerate(days)}
-        code = {entity_id: index for index, entity_id in enumerate(self.ids)}
-        self._active = np.zeros((len(days), len(self.ids), HOURS), np.bool_)
+        is_opening_by_id: dict[str, bool] = {}
+        active: list[tuple[int, str, bytes]] = []  # small, as the rows of a large home are not
         cleaned = np.zeros((len(days), HOURS), np.bool_)
         for row in rows:
+            if is_opening(row) or is_movement(row):
+                is_opening_by_id[row.entity_id] = is_opening(row)
             if row.date not in place:
                 continue
-            hours = np.array(row.hourly_distribution) > 0
-            if row.entity_id in code:
-                self._active[place[row.date], code[row.entity_id]] = hours
-            elif row.domain == "vacuum":
-                between = np.roll(hours, 1) & np.roll(
-                    hours, -1
-                )  # it starts in the hour before and returns in that after
-                cleaned[place[row.date]] |= hours | between
+            hours = bytes([count > 0 for count in row.hourly_distribution])
+            if row.domain == "vacuum":
+                ran = np.frombuffer(hours, np.bool_)
+                # It starts in the hour before and returns in that after.
+                cleaned[place[row.date]] |= ran | (np.roll(ran, 1) & np.roll(ran, -1))
+            else:
+                active.append((place[row.date], row.entity_id, hours))
+        self.ids = sorted(is_opening_by_id)
+        self._openings = [is_opening_by_id[entity_id] for entity_id in self.ids]
+        code = {entity_id: index for index, entity_id in enumerate(self.ids)}
+        self._active = np.zeros((len(days), len(self.ids), HOURS), np.bool_)
+        for index, entity_id, hours in active:
+            if entity_id in code:
+                self._active[index, code[entity_id]] = np.frombuffer(hours, np.bool_)
         self._active &= ~cleaned[:, None, :]
 
     def openings_of(self, entities: Iterable[str]) -> int:

@@ -104,5 +104,5 @@ def _is_new(past: Flags, hours: int) -> Flags:
     around = np.zeros(past.shape, np.bool_)
     for by in range(-hours, hours + 1):
         around |= np.roll(past, by, axis=2)
-    new: Flags = around.sum(axis=0) - around == 0
+    new: Flags = around.sum(axis=0, dtype=np.uint16) - around == 0  # of at most 366 days
     return new

@@ -76,10 +76,9 @@ A worked example: a lamp with 8 bouts a day for four weeks, and then 30.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final, TypeVar
+from typing import Annotated, ClassVar, Final
 
 import numpy as np
 from pydantic import Field
@@ -89,8 +88,10 @@ from jobs.detectors._absences import MAX_AWAY_DAYS, MIN_ABSENCE_DAYS, Absences, 
 from jobs.detectors._baseline import Baseline
 from jobs.detectors._deviations import UNITS, Deviations, Kind, Surprises, count_high, count_low, with_enough_days
 from jobs.detectors._groups import home_activity, silent_since, with_context
+from jobs.detectors._judged_absence import absence_evidence, judge_absence
 from jobs.detectors._long_episodes import LongEpisodes, episodes_of
-from jobs.detectors._movement import MAX_P, movement_while_away
+from jobs.detectors._severity import score_of, severity_of
+from jobs.detectors._stored_days import rows_by_week
 from jobs.detectors._unusual_hours import unusual_hour
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.statistics.arrays import Floats
@@ -99,23 +100,17 @@ from storage.dates import DateRange, Day
 from storage.models import (
     ActiveTimeDaily,
     AnomalyDaily,
-    DailyAggregate,
     DetectorRunDaily,
     DurationDaily,
     RoomBasedDaily,
-    Severity,
     TimeBasedDaily,
 )
 from storage.plurals import counted
 from storage.store import AggregateReader
 
-A = TypeVar("A", bound=DailyAggregate)
 _NOT_COMPUTED: Final = "time_based has not computed this day"
-_MAX_SCORE_DIGITS: Final = 12
-_DAYS_AT_ONCE: Final = 7
 _NEEDED_BY: Final[Mapping[Kind, str]] = {"long_duration": "duration", "still_active": "active_time"}
 _NEEDED: Final = tuple(_NEEDED_BY.values())
-_SEVERITIES: Final = ((1e-9, Severity.CRITICAL), (1e-6, Severity.HIGH), (1e-4, Severity.MEDIUM), (1.0, Severity.LOW))
 
 
 @detector
@@ -154,7 +149,11 @@ class Anomaly:
         absences = find_absences(history, recent, household)
         if day in absences.sources:
             run = history.read(DetectorRunDaily, DateRange(day, day), {"detector": "time_based"})
-            return _judge_absence(day, absences, household) if run else NotJudged([], f"not judged: {_NOT_COMPUTED}")
+            return (
+                judge_absence(day, absences, history, household)
+                if run
+                else NotJudged([], f"not judged: {_NOT_COMPUTED}")
+            )
         if (away := absences.days_before(day)) >= MIN_ABSENCE_DAYS:
             return Finding([], f"not judged: the day of the return, after {away} days on which nobody was home")
         home = absences.newest_others(DateRange.ending(day, self.household_days), len(recent))
@@ -165,7 +164,7 @@ class Anomaly:
         if problem := self._why_not_judged(day, known, complete):
             # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
             return (Finding if absences.days else NotJudged)([], f"not judged: {problem}")
-        baseline = Baseline(complete, absences.rows or history.read(TimeBasedDaily, days))
+        baseline = Baseline(complete, rows_by_week(history, TimeBasedDaily, absences.looked_at))
         deviations = list(self._deviations(baseline, self.types))
         corrected, tests = _corrected(deviations, self.false_discovery_rate)
         rows = [
@@ -226,12 +225,12 @@ class Anomaly:
         recent = DateRange.ending(row.date, self.baseline_days + 1)
         absences = find_absences(history, recent, household)
         if row.anomaly_type == "activity_while_away":
-            return _absence_evidence(row, absences)
+            return absence_evidence(row, absences, history)
         home = absences.newest_others(DateRange.ending(row.date, self.household_days), len(recent))
         days = DateRange(home[0] if home else row.date, row.date)
         known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
         complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
-        baseline = Baseline(complete or [row.date], absences.rows or history.read(TimeBasedDaily, days))
+        baseline = Baseline(complete or [row.date], rows_by_week(history, TimeBasedDaily, absences.looked_at))
         if row.date not in complete or baseline.code_of(row.entity_id) < 0:
             return Evidence(("day",), [], ("the rows that this anomaly was computed from are no longer stored",))
         lines: list[tuple[str | int | float, ...]] = [
@@ -262,7 +261,7 @@ class Anomaly:
         """Yield the tests of the other types."""
         max_a_day = self.max_false_alarms_a_week / 7
         if {"long_duration", "still_active"} & set(types):
-            durations, active = _in_parts(history, DurationDaily, days), _in_parts(history, ActiveTimeDaily, days)
+            durations, active = rows_by_week(history, DurationDaily, days), rows_by_week(history, ActiveTimeDaily, days)
             lengths = LongEpisodes(episodes_of(baseline, self.min_days, durations, active), max_a_day)
             if "long_duration" in types:
                 yield lengths.long_duration()
@@ -270,14 +269,6 @@ class Anomaly:
                 yield lengths.still_active()
         if "unusual_hour" in types:
             yield unusual_hour(baseline, self.min_days)
-
-
-def _in_parts(history: AggregateReader, model: type[A], days: DateRange) -> Iterator[A]:
-    """Yield the rows of some days, read by the week: a month of a large home's rows takes a hundred megabytes."""
-    dates = list(days)
-    for first in range(0, len(dates), _DAYS_AT_ONCE):
-        part = dates[first : first + _DAYS_AT_ONCE]
-        yield from history.read(model, DateRange(part[0], part[-1]))
 
 
 def _notes(surprises: Sequence[Surprises], computed: Collection[str]) -> Iterator[str]:
@@ -313,42 +304,8 @@ def _corrected(deviations: Sequence[Deviations], rate: float) -> tuple[list[Floa
     return np.split(corrected, ends[:-1]) if deviations else [], int(np.count_nonzero(possible))
 
 
-def _judge_absence(day: Day, absences: Absences, household: Household) -> Finding:
-    """Return what moved inside on a day on which nobody was home."""
-    found = movement_while_away(day, absences)
-    is_news = found.p <= MAX_P
-    rows = [
-        AnomalyDaily(
-            date=day,
-            entity_id=moved.entity_id,
-            anomaly_type="activity_while_away",
-            anomaly_score=_score(found.p),
-            baseline_deviation=(len(found.rows) - found.expected) / math.sqrt(found.expected),
-            occurrences=moved.occurrences if moved.bouts is None else moved.bouts,
-            severity=_severity(found.p),
-            hours=[hour for hour, count in enumerate(moved.hourly_distribution) if count],
-        )
-        for moved in (found.rows if is_news else ())
-    ]
-    rows = with_context(rows, household, activity="quiet", areas={}, silent={})
-    return Finding(rows, f"nobody was home: {absences.sources[day]}; {found.reason}")
-
-
 def _why_dropped(day: Day, absences: Absences) -> str:
     return "dropped: nobody was home" if day in absences.sources else "dropped: not complete"
-
-
-def _absence_evidence(row: AnomalyDaily, absences: Absences) -> Evidence:
-    """Return in which hours the entity acted on each day on which nobody was home."""
-    hours = {
-        one.date: ", ".join(str(hour) for hour, count in enumerate(one.hourly_distribution) if count)
-        for one in absences.rows
-        if one.entity_id == row.entity_id
-    }
-    lines: list[tuple[str | int | float, ...]] = [
-        (f"{day:%a} {day}", hours.get(day, ""), absences.sources[day]) for day in absences.days
-    ]
-    return Evidence(("day away", "active in the hours", "nobody was home because"), lines)
 
 
 def _areas(history: AggregateReader, days: DateRange) -> dict[str, str]:
@@ -357,24 +314,16 @@ def _areas(history: AggregateReader, days: DateRange) -> dict[str, str]:
     return {entity_id: row.area_id for row in rows for entity_id in row.device_usage}
 
 
-def _score(p: float) -> float:
-    return min(1.0, -math.log10(max(p, 10.0**-_MAX_SCORE_DIGITS)) / _MAX_SCORE_DIGITS)
-
-
-def _severity(p: float) -> Severity:
-    return next(severity for limit, severity in _SEVERITIES if p < limit)
-
-
 def _row(day: Day, entity_id: str, tested: Deviations, index: int, p: float) -> AnomalyDaily:
     """Return the aggregate of one rejected test, with its adjusted p."""
     return AnomalyDaily(
         date=day,
         entity_id=entity_id,
         anomaly_type=tested.kind,
-        anomaly_score=_score(p),
+        anomaly_score=score_of(p),
         baseline_deviation=float(tested.deviation[index]),
         occurrences=int(tested.occurrences[index]),
-        severity=_severity(p),
+        severity=severity_of(p),
     )
 
 
@@ -386,10 +335,10 @@ def _row_of_surprise(day: Day, entity_id: str, one: Surprises, index: int) -> An
         date=day,
         entity_id=entity_id,
         anomaly_type=one.kind,
-        anomaly_score=_score(p),
+        anomaly_score=score_of(p),
         baseline_deviation=float(one.deviation[index]),
         occurrences=int(one.occurrences[index]),
-        severity=_severity(p),
+        severity=severity_of(p),
         duration_seconds=float(one.duration_seconds[index]) if has_length else None,
         longest_before_seconds=float(one.longest_before_seconds[index]) if has_length else None,
         hours=one.hours[index] if one.hours else None,
