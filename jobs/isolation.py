@@ -17,7 +17,7 @@ T = TypeVar("T")
 STDOUT: Final = 1
 STDERR: Final = 2
 
-real_exit: Final = os._exit  # the real one, for our own time limits and signals while code of others runs
+_EXIT: Final = os._exit
 
 
 class ExitAttempt(Exception):
@@ -59,14 +59,14 @@ def _without_exit() -> Iterator[None]:
 
     def refuse(status: int) -> NoReturn:
         if os.getpid() != parent:
-            real_exit(status)
+            _EXIT(status)
         raise SystemExit(status)
 
     os._exit = refuse
     try:
         yield
     finally:
-        os._exit = real_exit
+        os._exit = _EXIT
 
 
 @contextmanager

@@ -21,7 +21,6 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from jobs.isolation import real_exit
 from storage.errors import PatternAggregatesError, TimeLimitExceeded
 
 T = TypeVar("T")
@@ -35,6 +34,7 @@ TIMER_SECONDS: Final = 0.25  # of processor time, which passes slowly on a busy 
 MINUTE_SECONDS: Final = 60
 WAKE_SIGNAL: Final = signal.SIGURG  # ends waits in C of the main thread; ignored where nobody handles it
 EXIT_CODE: Final = os.EX_TEMPFAIL
+_EXIT: Final = os._exit  # the real one, also while ``run_isolated`` keeps other code from it
 STDERR: Final = 2  # by number: the stream may be closed or replaced
 
 LIMIT_HINT: Final = "What is staged is kept, and the next run goes on; schedule.max_day_minutes sets the limit."
@@ -49,7 +49,7 @@ class TimeOver(KeyboardInterrupt):
 def end_process(message: str) -> None:
     """End the process at once, with the exit code for what could not be reached."""
     os.write(STDERR, f"error: {message}; the program ends here. {LIMIT_HINT}\n".encode())
-    real_exit(EXIT_CODE)
+    _EXIT(EXIT_CODE)
 
 
 class TimeLimit:
