@@ -5,6 +5,7 @@ Each function tests all entities that have enough days; the module docstring of 
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -94,14 +95,22 @@ def count_high(baseline: Baseline, min_days: int) -> Deviations:
     return Deviations("count_high", entity, p, np.zeros(len(p)), expected, deviation, baseline.today(entity))
 
 
-def count_low(baseline: Baseline, min_days: int) -> Deviations:
-    """Test for fewer bouts than expected, or for a silence that has lasted for days."""
+def count_low(baseline: Baseline, min_days: int, in_use: Collection[str] = ()) -> Deviations:
+    """Test for fewer bouts than expected, or for a silence that has lasted for days.
+
+    Args:
+        baseline: The bouts of all entities.
+        min_days: With how many days an entity must be comparable.
+        in_use: The entities that were in an active state on the judged day: without a bout, they are on, not silent.
+    """
     silent = (baseline.bouts == 0) | baseline.quiet[:, None]
     silence = np.ones(silent.shape, np.bool_)  # the judged day, as if it were silent, and the silent days before it
     lasts = silent[:-1] & ~baseline.active_between[1:]
     silence[:-1] = np.logical_and.accumulate(lasts[::-1])[::-1]
     counted = baseline.counted & ~silence
     entity = np.empty(0, np.int64) if baseline.quiet[-1] else with_enough_days(counted, min_days)
+    is_on = np.array([entity_id in in_use for entity_id in baseline.ids], np.bool_) & (baseline.bouts[-1] == 0)
+    entity = entity[~is_on[entity]]
     silence, counted, bouts = silence[:, entity], counted[:, entity], baseline.bouts[:, entity]
     usual = baseline.usual(counted, entity)
     today, expected = bouts[-1], usual.by_day[-1]

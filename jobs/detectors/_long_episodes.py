@@ -23,6 +23,7 @@ _MIN_SPREAD: Final = 0.3  # of the logarithm of a length, for the deviation
 _DAYS_REPORTED: Final = 3  # an episode that goes on is reported on so many days; then it is the new normal
 _MAX_EARLIER_ANOMALIES: Final = 2  # in the baseline of the whole home; with more, they are usual in it
 _DAY_SECONDS: Final = 86_400.0
+_CLOCK_CHANGE_SECONDS: Final = 3600.0
 _NOT_JUDGED: Final = ("person.", "device_tracker.")  # who stays at home for long is not a device left on
 _MIN_P: Final = 1e-300
 
@@ -98,9 +99,8 @@ class LongEpisodes:
     def still_active(self) -> Surprises:
         """Test for an episode that goes on at the end of the day and is already longer than chance explains."""
         one = self._episodes
-        return self._test(
-            "still_active", one.so_far, one.number + 1, one.baseline, 1
-        )  # it ends on the next day or later
+        others = one.baseline & ~_went_on(one.so_far)  # an episode must not make itself usual
+        return self._test("still_active", one.so_far, one.number + 1, others, 1)  # it ends on the next day or later
 
     def _test(
         self,
@@ -154,6 +154,19 @@ class LongEpisodes:
         by_past = home_rates.entities_a_day(_scores(p), past, len(self._kept) - 1)
         worth = _is_worth(length, longest)
         return p, np.where(worth, np.maximum(by_past, p * tests), np.inf)
+
+
+def _went_on(so_far: Floats) -> Flags:
+    """Return at the end of which days the episode that goes on at the end of the last day had already begun.
+
+    Args:
+        so_far: The logarithm of how long the episode had lasted at the end of each day, shape (days, columns).
+    """
+    days_ago = np.arange(len(so_far))[::-1, None]  # or more, as days that are not complete have no row
+    lasted = np.exp(so_far)
+    went_on: Flags = (lasted > 0) & (lasted[-1] - lasted >= days_ago * _DAY_SECONDS - _CLOCK_CHANGE_SECONDS)
+    went_on[-1] = False
+    return went_on
 
 
 def _is_worth(length: Floats, longest_other: Floats) -> Flags:

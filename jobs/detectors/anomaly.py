@@ -20,7 +20,7 @@ baseline, and no ``count_low`` is reported on them.
   often as expected. The other part covers what no size explains: (r + ½) / (n + 1), with r the silent days beyond the
   expected ones, times the share of silent days that were followed by another (or this rate, if larger) for each further
   day. So a single silent day proves nothing. The baseline ends where the silence begins: a silence is reported for
-  about two weeks, and then is the new normal.
+  about two weeks, and then is the new normal. What is on all day is not silent, so it is not tested.
 * ``long_duration``: the longest episode that ended on the day is longer than chance explains. The tail of the lengths
   is learnt from the longest episode of each baseline day, and from the home's other entities
   (``jobs.statistics.long_tails``); p is the chance that the longest of the day's n episodes is at least as long.
@@ -165,7 +165,7 @@ class Anomaly:
             # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
             return (Finding if absences.days else NotJudged)([], f"not judged: {problem}")
         baseline = Baseline(complete, rows_by_week(history, TimeBasedDaily, absences.looked_at))
-        deviations = list(self._deviations(baseline, self.types))
+        deviations = list(self._deviations(baseline, self.types, _in_use(history, day)))
         corrected, tests = _corrected(deviations, self.false_discovery_rate)
         rows = [
             _row(day, baseline.ids[tested.entity[index]], tested, index, float(p[index]))
@@ -239,7 +239,9 @@ class Anomaly:
             if day != row.date
         ]
         note = f"{row.occurrences} on {row.date}, {row.baseline_deviation:+.1f} standard deviations from the expected"
-        every: list[Deviations | Surprises] = [*self._deviations(baseline, (row.anomaly_type,))]
+        every: list[Deviations | Surprises] = [
+            *self._deviations(baseline, (row.anomaly_type,), _in_use(history, row.date))
+        ]
         every += [*self._surprises(baseline, history, days, (row.anomaly_type,))]
         for tested in every:
             for index in np.flatnonzero(tested.entity == baseline.code_of(row.entity_id)).tolist():
@@ -248,12 +250,12 @@ class Anomaly:
                 )
         return Evidence(("day", "bouts", ""), lines, (note,))
 
-    def _deviations(self, baseline: Baseline, types: Sequence[str]) -> Iterator[Deviations]:
-        """Yield the tests of the types that are about counts."""
+    def _deviations(self, baseline: Baseline, types: Sequence[str], in_use: Collection[str]) -> Iterator[Deviations]:
+        """Yield the tests of the types that are about counts; ``in_use`` as in ``count_low``."""
         if "count_high" in types:
             yield count_high(baseline, self.min_days)
         if "count_low" in types:
-            yield count_low(baseline, self.min_days)
+            yield count_low(baseline, self.min_days, in_use)
 
     def _surprises(
         self, baseline: Baseline, history: AggregateReader, days: DateRange, types: Sequence[str]
@@ -284,6 +286,12 @@ def _notes(surprises: Sequence[Surprises], computed: Collection[str]) -> Iterato
             "episode that has been unusually long for days",
             "episodes that have been unusually long for days",
         )
+
+
+def _in_use(history: AggregateReader, day: Day) -> set[str]:
+    """Return the entities that were in an active state on a day."""
+    rows = history.read(ActiveTimeDaily, DateRange(day, day))
+    return {row.entity_id for row in rows if row.active_seconds > 0}
 
 
 def _known_shares(runs: Sequence[DetectorRunDaily]) -> dict[Day, float]:

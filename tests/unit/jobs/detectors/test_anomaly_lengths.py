@@ -12,7 +12,14 @@ import pytest
 from jobs.detectors.anomaly import Anomaly
 from storage.backends.memory import MemoryStore
 from storage.dates import DateRange
-from storage.models import ActiveTimeDaily, AnomalyDaily, DailyAggregate, DurationDaily
+from storage.models import (
+    ActiveTimeDaily,
+    AnomalyDaily,
+    DailyAggregate,
+    DetectorRunDaily,
+    DurationDaily,
+    TimeBasedDaily,
+)
 from tests.support.golden import history_row, run
 
 LAST: Final = dt.date(2026, 3, 30)
@@ -41,17 +48,19 @@ def history(entities: Mapping[str, Lengths], detectors: Sequence[str] = ("durati
             if longest:
                 rows.append(duration_row(day, entity_id, longest, one.last_number if day == LAST else one.number))
         if one.still_active:
-            rows.append(
-                ActiveTimeDaily(
-                    date=LAST,
-                    entity_id=entity_id,
-                    active_seconds=min(one.still_active, 86_400.0),
-                    known_seconds=86_400.0,
-                    still_active_seconds=one.still_active,
-                    start_known="yes",
-                )
-            )
+            rows.append(still_active_row(LAST, entity_id, one.still_active))
     return MemoryStore(rows)
+
+
+def still_active_row(day: dt.date, entity_id: str, seconds: float) -> ActiveTimeDaily:
+    return ActiveTimeDaily(
+        date=day,
+        entity_id=entity_id,
+        active_seconds=min(seconds, 86_400.0),
+        known_seconds=86_400.0,
+        still_active_seconds=seconds,
+        start_known="yes",
+    )
 
 
 def duration_row(day: dt.date, entity_id: str, longest: float, number: int) -> DurationDaily:
@@ -136,6 +145,32 @@ def test_what_is_still_open_is_reported_on_three_days_and_then_is_the_new_normal
     minutes = [60.0 * one for one in (3, 5, 2, 8, 4, 6, 3)] * 4
     found = judged(Lengths([*minutes, 240.0], still_active=days * 24 * HOUR), "cover.garage")
     assert [row.anomaly_type for row in found] == ["still_active"] * is_reported
+
+
+@pytest.mark.parametrize("days", [1, 2, 3, 4, 5, 7, 15])
+def test_what_is_on_from_now_on_is_reported_on_three_days_and_never_as_silent(days: int) -> None:
+    rows: list[DailyAggregate] = [*history(others()).read(DetectorRunDaily, DAYS)]
+    rows += history(others()).read(DurationDaily, DAYS)
+    rows += history(others()).read(TimeBasedDaily, DAYS)
+    before = list(DAYS)[:-days]
+    rows += [history_row(day, "switch.coffee", 4) for day in [*before, list(DAYS)[-days]]]
+    rows += [duration_row(day, "switch.coffee", longest, 2) for day, longest in zip(before, HEATER, strict=False)]
+    rows += [
+        still_active_row(day, "switch.coffee", (14 + 24 * number) * HOUR)
+        for number, day in enumerate(list(DAYS)[-days:])
+    ]
+    found = Anomaly().judge(LAST, MemoryStore(rows)).rows
+    assert [row.anomaly_type for row in found if isinstance(row, AnomalyDaily)] == ["still_active"] * (days <= 3)
+
+
+def test_a_device_that_is_off_and_silent_for_days_is_still_reported() -> None:
+    rows: list[DailyAggregate] = [*history(others()).read(DetectorRunDaily, DAYS)]
+    rows += history(others()).read(TimeBasedDaily, DAYS)
+    rows += [history_row(day, "switch.coffee", 8) for day in list(DAYS)[:-3]]
+    found = Anomaly().judge(LAST, MemoryStore(rows)).rows
+    assert [(row.entity_id, row.anomaly_type) for row in found if isinstance(row, AnomalyDaily)] == [
+        ("switch.coffee", "count_low")
+    ]
 
 
 def test_the_end_of_what_was_reported_as_still_open_for_days_is_no_news() -> None:
