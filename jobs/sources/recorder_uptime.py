@@ -96,12 +96,24 @@ def longest_silence(instants: Instants, end: int, max_silence: int) -> int:
     instants = np.unique(instants[instants < end])
     usual = usual_silence(instants[instants >= end - 2 * DAY])
     bound = min(max(MIN_LONG_SILENCE, SILENCE_FACTOR * usual), max_silence)
-    silences = np.diff(instants)
-    day_of = (end - DAY - instants[1:]) // DAY  # 0 is the day before
-    longest = [int(silences[day_of == day].max()) for day in np.unique(day_of[day_of >= 0]).tolist()]
+    return max(bound, recurring_silence(np.column_stack((instants[:-1], instants[1:])), end))
+
+
+def recurring_silence(silences: Spans, end: int) -> int:
+    """Return how long a silence may be that recurs in a home, as its nights do; 0 if there are too few days.
+
+    That is half as long again as the median of the longest silences of the days before, at most ``MAX_RECURRING``.
+
+    Args:
+        silences: From a sample to the next, shape (n, 2); of each day before at least the longest that ends in it.
+        end: The end of the day that is read; silences that end in that day do not count.
+    """
+    day_of = (end - DAY - silences[:, 1]) // DAY  # 0 is the day before
+    lengths = silences[:, 1] - silences[:, 0]
+    longest = [int(lengths[day_of == day].max()) for day in np.unique(day_of[day_of >= 0]).tolist()]
     if len(longest) < MIN_DAYS_RECURRING:
-        return bound
-    return max(bound, min(round(RECURRING_FACTOR * statistics.median(longest)), MAX_RECURRING))
+        return 0
+    return min(round(RECURRING_FACTOR * statistics.median(longest)), MAX_RECURRING)
 
 
 def known_time(instants: Instants, max_silence: int, starts: Instants) -> Spans:

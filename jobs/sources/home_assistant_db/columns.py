@@ -100,8 +100,13 @@ class Columns:
         """Return the state ids of the rows whose cause is not known before their context is compared."""
         return [number for part in self._parts for number in part.state_id[part.cause == UNRESOLVED].tolist()]
 
-    def of_mixed_entities(self, codes: Collection[int]) -> dict[int, list[int]]:
-        """Return the state ids of the rows of those entities that have words as well as numbers or times as states."""
+    def of_mixed_entities(self, codes: Collection[int], certain: Collection[int] = ()) -> dict[int, list[int]]:
+        """Return the state ids of the rows of those entities that have words as well as numbers or times as states.
+
+        Args:
+            codes: The entities to look at.
+            certain: Those of them that count whatever their states are.
+        """
         rows = self._rows()
         texts = list(self._states)
         found = {}
@@ -109,7 +114,7 @@ class Columns:
             of_one = rows.entity == code
             states = [texts[state] for state in np.unique(rows.state[of_one]).tolist()]
             measured = {is_measured(text) for text in states if isinstance(text, str) and text not in GAPS}
-            if len(measured) > 1:
+            if len(measured) > 1 or code in certain:
                 found[code] = rows.state_id[of_one].tolist()
         return found
 

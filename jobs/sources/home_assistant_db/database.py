@@ -25,7 +25,7 @@ from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_causes
-from jobs.sources.home_assistant_db.classes import read_readings
+from jobs.sources.home_assistant_db.classes import read_readings, read_reclassified
 from jobs.sources.home_assistant_db.columns import Columns
 from jobs.sources.home_assistant_db.day_rows import fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory
@@ -109,6 +109,8 @@ class HomeAssistantDatabase:
             wrongly_dated = rows.count_wrongly_dated()
             unmigrated = read_unmigrated(connection, schema, window)
             directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
+            reclassified = read_reclassified(connection, window, directory, self._registry.descriptions, self._rules)
+            directory = directory.redescribed(reclassified)
             followed = self._followed(directory)
             columns = Columns(directory.code_of)
             known = read_known_time(connection, rows)
@@ -140,7 +142,7 @@ class HomeAssistantDatabase:
                 connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts
             )
             sensors = [code for code, entity in followed.items() if entity.domain == "sensor"]
-            mixed = columns.of_mixed_entities(sensors)
+            mixed = columns.of_mixed_entities(sensors, certain=reclassified)
             readings = read_readings(connection, mixed, directory.entities, self._registry.descriptions, self._rules)
             not_text = columns.count_not_text(window.start)
             samples, contradicted = columns.samples(

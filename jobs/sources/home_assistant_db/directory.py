@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -52,12 +52,19 @@ class Directory:
         code_of: The code of each metadata id.
         keys: What stays the same of an entity when it is renamed, by entity id.
         notices: What cannot be read of them.
+        attributes_ids: The number of the attributes of the newest row of each metadata id; None if they are lost.
     """
 
     entities: list[Description]
     code_of: Mapping[int, int]
     keys: Mapping[str, str]
     notices: tuple[str, ...]
+    attributes_ids: Mapping[int, int | None]
+
+    def redescribed(self, descriptions: Mapping[int, Description]) -> Directory:
+        """Return this with other descriptions of some entities, by their codes."""
+        entities = [descriptions.get(code, about) for code, about in enumerate(self.entities)]
+        return replace(self, entities=entities)
 
     def metadata_ids(self, codes: Collection[int]) -> dict[int, list[int]]:
         """Return the metadata ids of some entities, by their codes."""
@@ -81,7 +88,7 @@ def read_directory(
     """
     names, not_texts = _names(connection)
     shared = {number: held for number, held in names.items() if len(held) > 1}
-    attributes = _newest_attributes(connection, end / SECOND)
+    attributes, attributes_ids = _newest_attributes(connection, end / SECOND)
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for number, held in names.items():
         if number not in shared:
@@ -107,7 +114,7 @@ def read_directory(
         ),
         *_notice("entities left out, whose ids cannot be kept", [repr(e[:40]) for e in numbers if tag_fault(e)]),
     ]
-    return Directory(entities, code_of, keys, tuple(notices))
+    return Directory(entities, code_of, keys, tuple(notices), attributes_ids)
 
 
 def _names(connection: sa.Connection) -> tuple[dict[int, list[str]], int]:
@@ -123,16 +130,21 @@ def _names(connection: sa.Connection) -> tuple[dict[int, list[str]], int]:
     return {number: held for number, held in names.items() if held}, not_texts
 
 
-def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[str, object]]:
+def _newest_attributes(
+    connection: sa.Connection, end: float
+) -> tuple[dict[int, dict[str, object]], dict[int, int | None]]:
+    """Return the attributes by metadata id, and the number of those of the newest row."""
     newest = newest_state_ids(connection.dialect.name, "end")
-    query = sa.select(newest.c.metadata_id, STATE, SHARED_ATTRIBUTES).select_from(
+    query = sa.select(newest.c.metadata_id, STATE, STATES.c.attributes_id, SHARED_ATTRIBUTES).select_from(
         newest.join(STATES, STATES.c.state_id == newest.c.state_id).outerjoin(
             ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id
         )
     )
     found: dict[int, dict[str, object]] = {}
+    attributes_ids: dict[int, int | None] = {}
     lost: list[int] = []
-    for number, state, text in connection.execute(query, {"end": end}).all():
+    for number, state, attributes_id, text in connection.execute(query, {"end": end}).all():
+        attributes_ids[number] = attributes_id
         attributes = attributes_of(text)
         if state is None or state in GAPS:
             earlier = connection.execute(_KNOWN_ATTRIBUTES, {"metadata_id": number, "end": end}).scalars()
@@ -141,13 +153,14 @@ def _newest_attributes(connection: sa.Connection, end: float) -> dict[int, dict[
         elif attributes is None:
             lost.append(number)
         found[number] = attributes or {}
-    return found | _last_attributes(connection, lost, end)
+    return found | last_attributes(connection, lost, end), attributes_ids
 
 
-def _last_attributes(connection: sa.Connection, numbers: list[int], end: float) -> dict[int, dict[str, object]]:
-    """Return the attributes of entities whose newest row has none: those of one of the rows before it."""
+def last_attributes(connection: sa.Connection, numbers: list[int], end: float) -> dict[int, dict[str, object]]:
+    """Return the attributes of entities whose newest row has none: those of one of the known rows before it."""
     places = [Place(number, end, 0) for number in numbers]
-    rows = [row for _, earlier in read_earlier(connection, places, _MAX_LOST) for row in earlier]
+    found_rows = (row for _, earlier in read_earlier(connection, places, _MAX_LOST) for row in earlier)
+    rows = [row for row in found_rows if row.state is not None and row.state not in GAPS]
     texts: dict[int, str] = {}
     for some in batches(sorted(row.state_id for row in rows)):
         query = (

@@ -14,6 +14,9 @@ records nothing. So a run bounds known time only where its dates can be true:
 * A home may be silent every night. So a silence of at most ``max_silence`` is known if it is at most twice as long as
   what is usual at its hours: the median of the silences at the same time on the seven days before, of at least three.
   That the run around it was closed properly is no evidence: a recorder that had given up is closed properly, too.
+* A home of one or two entities may be silent for longer every night. So a silence, however long, is known if it is at
+  most half as long again as the median of the longest silences of the seven days before, of at least three
+  (``recorder_uptime.recurring_silence``). A silence that ended with a start does not count there.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from jobs.activity.spans import union
 from jobs.activity.window import DAY, HOUR, Instants
 from jobs.sources.home_assistant_db.row_times import MIN_INSTANT, RowTimes
 from jobs.sources.home_assistant_db.schema import RUNS, instant_of
+from jobs.sources.recorder_uptime import RECURRING_FACTOR, recurring_silence
 
 MIN_SILENCE: Final = HOUR  # a shorter one is never taken for an outage
 SILENCE_FACTOR: Final = 6  # how many times the usual silence is long
@@ -95,7 +99,7 @@ def without_silences(
         rows: When anything was recorded.
         day: The span of the day that is read.
         seen: Ascending instants of the rows that are read, from the oldest one needed on.
-        max_silence: A longer silence is never known, microseconds.
+        max_silence: A longer silence is not known unless it recurs, microseconds.
     """
     near = day[0] - DAY
     longest = rows.silences(near, day[1], MIN_SILENCE, seen)
@@ -110,6 +114,9 @@ def without_silences(
         usual = rows.usual_silence(near, day[1])
         bound = min(max_silence, max(MIN_SILENCE, SILENCE_FACTOR * usual))
     silences = [one for one in silences if one[1] - one[0] > bound and not _is_usual(rows, one, max_silence)]
+    if silences:  # asked last, as few days need it
+        recurring = _recurring_silence(rows, day, seen, min(max_silence, MIN_SILENCE), known.starts)
+        silences = [(start, end) for start, end in silences if end - start > recurring]
     starts = set(known.starts.tolist())
     for start, end in sorted(set(silences)):
         kept: list[list[int]] = []
@@ -123,6 +130,23 @@ def without_silences(
                 starts = (starts - {begin}) | {high}
         spans = kept
     return KnownTime(np.array(spans, np.int64).reshape(-1, 2), np.array(sorted(starts), np.int64), known.notices)
+
+
+def _recurring_silence(rows: RowTimes, day: tuple[int, int], seen: Instants, shortest: int, starts: Instants) -> int:
+    """Return how long a silence may be because such silences recur; see ``recorder_uptime.recurring_silence``."""
+    first = day[1] - (MAX_DAYS_COMPARED + 1) * DAY
+    silences = rows.silences(first, day[1] - DAY, round(shortest / RECURRING_FACTOR), seen)
+    # A day without a long silence counts, if it has rows, with the one around its first instant.
+    bounds = range(first, day[1] - DAY, DAY)
+    silences += [
+        (around.before, around.after)
+        for around in rows.around(bounds)
+        if around.before is not None and around.after is not None
+    ]
+    found = np.array(silences, np.int64).reshape(-1, 2)
+    has_start = np.searchsorted(starts, found[:, 0], "right") < np.searchsorted(starts, found[:, 1], "right")
+    counts = ~has_start & (found[:, 0] > MIN_INSTANT) & (found[:, 1] > first)  # before the first row is no silence
+    return recurring_silence(found[counts], day[1])
 
 
 def _is_usual(rows: RowTimes, silence: tuple[int, int], max_silence: int) -> bool:

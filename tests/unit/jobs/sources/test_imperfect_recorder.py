@@ -120,9 +120,9 @@ def test_no_home_is_so_quiet_that_a_silence_beyond_the_setting_is_known(
         (7, 2, 4.2, False),
         (7, 4, 5.9, True),
         (7, 4, 6.1, False),
-        (7, 7, 3, False),
+        (7, 7, 3, True),
     ],
-    ids=["each night", "3 nights", "2 nights", "twice", "more than twice", "6 h", "more than 6 h", "nights not known"],
+    ids=["each night", "3 nights", "2 nights", "twice", "more than twice", "6 h", "more than 6 h", "longer before"],
 )
 def test_a_silence_that_is_usual_at_its_hours_is_known(  # noqa: PLR0917 - parameters of one story
     recorder: RecorderDatabase, read: Read, nights: int, usual: float, tonight: float, is_known: bool
@@ -138,6 +138,42 @@ def test_a_silence_that_is_usual_at_its_hours_is_known(  # noqa: PLR0917 - param
     recorder.write(StateRow(at(hour), "sensor.heartbeat", "20") for hour in loud)
     expected = 24 if is_known else 24 - tonight
     assert known_hours(read()) == pytest.approx(expected, abs=0.2)
+
+
+@pytest.mark.parametrize(
+    ("days", "usual", "tonight", "known"),
+    [
+        (3, 9, 9, 24),
+        (2, 9, 9, 15),
+        (7, 9, 13.4, 24),
+        (7, 9, 13.6, 12.4),
+        (7, 6.5, 9.7, 24),
+        (7, 6.5, 9.8, 14.2),
+    ],
+)
+def test_long_nights_are_known_if_they_recur_in_a_home_of_one_entity(  # noqa: PLR0917 - parameters of one story
+    recorder: RecorderDatabase, read: Read, days: int, usual: float, tonight: float, known: float
+) -> None:
+    """``max_silence_hours`` is 6; of 24 hours, what lies in nights that are too long is not known."""
+    recorder.run(at(-240), None)
+    hours = [24 * day + 7 + (24 - usual) * step / 6 for day in range(-days, 3) for step in range(7)]
+    begin = max(hour for hour in hours if hour < 7)
+    quiet = [*(hour for hour in hours if not begin < hour < begin + tonight), begin + tonight]
+    recorder.write(rows(*((hour, ("on", "off")[n % 2]) for n, hour in enumerate(sorted(set(quiet))))))
+    assert known_hours(read()) == pytest.approx(known, abs=0.01)
+
+
+@pytest.mark.parametrize("is_started", [True, False])
+def test_nights_after_which_the_recorder_starts_do_not_make_a_silence_known(
+    recorder: RecorderDatabase, read: Read, is_started: bool
+) -> None:
+    recorder.run(at(-400), None)
+    for day in range(-7, 0):
+        if is_started:
+            recorder.run(at(24 * day + 7) - SECOND, None)
+    hours = [24 * day + hour for day in range(-8, 3) for hour in (7, 10, 13, 16, 19, 22)]
+    recorder.write(rows(*((hour, ("on", "off")[n % 2]) for n, hour in enumerate(hours))))
+    assert known_hours(read()) == pytest.approx(15 if is_started else 24, abs=0.01)
 
 
 def test_days_without_any_row_are_no_evidence_that_a_night_is_usually_silent(
@@ -775,3 +811,65 @@ def test_a_number_among_the_options_of_a_sensor_stays_a_state(recorder: Recorder
     recorder.write(rows((-6, "idle"), (9, "1"), (10, "idle"), entity_id="sensor.washer"))
     log = read()
     assert int((log.events.entity == log.code_of("sensor.washer")).sum()) == 2
+
+
+def washer_states(log: DayLog) -> list[tuple[float, str]]:
+    """The hours and states of the events of the sensor whose class changes."""
+    washer = log.events[log.events.entity == log.code_of("sensor.washer")]
+    hours = [round((instant - WINDOW.start) / HOUR, 3) for instant in washer.at.tolist()]
+    return list(zip(hours, [log.states[state] for state in washer.state.tolist()], strict=True))
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [((-6.0, "idle"),), (), ((-6.0, "idle"), (-1.0, "unavailable"))],
+    ids=["known before", "new in the day", "unavailable at midnight"],
+)
+@pytest.mark.parametrize("options", [("idle", "run"), ("1", "2")], ids=["words", "numbers"])
+def test_a_sensor_that_becomes_a_reading_keeps_the_events_of_the_time_before(
+    recorder: RecorderDatabase, read: Read, opening: tuple[tuple[float, str], ...], options: tuple[str, str]
+) -> None:
+    idle, run = options
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", OPTIONS)
+    before = [(hour, idle if state == "idle" else state) for hour, state in opening]
+    recorder.write(rows(*before, (1, idle), (9, run), (10, idle), entity_id="sensor.washer"))
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows(*((12 + n / 6, f"{n * 37 % 500}.5") for n in range(60)), entity_id="sensor.washer"))
+    assert [event for event in washer_states(read()) if event[0] > 1] == [(9, run), (10, idle)]
+
+
+def test_a_sensor_that_is_a_reading_all_day_has_no_events_of_the_days_before(
+    recorder: RecorderDatabase, read: Read
+) -> None:
+    heartbeat(recorder, -48, 30)
+    recorder.describe("sensor.washer", OPTIONS)
+    recorder.write(rows((-9, "run"), (-8, "idle"), entity_id="sensor.washer"))
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows(*((n / 6, f"{n * 37 % 500}.5") for n in range(-6, 60)), entity_id="sensor.washer"))
+    assert washer_states(read()) == []
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_a_reading_whose_attributes_were_lost_at_midnight_stays_a_reading(
+    recorder: RecorderDatabase, read: Read, text: str | None
+) -> None:
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", OPTIONS)
+    recorder.write(rows((-1, "idle"), entity_id="sensor.washer"))
+    recorder.connection.execute(
+        "UPDATE state_attributes SET shared_attrs = ? WHERE shared_attrs LIKE '%enum%'", (text,)
+    )
+    recorder.connection.commit()
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows((9, "12.5"), (10, "80"), entity_id="sensor.washer"))
+    assert washer_states(read()) == []
+
+
+def test_options_that_are_numbers_are_told_from_the_watts_before_them(recorder: RecorderDatabase, read: Read) -> None:
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows((-1, "40"), (2, "12"), (3, "80"), entity_id="sensor.washer"))
+    recorder.describe("sensor.washer", OPTIONS)
+    recorder.write(rows((12, "1"), (13, "2"), entity_id="sensor.washer"))
+    assert washer_states(read()) == [(13, "2")]
