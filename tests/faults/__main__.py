@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tests.faults.concurrent_programs import concurrent_programs, locked_source
 from tests.faults.deliberate_damage import deliberate_damage
+from tests.faults.endless_input import endless_input
 from tests.faults.file_faults import damaged_ledger, full_disk
 from tests.faults.foreign_files import foreign_files
 from tests.faults.homes import Bench, InfluxStoreKind, Scenario, StoreKind
@@ -42,6 +43,7 @@ SCENARIOS: dict[str, Scenario] = {
     "foreign_files": foreign_files,
     "hostile_detectors": hostile_detectors,
     "hostile_input": hostile_input,
+    "endless_input": endless_input,
 }
 
 

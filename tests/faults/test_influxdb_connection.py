@@ -164,8 +164,17 @@ def test_an_error_in_an_answer_of_status_200_is_seen(httpserver: HTTPServer, bod
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"\n", b"<html>please log in</html>", b'"text"\n', ROWS[:-20], PART, PART + ROWS[:10]],
-    ids=["empty", "blank", "html", "text", "cut", "only a part", "cut in the second part"],
+    [
+        b"",
+        b"\n",
+        b"<html>please log in</html>",
+        b'"text"\n',
+        ROWS[:-20],
+        PART,
+        PART + ROWS[:10],
+        b'{"results":[]}\n',
+    ],
+    ids=["empty", "blank", "html", "text", "cut", "only a part", "cut in the second part", "no result"],
 )
 def test_a_broken_answer_is_requested_again_and_then_reported(httpserver: HTTPServer, body: bytes) -> None:
     httpserver.expect_request("/query").respond_with_data(body)

@@ -121,8 +121,9 @@ def parse_response(chunks: Iterable[bytes]) -> Iterator[Series]:
             document = from_json(text)
         except ValueError as error:
             raise BrokenResponse(f"the response is not valid JSON: {text[:_SHOWN_CHARACTERS]!r}") from error
-        unfinished = False
-        for result in _results(document):
+        results = list(_results(document))
+        unfinished = not results and "results" in document  # InfluxDB 2 answers {} where a statement gives nothing
+        for result in results:
             unfinished = bool(result.get("partial", False))
             for series in result.get("series") or ():
                 yield Series(
