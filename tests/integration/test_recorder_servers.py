@@ -110,7 +110,11 @@ def facts(log: DayLog) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("day", [-1, 0, 1])
-@pytest.mark.parametrize("more_texts", [(), ("a\x1eb",)], ids=["", "with the separator of rows in a state"])
+@pytest.mark.parametrize(
+    "more_texts",
+    [(), ("a\x1eb",), ("ü" * 255,)],
+    ids=["", "with the separator of rows in a state", "with the longest state of letters of two bytes"],
+)
 def test_a_day_is_the_same_as_from_sqlite(
     tmp_path: Path, new_url: NewUrl, day: int, more_texts: tuple[str, ...]
 ) -> None:
@@ -152,7 +156,11 @@ def test_a_day_is_the_same_as_from_sqlite_however_large_the_numbers_of_entities(
     assert expected["events"] == facts(read(f"sqlite:///{home(tmp_path / 'usual.db')}"))["events"]
 
 
-@pytest.mark.parametrize("more_texts", [(), ("a\x1eb",)], ids=["", "with the separator of rows in a state"])
+@pytest.mark.parametrize(
+    "more_texts",
+    [(), ("a\x1eb",), ("ü" * 255,)],
+    ids=["", "with the separator of rows in a state", "with the longest state of letters of two bytes"],
+)
 def test_rows_come_as_one_text_a_column_unless_a_state_holds_the_separator(
     tmp_path: Path, mariadb: MariaDb, more_texts: tuple[str, ...]
 ) -> None:

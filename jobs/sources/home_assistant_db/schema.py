@@ -57,11 +57,11 @@ UPDATED: Final = STATES.c.last_updated_ts
 MAX_STATE_LENGTH: Final = 255
 MAX_ATTRIBUTES_LENGTH: Final = 2**20  # Home Assistant leaves out more than 16 KB
 TOO_LONG: Final = "\x1c"
-STATE: Final = sa.case((sa.func.length(STATES.c.state) > MAX_STATE_LENGTH, TOO_LONG), else_=STATES.c.state).label(
+STATE: Final = sa.case((sa.func.char_length(STATES.c.state) > MAX_STATE_LENGTH, TOO_LONG), else_=STATES.c.state).label(
     "state"
 )
 SHARED_ATTRIBUTES: Final = sa.case(
-    (sa.func.length(ATTRIBUTES.c.shared_attrs) <= MAX_ATTRIBUTES_LENGTH, ATTRIBUTES.c.shared_attrs)
+    (sa.func.char_length(ATTRIBUTES.c.shared_attrs) <= MAX_ATTRIBUTES_LENGTH, ATTRIBUTES.c.shared_attrs)
 ).label("shared_attrs")
 
 MYSQL: Final = ("mysql", "mariadb")  # how SQLAlchemy calls these two
