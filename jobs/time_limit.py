@@ -30,6 +30,7 @@ MAX_DETECTOR_SHARE: Final = 0.25  # of the day's time, so that one that loops le
 GRACE_SECONDS: Final = 30.0
 LAST_RESORT_SECONDS: Final = 60.0  # after the limit, as the grace
 REPEAT_SECONDS: Final = 1.0
+_SOME_LOOPS: Final = 10  # each looks for an exception
 TIMER_SECONDS: Final = 0.25  # of processor time, which passes slowly on a busy machine
 MINUTE_SECONDS: Final = 60
 WAKE_SIGNAL: Final = signal.SIGURG  # ends waits in C of the main thread; ignored where nobody handles it
@@ -144,7 +145,7 @@ class _Interrupter:
         self._thread.start()
 
     def end(self) -> None:
-        """Interrupt no more; take back an interruption that has not arrived yet."""
+        """Interrupt no more; wait for an interruption that has not arrived yet."""
         while True:
             try:
                 self._ended.set()
@@ -155,7 +156,8 @@ class _Interrupter:
                         signal.setitimer(signal.ITIMER_PROF, 0)
                 while self._thread.ident is not None and self._is_watching:
                     time.sleep(0)
-                _set_exception(self._target, None)
+                for _ in range(_SOME_LOOPS):  # an interruption that is on its way arrives here
+                    pass
             except TimeOver:
                 continue
             return
@@ -176,9 +178,12 @@ class _Interrupter:
             self._is_watching = False
 
 
-def _set_exception(thread: int, error: type[BaseException] | None) -> None:
-    """Let an exception be raised in a thread before its next instruction in Python; None takes it back."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error) if error else None)
+def _set_exception(thread: int, error: type[BaseException]) -> None:
+    """Let an exception be raised in a thread before its next instruction in Python.
+
+    It is never taken back with NULL: CPython 3.11 then looks for it for ever, and hangs where calls are traced.
+    """
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(error))
 
 
 _of_main_thread: Final[list[_Interrupter]] = []  # at most one
