@@ -92,7 +92,7 @@ arguments = st.lists(word, max_size=7)
 
 
 @pytest.mark.parametrize("command", sorted(set(HELP) - {"serve", "demo"}))
-@examples(4)
+@examples(2)
 @hypothesis.given(words=arguments)
 def test_whatever_is_typed_behind_a_command_ends_as_documented(command: str, words: list[str]) -> None:
     with new_home() as home:

@@ -58,7 +58,7 @@ def undisturbed() -> list[dict[str, object]]:
     return stored(EVENTS.encode())
 
 
-@examples(12)
+@examples(3)
 @hypothesis.given(lines=LINES, at=st.integers(1, EVENTS.count("\n")))
 def test_a_line_costs_its_own_entity_only(lines: list[tuple[str, str]], at: int) -> None:
     whole = EVENTS.splitlines()
@@ -66,7 +66,7 @@ def test_a_line_costs_its_own_entity_only(lines: list[tuple[str, str]], at: int)
     assert stored("\n".join(whole).encode("utf-8", "surrogatepass")) == undisturbed()
 
 
-@examples(12)
+@examples(3)
 @hypothesis.given(
     at=st.integers(0, len(EVENTS)), cut=st.integers(0, 40), new=st.binary(max_size=8), zipped=st.booleans()
 )

@@ -136,7 +136,7 @@ def computed(request: pytest.FixtureRequest) -> Iterator[Computed]:
 
 
 @pytest.mark.parametrize("computed", ["influxdb_1", "influxdb_2"], indirect=True)
-@examples(4)
+@examples(2)
 @hypothesis.given(
     mangle=manglings(), number=st.integers(0, 12), all_after=st.booleans(), words=st.sampled_from(COMMANDS)
 )

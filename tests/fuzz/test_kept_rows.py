@@ -88,7 +88,7 @@ def put(file: Path, table: str, number: int, value: Any, day: str) -> None:
         connection.commit()
 
 
-@examples(16)
+@examples(4)
 @hypothesis.given(
     number=st.integers(0, 40), value=VALUES, day=st.sampled_from([FIRST, LAST]), words=st.sampled_from(COMMANDS)
 )
@@ -103,7 +103,7 @@ def test_whatever_an_entry_of_the_ledger_holds_a_command_ends_as_documented(
         call(home, "status", FIRST, LAST, "--json")
 
 
-@examples(12)
+@examples(3)
 @hypothesis.given(data=st.data())
 def test_whatever_staged_rows_are_the_other_day_stays_and_a_run_ends_as_documented(data: st.DataObject) -> None:
     with computed_home() as home:
@@ -145,7 +145,7 @@ JSON = st.one_of(
 )
 
 
-@examples(16)
+@examples(4)
 @hypothesis.given(
     table=st.sampled_from(["time_based_daily", "duration_daily", "detector_run_daily"]),
     number=st.integers(0, 40),

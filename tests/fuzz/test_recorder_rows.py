@@ -87,7 +87,7 @@ def undisturbed() -> list[dict[str, Any]]:
         return stored(made)
 
 
-@examples(12)
+@examples(3)
 @hypothesis.given(
     changes=st.lists(st.tuples(st.sampled_from(COLUMNS), VALUES, st.integers(0, 60)), min_size=1, max_size=5)
 )
@@ -108,7 +108,7 @@ def storable(value: Any) -> Any:
     return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
 
 
-@examples(8)
+@examples(2)
 @hypothesis.given(
     table=st.sampled_from(["recorder_runs", "states_meta", "state_attributes", "schema_changes"]),
     number=st.integers(0, 10),
@@ -151,7 +151,7 @@ REGISTRY_KEYS = (
 )
 
 
-@examples(12)
+@examples(3)
 @hypothesis.given(
     name=st.sampled_from(["core.entity_registry", "core.device_registry", "core.area_registry"]),
     key=st.sampled_from([*REGISTRY_KEYS, "device_class", "original_device_class", "capabilities", "entity_category"]),
@@ -170,7 +170,7 @@ def test_whatever_a_registry_says_a_run_ends_as_documented(name: str, key: str, 
         call(made, "doctor", "--json")
 
 
-@examples(8)
+@examples(2)
 @hypothesis.given(data=st.binary(max_size=60), at=st.integers(0, 2000))
 def test_whatever_bytes_a_registry_holds_a_run_ends_as_documented(data: bytes, at: int) -> None:
     with home() as made:

@@ -154,7 +154,7 @@ def prepare(folder: Path) -> None:
     os.mkfifo(folder / "pipe")
 
 
-@examples(16)
+@examples(4)
 @hypothesis.given(changes=changes, words=st.sampled_from(COMMANDS))
 def test_whatever_a_setting_is_a_command_ends_as_documented(
     changes: list[tuple[tuple[str, ...], Any]], words: tuple[str, ...]
@@ -167,7 +167,7 @@ def test_whatever_a_setting_is_a_command_ends_as_documented(
         call(home, *words)
 
 
-@examples(8)
+@examples(2)
 @hypothesis.given(
     at=st.integers(0, len(CSV_CONFIG)),
     cut=st.integers(0, 30),
@@ -183,7 +183,7 @@ def test_whatever_bytes_are_in_the_settings_file_a_command_ends_as_documented(
         call(home, *words)
 
 
-@examples(12)
+@examples(3)
 @hypothesis.given(
     place=st.sampled_from([place for place in PLACES if all(place)]), new=value, words=st.sampled_from(COMMANDS)
 )
