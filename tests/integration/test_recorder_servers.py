@@ -156,11 +156,7 @@ def test_a_day_is_the_same_as_from_sqlite_however_large_the_numbers_of_entities(
     assert expected["events"] == facts(read(f"sqlite:///{home(tmp_path / 'usual.db')}"))["events"]
 
 
-@pytest.mark.parametrize(
-    "more_texts",
-    [(), ("a\x1eb",), ("ü" * 255,)],
-    ids=["", "with the separator of rows in a state", "with the longest state of letters of two bytes"],
-)
+@pytest.mark.parametrize("more_texts", [(), ("a\x1eb",)], ids=["", "with the separator of rows in a state"])
 def test_rows_come_as_one_text_a_column_unless_a_state_holds_the_separator(
     tmp_path: Path, mariadb: MariaDb, more_texts: tuple[str, ...]
 ) -> None:
@@ -170,7 +166,7 @@ def test_rows_come_as_one_text_a_column_unless_a_state_holds_the_separator(
     sa.event.listen(source._engine, "after_cursor_execute", lambda *of: statements.append(of[2]))  # noqa: SLF001 - counts
     source.read(WINDOW)
     source.close()
-    row_by_row = [one for one in statements if "states.state," in one and "ORDER BY states.last_updated_ts, " in one]
+    row_by_row = [one for one in statements if "END AS state," in one and "ORDER BY states.last_updated_ts, " in one]
     assert len(row_by_row) == len(more_texts)
 
 

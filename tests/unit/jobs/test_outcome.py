@@ -39,6 +39,10 @@ EXPECTED = {
     "LedgerVersionMismatch": 1,
     "LedgerCorrupt": 1,
     "LedgerUnavailable": 75,
+    "HomeMismatch": 78,
+    "HouseholdError": 1,
+    "HouseholdUnavailable": 75,
+    "TimeLimitExceeded": 75,
 }
 
 
