@@ -22,6 +22,7 @@ RUNS_WHAT_IT_READS = {
 }
 CALLS = {"__import__", "compile", "eval", "exec", "input"}
 OF_OS = re.compile(r"system|popen|exec[lv].*|spawn.*|posix_spawn.*|fork")
+INTERRUPTS_A_THREAD = {"jobs/time_limit.py": ["ctypes"]}  # by its number, and with nothing that was read
 YAML = {"load", "load_all", "unsafe_load"}
 
 
@@ -52,7 +53,7 @@ def test_the_search_finds_what_it_looks_for(text: str) -> None:
 def test_nothing_that_is_read_can_be_run() -> None:
     assert len(SOURCES) > 50
     found = {str(file.relative_to(ROOT)): list(faults(ast.parse(file.read_text(encoding="utf-8")))) for file in SOURCES}
-    assert {name: what for name, what in found.items() if what} == {}
+    assert {name: what for name, what in found.items() if what} == INTERRUPTS_A_THREAD
 
 
 def normal(name: str) -> str:
