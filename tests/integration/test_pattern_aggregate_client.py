@@ -61,6 +61,7 @@ def test_a_written_row_is_read_as_a_dict_with_its_lists(client: PatternAggregate
             "confidence": 0.85,
             "occurrences": 10,
             "bouts": None,
+            "device_class": None,
         }
     ]
     assert client.last_error is None
