@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import glob
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,13 +20,13 @@ from jobs.household_file import HouseholdFile
 from jobs.household_reading import read_household
 from jobs.rebuild import rebuild_ledger
 from jobs.registry import Registered, build, enabled_names, load
-from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, Settings
+from jobs.settings import Settings
 from storage.checked_store import CheckedStore
-from storage.connect import influx_server, open_store
+from storage.connect import open_store
 from storage.dates import ONE_DAY
 from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreError, StoreMissing
 from storage.ledger.ledger import Ledger
-from storage.settings import StoreSettings, absolute_path, absolute_url
+from storage.settings import StoreSettings, absolute_path
 from storage.settings_check import problems_error, validate
 from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateStore
@@ -137,63 +136,17 @@ class Home:
             SettingsError: The settings of the source are not valid, or name none.
         """
         self.require_source()
+        from jobs.source_wiring import open_source  # noqa: PLC0415 - `status` and `health` need no source
+
         with naming_origin(self.overrides):
-            return self._open_source()
-
-    def _open_source(self) -> EventSource:
-        source = self.settings.source
-        if isinstance(source, HomeAssistantDatabaseSettings):
-            from jobs.sources.home_assistant_db.database import (  # noqa: PLC0415 - loads a SQL toolkit
-                HomeAssistantDatabase,
+            return open_source(
+                self.settings.source,
+                self.base,
+                zone=self.zone,
+                rules=self.rules,
+                clock=self.clock,
+                yesterday=self.yesterday(),
             )
-
-            url = absolute_url(self.base, source.url)
-            registry = absolute_path(self.base, source.registry_dir) if source.registry_dir else None
-            return HomeAssistantDatabase(
-                url,
-                self.zone,
-                self.rules,
-                registry,
-                self.clock,
-                max_silence_hours=source.max_silence_hours,
-                timeout_seconds=source.timeout_seconds,
-            )
-        if isinstance(source, CsvFilesSettings):
-            from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
-
-            folder = Path(glob.escape(str(self.base)))  # only the setting is a glob, not the folder's name
-            return CsvFiles(str(absolute_path(folder, source.path)), self.zone, self.rules, self.clock)
-        if isinstance(source, InfluxSourceSettings):
-            return self._open_influx_source(source)
-        from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used
-
-        return SimulatedHome(
-            self.zone,
-            self.rules,
-            seed=source.seed,
-            events_per_day=source.events_per_day,
-            first_day=source.first_day,
-            last_day=source.last_day or max(source.first_day, self.yesterday()),
-            unusual_days=source.unusual_days,
-        )
-
-    def _open_influx_source(self, source: InfluxSourceSettings) -> EventSource:
-        server = influx_server(source.with_base(self.base), "source")
-        from jobs.sources.influxdb import InfluxSource  # noqa: PLC0415 - needs what the server needs
-        from jobs.sources.influxdb_points import LAYOUTS  # noqa: PLC0415 - needs what the server needs
-
-        names = ("measurement", "entity_tag", "domain_tag", "area_tag", "device_tag", "event_tag", "fields")
-        given = {name: value for name in names if (value := getattr(source, name)) is not None}
-        return InfluxSource(
-            server,
-            source.bucket,
-            self.zone,
-            self.rules,
-            layout=replace(LAYOUTS[source.layout], **given),
-            registry_dir=absolute_path(self.base, source.registry_dir) if source.registry_dir else None,
-            lookback_days=source.lookback_days,
-            max_silence_hours=source.max_silence_hours,
-        )
 
     def open_store(self, *, read_only: bool = False) -> AggregateStore:
         """Open the store of aggregates."""

@@ -1,0 +1,93 @@
+"""Open the source of raw events that the settings name; only the kind that is used is imported."""
+
+from __future__ import annotations
+
+import datetime as dt
+import glob
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from jobs.activity.entities import EntityRules
+from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, SourceSettings
+from jobs.sources.base import EventSource
+from storage.connect import influx_server
+from storage.settings import absolute_path, absolute_url
+
+
+def open_source(
+    source: SourceSettings,
+    base: Path,
+    *,
+    zone: ZoneInfo,
+    rules: EntityRules,
+    clock: Callable[[], dt.datetime],
+    yesterday: dt.date,
+) -> EventSource:
+    """Open a source.
+
+    Args:
+        source: Its settings.
+        base: The folder that relative paths start from.
+        zone: The home's time zone.
+        rules: How entities are classified.
+        clock: Returns the current instant.
+        yesterday: The newest local day that is over.
+
+    Raises:
+        SettingsError: The settings are not valid.
+    """
+    if isinstance(source, HomeAssistantDatabaseSettings):
+        from jobs.sources.home_assistant_db.database import HomeAssistantDatabase  # noqa: PLC0415 - loads a SQL toolkit
+
+        return HomeAssistantDatabase(
+            absolute_url(base, source.url),
+            zone,
+            rules,
+            _registry(base, source.registry_dir),
+            clock,
+            max_silence_hours=source.max_silence_hours,
+            timeout_seconds=source.timeout_seconds,
+        )
+    if isinstance(source, CsvFilesSettings):
+        from jobs.sources.csv_files import CsvFiles  # noqa: PLC0415 - only where it is used
+
+        folder = Path(glob.escape(str(base)))  # only the setting is a glob, not the folder's name
+        return CsvFiles(str(absolute_path(folder, source.path)), zone, rules, clock)
+    if isinstance(source, InfluxSourceSettings):
+        return _open_influx_source(source, base, zone, rules)
+    from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used
+
+    return SimulatedHome(
+        zone,
+        rules,
+        seed=source.seed,
+        events_per_day=source.events_per_day,
+        first_day=source.first_day,
+        last_day=source.last_day or max(source.first_day, yesterday),
+        unusual_days=source.unusual_days,
+    )
+
+
+def _open_influx_source(source: InfluxSourceSettings, base: Path, zone: ZoneInfo, rules: EntityRules) -> EventSource:
+    server = influx_server(source.with_base(base), "source")
+    from jobs.sources.influxdb import InfluxSource  # noqa: PLC0415 - needs what the server needs
+    from jobs.sources.influxdb_points import LAYOUTS  # noqa: PLC0415 - needs what the server needs
+
+    names = ("measurement", "entity_tag", "domain_tag", "area_tag", "device_tag", "event_tag", "fields")
+    given = {name: value for name in names if (value := getattr(source, name)) is not None}
+    return InfluxSource(
+        server,
+        source.bucket,
+        zone,
+        rules,
+        layout=replace(LAYOUTS[source.layout], **given),
+        registry_dir=_registry(base, source.registry_dir),
+        lookback_days=source.lookback_days,
+        max_silence_hours=source.max_silence_hours,
+    )
+
+
+def _registry(base: Path, folder: str | None) -> Path | None:
+    return absolute_path(base, folder) if folder else None
