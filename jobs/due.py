@@ -25,7 +25,7 @@ _REDONE: Final[Mapping[str | None, Collection[Status | None]]] = {
     "failed": (Status.FAILED, Status.DEFERRED),
     "lost": (Status.LOST,),
 }
-"""Which states of an attempt a kind of ``Redo`` computes again; None is no attempt."""
+"""Which states of an attempt a kind of ``Redo`` computes again; None stands for no attempt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
 """Days away from a calendar in iCalendar form (RFC 5545), a file or an address.
 
-An event counts if it covers at least one whole local day: a dentist's appointment is no holiday. Its first and last day
+An event counts if it covers at least one whole local day: not a dentist's appointment. Its first and last day
 count too, on which people are home for a part of the day. Events that repeat are expanded, with their exceptions; those
 that are cancelled are left out. What was read from an address last is kept beside the ledger, and used while the
-address cannot be read: trouble with a calendar costs no run.
+address cannot be read: a calendar that fails never fails a run.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 from jobs.household import Away
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError
-from storage.regular_file import open_regular
+from storage.regular_file import open_regular, replace_file
 
 if TYPE_CHECKING:
     from icalendar import Component
@@ -150,13 +150,11 @@ def _reason(error: Exception) -> str:
 
 def _keep(cache: Path, content: bytes) -> str:
     """Keep a copy. Returns why it could not be kept; empty if it was."""
-    new = cache.with_name(cache.name + ".new")
     try:
         if cache.exists() and cache.read_bytes() == content:
             return ""
         cache.parent.mkdir(parents=True, exist_ok=True)
-        new.write_bytes(content)
-        new.replace(cache)
+        replace_file(cache, content)
     except OSError as error:
         return error.strerror or type(error).__name__
     return ""

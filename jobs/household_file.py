@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from jobs.household import NO_HOUSEHOLD, Away, Household, Mute
 from storage.dates import ONE_DAY, DateRange, Day
 from storage.errors import HouseholdError, HouseholdUnavailable, SettingsError
-from storage.regular_file import read_regular_text
+from storage.regular_file import read_regular_text, replace_file
 
 FORMAT: Final = "pattern-aggregates household"
 VERSION: Final = 1
@@ -138,13 +137,7 @@ class HouseholdFile:
             "away": [{"first": str(one.first), "last": str(one.last), "note": one.note} for one in entered],
             "mutes": [_as_json(mute) for mute in sorted(household.mutes, key=str)],
         }
-        new = self.path.with_name(self.path.name + ".new")
-        with new.open("w", encoding="utf-8") as opened:
-            json.dump(document, opened, ensure_ascii=False, indent=2)
-            opened.write("\n")
-            opened.flush()
-            os.fsync(opened.fileno())
-        new.replace(self.path)
+        replace_file(self.path, json.dumps(document, ensure_ascii=False, indent=2) + "\n")
 
     def _invalid(self, why: str) -> HouseholdError:
         return HouseholdError(

@@ -36,22 +36,30 @@ def read_regular_text(file: Path) -> str:
         return opened.read().decode()
 
 
-def replace_file(file: Path, text: str) -> None:
+def replace_file(file: Path, content: str | bytes) -> None:
     """Write a file that only its owner may read: whatever happens, it has its former contents or all of the new ones.
 
-    A link in its place is replaced, and what it points to stays as it is.
+    A link in its place is replaced, and what it points to stays as it is. Root does not take a file away from its
+    owner: a command run as root must not keep the daemon from reading it.
+
+    Args:
+        file: The file; its folder exists.
+        content: What it shall hold; text in UTF-8.
 
     Raises:
         OSError: It cannot be written; the disk is full, for example.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
-            opened.write(text)
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(content.encode() if isinstance(content, str) else content)
             opened.flush()
             os.fsync(opened.fileno())
+        if os.geteuid() == 0:
+            owned = file if file.is_file() and not file.is_symlink() else file.parent
+            os.chown(name, owned.stat().st_uid, owned.stat().st_gid)
         Path(name).replace(file)
-    except BaseException:
+    except BaseException:  # also an interrupt: no half-written file stays behind
         with suppress(OSError):
             Path(name).unlink()
         raise

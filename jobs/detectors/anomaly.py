@@ -37,8 +37,8 @@ baseline, and no ``count_low`` is reported on them.
   The adjusted p is (k + ½) / (n + 1), with k of n days.
 
 An episode is reported only if it lasts 20 minutes or more and is at least 1.5 times as long as the longest of the
-baseline. Entities need 7 days with a finished episode and 10 episodes. That persons stay at home is no matter of
-length, so ``person`` and ``device_tracker`` are not judged by it.
+baseline. Entities need 7 days with a finished episode and 10 episodes. How long persons stay at home is not
+judged, so ``person`` and ``device_tracker`` are left out.
 
 Tests of counts that could be rejected at all are corrected together, at a false discovery rate of 3 % (Benjamini and
 Hochberg). The silence of an entity that was active the day before cannot be rejected, so it does not count. For the
@@ -274,7 +274,7 @@ class Anomaly:
 
 
 def _notes(surprises: Sequence[Surprises], computed: Collection[str]) -> Iterator[str]:
-    """Yield what could not be judged and what is no news any more, in words."""
+    """Yield what could not be judged and what was reported on earlier days, in words."""
     for one in surprises:
         needed = _NEEDED_BY.get(one.kind)
         if needed is not None and needed not in computed:

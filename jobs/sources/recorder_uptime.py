@@ -89,7 +89,7 @@ def longest_silence(instants: Instants, end: int, max_silence: int) -> int:
         instants: When anything at all was recorded, in any order, from some days before.
         end: The end of the day that is read; of the silences of that day only the usual one counts.
         max_silence: A longer one is not known unless it recurs, microseconds. Of more than a day, it is the bound
-            itself: whoever sets it means that silence is no outage in this home.
+            itself: whoever sets it means that silence is not an outage in this home.
     """
     if max_silence > MAX_RECURRING:
         return max_silence

@@ -1,4 +1,4 @@
-"""Files of other programs in the place of store, ledger, lock or settings, and what is no file at all."""
+"""Files of other programs, and things that are not files, in the place of store, ledger, lock or settings."""
 
 from __future__ import annotations
 

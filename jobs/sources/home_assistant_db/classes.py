@@ -72,14 +72,14 @@ def _attributes_at_opening(
     )
     start = window.start / SECOND
     attributes_ids: list[tuple[int, int]] = []
-    not_told: list[int] = []
+    unnamed: list[int] = []
     new = {number for number in directory.attributes_ids if number in sensors}
     for number, state, attributes_id in connection.execute(opening, {"start": start}):
         new.discard(number)
         if number not in sensors or attributes_id == directory.attributes_ids.get(number):
             continue
         if state is None or state in GAPS or attributes_id is None:
-            not_told.append(number)
+            unnamed.append(number)
         else:
             attributes_ids.append((number, attributes_id))
     whose, which = STATES.c.metadata_id, STATES.c.attributes_id
@@ -93,7 +93,7 @@ def _attributes_at_opening(
     texts = _texts(connection, {attributes_id for _, attributes_id in attributes_ids})
     told = [(number, attributes_of(texts.get(attributes_id))) for number, attributes_id in attributes_ids]
     return [
-        *last_attributes(connection, not_told, start).items(),
+        *last_attributes(connection, unnamed, start).items(),
         *((number, attributes) for number, attributes in told if attributes is not None),
     ]
 

@@ -13,7 +13,7 @@ records nothing. So a run bounds known time only where its dates can be true:
   silence that is usual around the day, but at least one hour and at most ``max_silence``.
 * A home may be silent every night. So a silence of at most ``max_silence`` is known if it is at most twice as long as
   what is usual at its hours: the median of the silences at the same time on the seven days before, of at least three.
-  That the run around it was closed properly is no evidence: a recorder that had given up is closed properly, too.
+  That the run around it was closed properly proves nothing: a recorder that had given up is closed properly, too.
 * A home of one or two entities may be silent for longer every night. So a silence, however long, is known if it is at
   most half as long again as the median of the longest silences of the seven days before, of at least three
   (``recorder_uptime.recurring_silence``). A silence that ended with a start does not count there.
@@ -122,7 +122,7 @@ def without_silences(
         kept: list[list[int]] = []
         for begin, finish in spans:
             low, high = max(begin, start), min(finish, end)
-            if high - low <= bound:  # most of the silence is the recorder's absence, which is no time of this span
+            if high - low <= bound:  # most of the silence is the recorder's absence, which does not belong to this span
                 kept.append([begin, finish])
                 continue
             kept += [[begin, low]] * (begin < low) + [[high, finish]] * (high < finish)
@@ -145,7 +145,9 @@ def _recurring_silence(rows: RowTimes, day: tuple[int, int], seen: Instants, sho
     ]
     found = np.array(silences, np.int64).reshape(-1, 2)
     has_start = np.searchsorted(starts, found[:, 0], "right") < np.searchsorted(starts, found[:, 1], "right")
-    counts = ~has_start & (found[:, 0] > MIN_INSTANT) & (found[:, 1] > first)  # before the first row is no silence
+    counts = (
+        ~has_start & (found[:, 0] > MIN_INSTANT) & (found[:, 1] > first)
+    )  # nothing is known of the time before the first row
     return recurring_silence(found[counts], day[1])
 
 

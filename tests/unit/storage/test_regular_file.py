@@ -41,3 +41,13 @@ def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
         replace_file(tmp_path / "a.toml", "half \ud800")
     assert [file.name for file in tmp_path.iterdir()] == ["a.toml"]
     assert (tmp_path / "a.toml").read_text() == "before"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_root_leaves_a_file_to_its_owner_and_a_new_one_to_the_owner_of_the_folder(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1001, 1001)
+    replace_file(tmp_path / "new", "x")
+    (tmp_path / "kept").touch()
+    os.chown(tmp_path / "kept", 1002, 1002)
+    replace_file(tmp_path / "kept", "x")
+    assert [(tmp_path / name).stat().st_uid for name in ("new", "kept")] == [1001, 1002]

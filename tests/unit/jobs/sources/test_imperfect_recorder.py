@@ -866,7 +866,9 @@ def test_a_reading_whose_attributes_were_lost_at_midnight_stays_a_reading(
     assert washer_states(read()) == []
 
 
-def test_options_that_are_numbers_are_told_from_the_watts_before_them(recorder: RecorderDatabase, read: Read) -> None:
+def test_options_that_are_numbers_are_kept_apart_from_the_watts_before_them(
+    recorder: RecorderDatabase, read: Read
+) -> None:
     heartbeat(recorder, -24, 30)
     recorder.describe("sensor.washer", WATTS)
     recorder.write(rows((-1, "40"), (2, "12"), (3, "80"), entity_id="sensor.washer"))
