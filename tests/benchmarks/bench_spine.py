@@ -324,7 +324,7 @@ def _by_events(folder: Path) -> Iterator[Figure]:
 
 
 def _by_days(folder: Path) -> Iterator[Figure]:
-    """What a day costs with all six detectors, by how many lie before it; anomaly begins after 14 and looks back 28."""
+    """What a day costs with all detectors, by how many lie before it; anomaly begins after 14 and looks back 28."""
     path = _database(folder / "days.db", DateRange(FIRST, FIRST + 74 * ONE_DAY), 5_000)
     taken = {}
     for before in (0, 15, 30, 45, 60):  # in processor time: what else the machine does would hide the growth

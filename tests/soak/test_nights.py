@@ -9,7 +9,7 @@ import pytest
 from storage.ledger.ledger import DAYS_KEPT_AFTER_RETENTION
 from tests.soak.nights import soak
 
-DETECTORS = 6
+DETECTORS = 7
 RETENTION_DAYS = 5
 
 
