@@ -132,7 +132,9 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
                 if kwargs.get("as_json"):
                     print_json({"error": str(error), "hint": error.hint or None})
             except KeyboardInterrupt:
-                say("interrupted: all results so far are kept; run the same command again to continue", style="yellow")
+                print_message(
+                    "interrupted: all results so far are kept; run the same command again to continue", style="yellow"
+                )
                 code = INTERRUPTED
             raise typer.Exit(code)
 
@@ -173,16 +175,16 @@ def day_of(home: Home, text: str) -> dt.date:
     return parse_day(text, today=home.today())
 
 
-def say(text: str, *, style: str = "") -> None:
+def print_message(text: str, *, style: str = "") -> None:
     """Print a message to standard error, cleaned; markup in it is shown as text."""
     err.print(Text(clean_lines(text), style=style), soft_wrap=True)
 
 
 def print_error(error: PatternAggregatesError) -> None:
     """Print what went wrong and what to do about it."""
-    say(f"error: {error}", style="bold red")
+    print_message(f"error: {error}", style="bold red")
     if error.hint:
-        say(f"hint: {error.hint}")
+        print_message(f"hint: {error.hint}")
 
 
 def program() -> str:
@@ -194,7 +196,7 @@ def program() -> str:
     return str(called_as) if relative.startswith("..") or not called_as.is_absolute() else relative
 
 
-def shown(text: str, style: str = "") -> Text:
+def terminal_text(text: str, style: str = "") -> Text:
     """Return a text of unknown origin as one line for a terminal, cleaned; markup in it is shown as text."""
     return Text(clean(text), style=style)
 
@@ -214,5 +216,5 @@ def output_failed(error: OSError) -> int:
     os.dup2(silent, sys.stdout.fileno())  # discards what is left in buffers
     if error.errno != errno.EPIPE:
         with suppress(OSError):
-            say(f"error: the output cannot be written: {error.strerror}", style="bold red")
+            print_message(f"error: the output cannot be written: {error.strerror}", style="bold red")
     return EXIT_CODES[Outcome.INCOMPLETE]

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from jobs.cli.app import Json, command, days_of, home_of, out, print_json, say, shown
+from jobs.cli.app import Json, command, days_of, home_of, out, print_json, print_message, terminal_text
 from jobs.household import Away
 from jobs.household_file import MAX_TEXT, with_away, without_away
 from jobs.wiring import Home
@@ -46,7 +46,7 @@ def away(
             raise UsageError(f"the note has {len(note)} characters, at most {MAX_TEXT} are allowed")
         else:
             home.household_file.change(partial(with_away, away=Away(days.first, days.last, note)))
-            say(f"away: {_named(days)}. {JUDGED_AGAIN}")
+            print_message(f"away: {_named(days)}. {JUDGED_AGAIN}")
     if list_all or as_json:
         _list(home, as_json=as_json)
 
@@ -68,7 +68,7 @@ def _remove(home: Home, days: DateRange) -> None:
             hint=f"Entered are {stretches}." if stretches else "None are entered; see `away --list`.",
         )
     home.household_file.change(partial(without_away, days=days))
-    say(f"no longer away: {_named(days)}. {JUDGED_AGAIN}")
+    print_message(f"no longer away: {_named(days)}. {JUDGED_AGAIN}")
 
 
 def _named(days: DateRange) -> str:
@@ -80,7 +80,7 @@ def _list(home: Home, *, as_json: bool) -> None:
         household = home.read_household(ledger)
     for problem in (*household.notices, household.problem):
         if problem:
-            say(problem, style="yellow")
+            print_message(problem, style="yellow")
     found = sorted(household.away)
     if as_json:
         print_json(
@@ -91,12 +91,12 @@ def _list(home: Home, *, as_json: bool) -> None:
         )
         return
     if not found:
-        say("no days away are known")
+        print_message("no days away are known")
         return
     table = Table()
     for heading in ("first", "last", "days", "note", "from"):
         table.add_column(heading)
     for one in found:
         origin = "the calendar" if one.origin == "calendar" else "entered"
-        table.add_row(str(one.first), str(one.last), str(len(one.days)), shown(one.note), origin)
+        table.add_row(str(one.first), str(one.last), str(len(one.days)), terminal_text(one.note), origin)
     out.print(table)

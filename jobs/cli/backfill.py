@@ -8,7 +8,7 @@ import typer
 
 from jobs import nightly
 from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
-from jobs.cli.report import plan, progress_bar, show
+from jobs.cli.run_report import plan, print_report, progress_bar
 from jobs.due import Redo
 from jobs.outcome import Outcome
 
@@ -49,7 +49,7 @@ def backfill(
             progress=progress,
         )
     if not dry_run or as_json:
-        return show(report, as_json=as_json)
+        return print_report(report, as_json=as_json)
     for planned in plan(report):
         out.print(f"{planned['day']}  {', '.join(planned['detectors']) or 'write what is staged'}", markup=False)
     out.print(f"{len(report.plan)} days would be worked on; nothing was changed.")

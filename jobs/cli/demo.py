@@ -14,7 +14,7 @@ from rich.text import Text
 from jobs import nightly
 from jobs.cli.app import command, out, program
 from jobs.cli.demo_findings import show_findings
-from jobs.cli.report import progress_bar
+from jobs.cli.run_report import progress_bar
 from jobs.outcome import Outcome
 from jobs.run_report import RunReport
 from jobs.wiring import open_home, system_clock

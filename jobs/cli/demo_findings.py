@@ -10,7 +10,7 @@ from typing import Final
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import out, shown
+from jobs.cli.app import out, terminal_text
 from jobs.cli.query import hours_as_bars
 from storage.dates import DateRange, Day
 from storage.models import (
@@ -67,7 +67,7 @@ def _used_when(aggregates: AggregateQuery, span: DateRange) -> None:
         peaks = Counter(hour for row in rows for hour in row.peak_hours).most_common(MAX_PEAK_HOURS)
         often = ", ".join(f"{hour}h" for hour, days in sorted(peaks) if days > 1)
         bouts = sum(row.bouts or 0 for row in rows) / len(rows)
-        cells = (shown(entity_id), f"{bouts:.1f}", hours_as_bars(hours))
+        cells = (terminal_text(entity_id), f"{bouts:.1f}", hours_as_bars(hours))
         table.add_row(*cells, *([often] if wide else []))
     _print(table)
 
@@ -91,7 +91,7 @@ def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
         scores = [row.efficiency_score for row in rows if row.efficiency_score is not None]
         longest = _duration(max(row.max_duration_seconds for row in rows))
         more = (_duration(totals[entity_id] / len(span)), f"{fmean(scores):.0%}" if scores else "")
-        cells = (shown(entity_id), str(times), _duration(totals[entity_id] / times), longest)
+        cells = (terminal_text(entity_id), str(times), _duration(totals[entity_id] / times), longest)
         table.add_row(*cells, *(more if wide else ()))
     _print(table)
     if wide:
@@ -111,7 +111,7 @@ def _together(aggregates: AggregateQuery, span: DateRange) -> None:
     table.add_column("times a day", justify="right")
     for found in (pairs, chains):
         for name, counts in sorted(found.items(), key=lambda item: -len(item[1]))[:MAX_PAIRS]:
-            table.add_row(shown(name), str(len(counts)), f"{fmean(counts):.1f}")
+            table.add_row(terminal_text(name), str(len(counts)), f"{fmean(counts):.1f}")
     _print(table)
 
 
@@ -130,8 +130,8 @@ def _rooms(aggregates: AggregateQuery, span: DateRange) -> None:
     table.add_column("next area")
     for area, level in sorted(levels.items(), key=lambda item: -item[1]):
         total = moves[area].total()
-        then = [f"{shown(to).plain} {count / total:.0%}" for to, count in moves[area].most_common(MAX_AREAS)]
-        table.add_row(shown(area), f"{level / days:.0%}", Text(", ".join(then)))
+        then = [f"{terminal_text(to).plain} {count / total:.0%}" for to, count in moves[area].most_common(MAX_AREAS)]
+        table.add_row(terminal_text(area), f"{level / days:.0%}", Text(", ".join(then)))
     _print(table)
 
 
@@ -145,7 +145,7 @@ def _unusual(aggregates: AggregateQuery, span: DateRange) -> None:
         bouts = aggregates.daily(TimeBasedDaily, span.first, span.last, allow_missing=True, entity_id=entity_id)
         days = {row.date for row in rows}
         usual = median([row.bouts or 0 for row in bouts if row.date not in days] or [0])
-        out.print(shown(anomaly_sentence(rows, usual, span.last)), soft_wrap=True)
+        out.print(terminal_text(anomaly_sentence(rows, usual, span.last)), soft_wrap=True)
     if not anomalies:
         out.print("Nothing was found to be unusual.")
 
@@ -194,7 +194,7 @@ def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[st
             empty[one.detector].append(one)
     for detector, days in empty.items():
         out.print(Text(f"{detector} found nothing on {counted(len(days), 'day')}, most recently on {days[-1].day}:"))
-        out.print(shown(f"  {days[-1].reason}"), soft_wrap=True)
+        out.print(terminal_text(f"  {days[-1].reason}"), soft_wrap=True)
     if not partly and all(one.state is State.WRITTEN for one in completeness):
         out.print("Nothing is missing: every day is known from end to end and computed.")
 

@@ -20,7 +20,7 @@ from rich.text import Text
 from jobs.activity.entities import Entity
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
-from jobs.cli.app import MAX_DAYS, Json, command, home_of, out, print_json, shown
+from jobs.cli.app import MAX_DAYS, Json, command, home_of, out, print_json, terminal_text
 from jobs.lost_days import find_lost_days
 from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
@@ -272,7 +272,7 @@ def _show(checks: list[Check], entities: list[Entity]) -> None:
             soft_wrap=True,
         )
         if check.hint:
-            out.print(shown(f"        {check.hint}"), soft_wrap=True)
+            out.print(terminal_text(f"        {check.hint}"), soft_wrap=True)
     if not entities:
         return
     table = Table(title="entities", title_justify="left")
@@ -281,5 +281,5 @@ def _show(checks: list[Check], entities: list[Entity]) -> None:
     for one in entities:
         active = ", ".join(sorted(one.active_states)) if one.kind == "activity" else ""
         presence = "yes" if one.presence and one.kind == "activity" else ""
-        table.add_row(*map(shown, (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)))
+        table.add_row(*map(terminal_text, (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)))
     out.print(table)

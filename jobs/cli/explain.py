@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from jobs.activity.window import DayWindow
-from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say, shown
+from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
 from jobs.cli.query import conditions_of, model_of
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
@@ -45,7 +45,9 @@ def explain(
     with closing(home.open_reader()) as store:
         rows = store.read(model, days, conditions_of(where or []))
         if len(rows) > MAX_ROWS and not as_json:
-            say(f"{len(rows)} rows match; the first {MAX_ROWS} are explained (use --where to choose)", style="yellow")
+            print_message(
+                f"{len(rows)} rows match; the first {MAX_ROWS} are explained (use --where to choose)", style="yellow"
+            )
         if not rows:
             _explain_absence(store, model, days)
         household = _household(home)
@@ -54,7 +56,7 @@ def explain(
             for row in rows[: None if as_json else MAX_ROWS]
         ]
         anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
-        told = stories(anomalies, home.zone, store) if len(anomalies) > 1 and not as_json else []
+        found_stories = stories(anomalies, home.zone, store) if len(anomalies) > 1 and not as_json else []
     if as_json:
         print_json(
             [
@@ -63,8 +65,8 @@ def explain(
             ]
         )
         return
-    for story in told:
-        out.print(shown(f"- {story.sentence} ({story.severity})", "dim" if story.is_muted else ""))
+    for story in found_stories:
+        out.print(terminal_text(f"- {story.sentence} ({story.severity})", "dim" if story.is_muted else ""))
     for row, sentence, found in explained:
         _show(row, sentence, found)
 
@@ -79,7 +81,7 @@ def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: D
     runs = store.read(DetectorRunDaily, days, {"detector": detector})
     if not runs:
         raise UsageError(f"{detector} was not computed for {days.first}", hint="Run a backfill for that day.")
-    say(f"no such row; {detector} reported for {days.first}: {runs[0].reason}")
+    print_message(f"no such row; {detector} reported for {days.first}: {runs[0].reason}")
 
 
 def _evidence(home: Home, store: AggregateStore, row: DailyAggregate, household: Household) -> Evidence:
@@ -95,7 +97,7 @@ def _evidence(home: Home, store: AggregateStore, row: DailyAggregate, household:
                 span = source.span()
                 log = source.read(DayWindow(row.date, home.zone)) if span is not None and row.date in span else None
         except SourceError as error:
-            say(f"source: {error}", style="yellow")
+            print_message(f"source: {error}", style="yellow")
         else:
             if log is not None:
                 return _explained(row, partial(detector.explain, row, log))
@@ -120,18 +122,18 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
 
 def _show(row: DailyAggregate, sentence: str, found: Evidence) -> None:
     out.print()
-    out.print(shown(" ".join((str(row.date), row.measurement, *row.key())), "bold"))
+    out.print(terminal_text(" ".join((str(row.date), row.measurement, *row.key())), "bold"))
     if sentence:
-        out.print(shown(sentence))
+        out.print(terminal_text(sentence))
     table = Table()
     filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
     for place in filled:
-        table.add_column(shown(found.columns[place]))
+        table.add_column(terminal_text(found.columns[place]))
     for line in found.lines:
-        table.add_row(*(shown(_plain(line[place])) for place in filled))
+        table.add_row(*(terminal_text(_plain(line[place])) for place in filled))
     out.print(table)
     for note in found.notes:
-        out.print(shown(note), soft_wrap=True)
+        out.print(terminal_text(note), soft_wrap=True)
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - text or number

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from jobs.cli.app import Json, command, day_of, home_of, out, print_json, say, shown
+from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
 from jobs.household import ANOMALY_TYPES, Household, Mute
 from jobs.household_file import MAX_TEXT, with_mute
 from jobs.wiring import Home
@@ -86,7 +86,9 @@ def _add(home: Home, made: Mute) -> None:
     home.household_file.change(partial(with_mute, mute=made))
     end = f" until {made.until}" if made.until else ""
     also = f" ({len(matching)} entities match)" if len(matching) > 1 else ""
-    say(f"muted from {made.first}{end}: {made}{also}. Days that are judged already are marked by the next run.")
+    print_message(
+        f"muted from {made.first}{end}: {made}{also}. Days that are judged already are marked by the next run."
+    )
 
 
 def _known_entities(home: Home) -> list[str]:
@@ -110,7 +112,7 @@ def _remove(home: Home, entity: str) -> None:
         return replace(household, mutes=kept)
 
     home.household_file.change(without)
-    say(f"no longer muted: {entity}")
+    print_message(f"no longer muted: {entity}")
 
 
 def _list(home: Home, *, as_json: bool) -> None:
@@ -131,12 +133,12 @@ def _list(home: Home, *, as_json: bool) -> None:
         )
         return
     if not found:
-        say("nothing is muted")
+        print_message("nothing is muted")
         return
     table = Table()
     for heading in ("entity", "type", "from", "until", "reason"):
         table.add_column(heading)
     for one in found:
         kind, end = one.anomaly_type or "all", str(one.until) if one.until else "no end"
-        table.add_row(shown(one.entity), kind, str(one.first), end, shown(one.reason))
+        table.add_row(terminal_text(one.entity), kind, str(one.first), end, terminal_text(one.reason))
     out.print(table)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, say, shown
+from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, print_message, terminal_text
 from jobs.sentences.groups import stories
 from jobs.wiring import Home
 from storage.clean_text import csv_cell
@@ -85,7 +85,9 @@ def query(
     if output is Format.TABLE:
         for story in stories(anomalies, home.zone):
             style = "dim" if story.is_muted else ""
-            out.print(shown(f"{story.rows[0].date}: {story.sentence} ({story.severity})", style), soft_wrap=True)
+            out.print(
+                terminal_text(f"{story.rows[0].date}: {story.sentence} ({story.severity})", style), soft_wrap=True
+            )
 
 
 def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
@@ -129,7 +131,7 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
     missing = [day for day in days if day not in computed]
     if missing:
         named = ", ".join(map(str, missing[:MAX_DAYS_NAMED])) + (", ..." if len(missing) > MAX_DAYS_NAMED else "")
-        say(f"{len(missing)} of {len(days)} days are not computed ({named})", style="yellow")
+        print_message(f"{len(missing)} of {len(days)} days are not computed ({named})", style="yellow")
 
 
 def _print(records: list[dict[str, Any]], output: Format) -> None:
@@ -146,14 +148,14 @@ def _print(records: list[dict[str, Any]], output: Format) -> None:
     elif out.width < NARROW_COLUMNS and len(records[0]) > MAX_TABLE_COLUMNS_WHEN_NARROW:
         for record in records:
             for name, value in record.items():
-                out.print(shown(f"{name:24} {_short(name, value)}"), soft_wrap=True)
+                out.print(terminal_text(f"{name:24} {_short(name, value)}"), soft_wrap=True)
             out.print()
     else:
         table = Table()
         for name in records[0]:
             table.add_column(name, overflow="fold", no_wrap=name == "date")
         for record in records:
-            table.add_row(*(shown(_short(name, value)) for name, value in record.items()))
+            table.add_row(*(terminal_text(_short(name, value)) for name, value in record.items()))
         out.print(table)
 
 

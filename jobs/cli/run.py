@@ -8,7 +8,7 @@ import typer
 
 from jobs import nightly
 from jobs.cli.app import Json, command, day_of, home_of
-from jobs.cli.report import progress_bar, show
+from jobs.cli.run_report import print_report, progress_bar
 from jobs.outcome import Outcome
 
 
@@ -30,4 +30,4 @@ def run(
             only_day=day_of(home, day) if day is not None else None,
             progress=progress,
         )
-    return show(report, as_json=as_json)
+    return print_report(report, as_json=as_json)

@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, say, shown
+from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, print_message, terminal_text
 from jobs.household import Household
 from jobs.lost_days import find_lost_days
 from jobs.outcome import Outcome
@@ -65,7 +65,7 @@ def status(
     else:
         _show(grid, names)
         if household.problem:
-            say(household.problem, style="yellow")
+            print_message(household.problem, style="yellow")
     return outcome
 
 
@@ -84,7 +84,7 @@ def _span(home: Home) -> tuple[DateRange | None, Outcome]:
         finally:
             source.close()
     except SourceError as error:
-        say(f"source: {error}; what is out of reach is not known. {error.hint}", style="yellow")
+        print_message(f"source: {error}; what is out of reach is not known. {error.hint}", style="yellow")
         return None, Outcome.of_error(error)
 
 
@@ -93,11 +93,11 @@ def _report_lost(home: Home, entries: Iterable[Entry], store: AggregateStore) ->
     try:
         lost = find_lost_days(entries, store, home.oldest_kept_day())
     except StoreError as error:
-        say(f"store: {error}; whether it holds what is written is not known. {error.hint}", style="yellow")
+        print_message(f"store: {error}; whether it holds what is written is not known. {error.hint}", style="yellow")
         return Outcome.DONE  # the ledger says what is to be done, with or without the store
     if not lost:
         return Outcome.DONE
-    say(f"store: {lost}. {lost.hint}", style="red")
+    print_message(f"store: {lost}. {lost.hint}", style="red")
     return Outcome.INCOMPLETE
 
 
@@ -139,10 +139,10 @@ def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
     if is_away := any(line["away"] is not None for line in grid):
         table.add_column("away")
     for name in names:
-        table.add_column(shown(name))
+        table.add_column(terminal_text(name))
     errors = []
     for line in grid:
-        cells = [shown(line["away"] or "")] if is_away else []
+        cells = [terminal_text(line["away"] or "")] if is_away else []
         for name in names:
             cell = line["detectors"][name]
             text = f"{cell['status']} {cell['rows']}" if cell["status"] == Status.WRITTEN else str(cell["status"])
@@ -153,4 +153,4 @@ def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
         table.add_row(line["day"], *cells)
     out.print(table)
     for error in errors:
-        out.print(shown(error, "red"), soft_wrap=True)
+        out.print(terminal_text(error, "red"), soft_wrap=True)

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import err, hint_of, out, print_json, say, shown
+from jobs.cli.app import err, hint_of, out, print_json, print_message, terminal_text
 from jobs.nightly import Progress as ProgressCallback
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, RunReport
@@ -42,12 +42,12 @@ def progress_bar(what: str) -> Iterator[ProgressCallback | None]:
         yield advance
 
 
-def show(report: RunReport, *, as_json: bool) -> Outcome:
+def print_report(report: RunReport, *, as_json: bool) -> Outcome:
     """Print the report of a run. Returns its outcome."""
     if as_json:
         print_json(document(report))
         for notice in report.notices:
-            say(notice, style="yellow")
+            print_message(notice, style="yellow")
         return report.outcome
     if report.days:
         out.print(_table(report))
@@ -73,11 +73,11 @@ def _problems(report: RunReport) -> Iterator[Text]:
                 days.setdefault(f"{name}: {detector.error}", []).append(day.day)
     for text, concerned in days.items():
         is_detectors = text not in hints and text.partition(": ")[0].isidentifier()
-        yield shown(f"{_in_words(concerned)}{' ' if is_detectors else ': '}{text}", "red")
+        yield terminal_text(f"{_in_words(concerned)}{' ' if is_detectors else ': '}{text}", "red")
         if hints.get(text):
-            yield shown(f"  {hints[text]}")
+            yield terminal_text(f"  {hints[text]}")
     for notice in report.notices:
-        yield shown(notice, "yellow")
+        yield terminal_text(notice, "yellow")
 
 
 def _in_words(days: Sequence[dt.date]) -> str:
@@ -127,5 +127,5 @@ def _table(report: RunReport) -> Table:
     for day in report.days:
         rows = ", ".join(f"{name} {one.rows}" for name, one in day.detectors.items())
         status = Text(day.status, style=STYLE[day.status])
-        table.add_row(str(day.day), status, f"{day.events:,}", shown(rows), f"{day.seconds:.2f}")
+        table.add_row(str(day.day), status, f"{day.events:,}", terminal_text(rows), f"{day.seconds:.2f}")
     return table
