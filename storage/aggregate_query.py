@@ -87,7 +87,8 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
 
         Args:
             model: Which aggregate.
-            first: The first day (a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``), or a range.
+            first: The first day (a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``), or a range: a ``DateRange`` or a
+                text such as ``last-week``, ``2026-W47``, ``2026-11`` or ``2026-11-01..yesterday``.
             last: The last day, included. Without it ``-7d`` stands for the seven days up to yesterday, and every other
                 day for itself.
             allow_missing: Return what is there even if some of the days were never computed.
@@ -125,7 +126,9 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             model: Which aggregate.
             first: As in ``daily``.
             last: As in ``daily``.
-            by: The tags, and ``date``, that make the groups; none makes one group of all rows.
+            by: The tags, and ``date``, ``week`` or ``month``, that make the groups; none makes one group of all rows. A
+                week is Monday to Sunday and has a name such as ``2026-W47``, a month such as ``2026-11``; of one at an
+                end of the range, only days of the range count.
             fields: For each field ``sum``, ``mean``, ``count``, ``min`` or ``max``, whose result has the field's name;
                 or several in a list, whose results are named ``FIELD_FUNCTION``. None only counts the rows.
             allow_missing: As in ``daily``.

@@ -11,8 +11,9 @@
         )
         longest = max(weekly, key=lambda one: one.values["avg_duration_seconds_max"])
 
-A day is a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``; a ``DateRange`` or a single day stands for both ends. Other
-keywords than the parameters are tags of the model, in every call.
+A day is a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``; a single day stands for both ends, and so does a range: a
+``DateRange``, or a text such as ``last-week``, ``2026-W47`` or ``2026-11``. Other keywords than the parameters are tags
+of the model, in every call.
 
 Three answers are kept apart: nothing found is an empty list, not computed raises ``DaysMissing``, and a store that
 cannot be reached raises ``StoreUnavailable``. Importing this module loads no database driver.

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar, cast, get_args
 
 from storage.batch import DayBatch
 from storage.columns import Kind, check_names, columns
-from storage.dates import DateRange
+from storage.dates import PERIODS, DateRange
 from storage.errors import UsageError
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate
@@ -29,7 +29,8 @@ class Summary:
     """One group of a summary.
 
     Attributes:
-        by: The value of each name that makes the groups (tags as text, ``date`` as a date).
+        by: The value of each name that makes the groups (tags as text, ``date`` as a date, ``week`` and ``month`` as
+            text such as ``2026-W47`` and ``2026-11``).
         values: The results: under the field's name where one function was given, under ``FIELD_FUNCTION`` where a list
             of functions was. None where no row of the group has the field. A sum, minimum or maximum of integers is an
             integer; a mean is a float; a count is the number of rows that have the field.
@@ -78,7 +79,8 @@ class AggregateReader(Protocol):
             days: Which days, inclusive.
             fields: One function, or a list of functions, for each numeric field (``count`` for any field). The ``mean``
                 of a field that the model marks with ``WeightedBy`` is weighted, as ``storage.summaries`` describes.
-            by: The tags, and ``date``, that make the groups; none makes one group of all rows, if there is any row.
+            by: The tags, and ``date``, ``week`` (Monday to Sunday) or ``month``, that make the groups; none makes one
+                group of all rows, if there is any row.
             where: As in ``read``.
 
         Raises:
@@ -180,7 +182,7 @@ def check_query(
             raise UsageError(
                 f"{tag}={condition!r} is not a valid filter", hint="Give one text, or several texts in a list."
             )
-    check_names(model, by, ("date", *model.tags()), "tag")
+    check_names(model, by, ("date", *PERIODS, *model.tags()), "tag")
     check_names(model, fields, values, "field")
     results = list(by)
     for field, functions in fields.items():

@@ -11,15 +11,18 @@ its ``count``.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from storage.columns import Kind, columns
+from storage.dates import PERIODS
 from storage.models import DailyAggregate
 from storage.store import Fields, Function, Summary, functions_of
 
 Number = int | float
 Group = tuple[Sequence[str | dt.date], Sequence[Number | None], int]  # values of ``by``, results, number of rows
+Periods = dict[int, Callable[[dt.date], str]]  # how to name the week or month of a date, by its place in ``by``
 
 
 class Calculation(NamedTuple):
@@ -57,14 +60,18 @@ class SummaryPlan:
     Attributes:
         by: The names that make the groups.
         calculations: What to calculate for each group.
-        columns: The columns that ``accumulate`` expects of each record, in this order: first ``by``, then each field
-            that a calculation needs.
+        periods: Where ``by`` has a week or a month, and how its name follows from a date.
+        columns: The columns that ``accumulate`` expects of each record, in this order: first ``by``, with the date in
+            place of a week or a month, then each field that a calculation needs.
     """
 
     def __init__(self, model: type[DailyAggregate], fields: Fields, by: Sequence[str] = ()) -> None:
         kinds = {column.name: column.kind for column in columns(model)}
         weights = model.weights()
         self.by = tuple(by)
+        self.periods: Periods = {
+            place: PERIODS[name] for place, name in enumerate(self.by) if name in PERIODS and name not in kinds
+        }
         self.calculations = tuple(
             Calculation(
                 name,
@@ -77,7 +84,8 @@ class SummaryPlan:
             for name, function in functions_of(field, functions)
         )
         needed = [name for one in self.calculations for name in (one.field, one.weight) if name is not None]
-        self.columns = (*self.by, *dict.fromkeys(needed))
+        groups = ("date" if place in self.periods else name for place, name in enumerate(self.by))
+        self.columns = (*groups, *dict.fromkeys(needed))
 
     def finish(self, groups: Iterable[Group]) -> list[Summary]:
         """Return typed summaries, ordered by group, of what was calculated for each; groups without rows are left out.
@@ -100,6 +108,13 @@ class SummaryPlan:
             for group, results, rows in sorted(typed, key=lambda one: one[0])
         ]
 
+    def with_periods(self, values: Sequence[str | dt.date]) -> tuple[str | dt.date, ...]:
+        """Return the values of ``by`` with the name of the week or month in place of a date in it."""
+        return tuple(
+            _period(self.periods[place], value) if place in self.periods else value
+            for place, value in enumerate(values)
+        )
+
     def accumulate(self, records: Iterable[Sequence[Any]]) -> list[Summary]:
         """Return the summaries of some rows, which may arrive in any order; only the groups are kept in memory.
 
@@ -113,6 +128,8 @@ class SummaryPlan:
         groups: dict[tuple[Any, ...], _Group] = {}
         for record in records:
             key = tuple(record[:depth])
+            if self.periods:
+                key = self.with_periods(key)
             group = groups.get(key)
             if group is None:
                 group = groups[key] = _Group([_accumulator(one) for one in self.calculations])
@@ -128,6 +145,11 @@ class SummaryPlan:
 
 def _group_value(name: str, value: str | dt.date) -> str | dt.date:
     return dt.date.fromisoformat(value) if name == "date" and isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)  # each of the many rows of a day has the same
+def _period(name: Callable[[dt.date], str], date: str | dt.date) -> str:
+    return name(dt.date.fromisoformat(date) if isinstance(date, str) else date)
 
 
 class _Accumulator(Protocol):

@@ -80,10 +80,16 @@ for console in (out, err):
 _overrides: Final[dict[str, str]] = {}  # of the home that the command is about; see ``Home.overrides``
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
-First = Annotated[str, typer.Argument(metavar="FIRST", help="First day: YYYY-MM-DD, yesterday or -7d.")]
+First = Annotated[
+    str,
+    typer.Argument(
+        metavar="FIRST",
+        help="First day, or all days: YYYY-MM-DD, yesterday, -7d, -1w, last-week, last-month, 2026-W47, 2026-11, A..B.",
+    ),
+]
 Last = Annotated[
     str | None,
-    typer.Argument(metavar="LAST", help="Last day, included. Left out: FIRST alone, but -7d means up to yesterday."),
+    typer.Argument(metavar="LAST", help="Last day, included. Left out: FIRST alone; -7d and -1w reach to yesterday."),
 ]
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as postgresql_dialect
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 
+from storage.backends.sql_summaries import summary_query
 from storage.backends.sql_tables import (
     HOME,
     OWN_TABLES,
@@ -37,21 +38,14 @@ from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Fields, Function, Summary, Where, as_values, check_query
-from storage.summaries import Calculation, SummaryPlan
+from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
+from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
 Expressions = Mapping[str, sa.ColumnElement[Any]]
 
 _ERRORS: Final = sql_errors.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
 _SUPPORTED: Final = ("sqlite", "postgresql")
-_FUNCTIONS: Final[Mapping[Function, Any]] = {
-    "sum": sa.func.sum,
-    "mean": sa.func.avg,
-    "count": sa.func.count,
-    "min": sa.func.min,
-    "max": sa.func.max,
-}
 _BUILT_IN: Final[tuple[type[DailyAggregate], ...]] = (*AGGREGATES, DetectorRunDaily)
 
 
@@ -125,9 +119,9 @@ class SqlStore:
             stored = self._stored(connection, model)
             if stored is None:
                 return []
-            found = connection.execute(_summary_query(stored, plan, days, where)).all()
+            found = connection.execute(summary_query(stored, plan, _conditions(stored, days, where))).all()
         depth = len(plan.by)
-        return plan.finish((row[:depth], row[depth:-1], row[-1]) for row in found)
+        return plan.finish((plan.with_periods(row[:depth]), row[depth:-1], row[-1]) for row in found)
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - the job deletes old days
         """See ``AggregateWriter.prepare``."""
@@ -303,23 +297,6 @@ def _conditions(stored: Expressions, days: DateRange, where: Where) -> list[sa.C
     conditions: list[sa.ColumnElement[bool]] = [stored["date"].between(days.first.isoformat(), days.last.isoformat())]
     conditions += [stored[tag].in_(as_values(values)) for tag, values in where.items()]
     return conditions
-
-
-def _summary_query(stored: Expressions, plan: SummaryPlan, days: DateRange, where: Where) -> sa.Select[Any]:
-    groups = [stored[name] for name in plan.by]
-    results = [_calculated(stored, one) for one in plan.calculations]
-    query = sa.select(*groups, *results, sa.func.count()).where(*_conditions(stored, days, where))
-    return query.group_by(*groups).order_by(*groups)
-
-
-def _calculated(stored: Expressions, calculation: Calculation) -> sa.ColumnElement[Any]:
-    value = stored[calculation.field]
-    if calculation.weight is None:
-        return cast("sa.ColumnElement[Any]", _FUNCTIONS[calculation.function](value))
-    weight = stored[calculation.weight]
-    total: sa.ColumnElement[Any] = sa.func.sum(sa.cast(value, sa.Double()) * weight)  # sum() leaves NULL products out
-    weights = sa.func.sum(sa.case((value.is_not(None), weight)))
-    return total / sa.func.nullif(sa.cast(weights, sa.Double()), 0)
 
 
 def _upsert(connection: sa.Connection, model: type[DailyAggregate], rows: Iterable[DailyAggregate]) -> None:

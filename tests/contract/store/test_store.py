@@ -309,6 +309,50 @@ def test_summaries_group_by_date_and_heed_filters(store: AggregateStore) -> None
     assert [(one["date"], one["occurrences"], one.rows) for one in found] == [(DAY, 12, 1), (NEXT, 12, 1)]
 
 
+def test_summaries_group_by_week_and_month(store: AggregateStore) -> None:
+    days = [
+        dt.date(2026, 12, 27),
+        dt.date(2026, 12, 28),
+        dt.date(2026, 12, 31),
+        dt.date(2027, 1, 3),
+        dt.date(2027, 1, 4),
+    ]
+    for number, day in enumerate(days):
+        rows = [duration("light.a", day, avg_duration_seconds=40.0 + 10 * number, episodes=number + 1)]
+        store.replace_day(batch(finding(DurationDaily, [*rows, duration("light.b", day)], day)))
+    span, fields = DateRange(days[0], days[-1]), {"avg_duration_seconds": "mean", "episodes": "sum"}
+    one_light = {"entity_id": "light.a"}
+    weeks = store.summarize(DurationDaily, span, fields, ["entity_id", "week"], one_light)  # type: ignore[arg-type]
+    assert [(dict(one.by), one["episodes"], one.rows) for one in weeks] == [
+        ({"entity_id": "light.a", "week": "2026-W52"}, 1, 1),  # a Sunday
+        ({"entity_id": "light.a", "week": "2026-W53"}, 2 + 3 + 4, 3),  # Monday to Sunday, over the turn of the year
+        ({"entity_id": "light.a", "week": "2027-W01"}, 5, 1),
+    ]
+    assert weeks[1]["avg_duration_seconds"] == pytest.approx((2 * 50 + 3 * 60 + 4 * 70) / 9)
+    months = store.summarize(DurationDaily, span, {"episodes": "count"}, ["month"])
+    assert [(one["month"], one["episodes"], one.rows) for one in months] == [("2026-12", 6, 6), ("2027-01", 4, 4)]
+    both = store.summarize(DurationDaily, span, {}, ["month", "week", "date"], one_light)
+    assert [tuple(one.by.values()) for one in both][2:4] == [
+        ("2026-12", "2026-W53", days[2]),
+        ("2027-01", "2026-W53", days[3]),
+    ]
+
+
+class MeteredDaily(DailyAggregate):
+    """A model of another package with a tag that has the name of a period."""
+
+    measurement: ClassVar[str] = "metered_daily"
+    week: Tag
+    energy: float
+
+
+def test_a_tag_named_week_groups_by_the_tag(store: AggregateStore) -> None:
+    rows = [MeteredDaily(date=DAY, week=name, energy=1.0) for name in ("A", "B")]
+    store.replace_day(batch(finding(MeteredDaily, rows)))
+    found = store.summarize(MeteredDaily, TODAY, {"energy": "sum"}, ["week"])
+    assert [(one["week"], one["energy"]) for one in found] == [("A", 1.0), ("B", 1.0)]
+
+
 def test_json_and_text_can_be_counted(store: AggregateStore) -> None:
     store.replace_day(time_based_batch(time_based("light.a"), time_based("light.b")))
     (one,) = store.summarize(TimeBasedDaily, TODAY, {"peak_hours": "count"})

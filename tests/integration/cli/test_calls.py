@@ -17,7 +17,7 @@ from tests.support.home import CSV_CONFIG, Home
         (("query", "time_based", "2026-03-02", "2026-03-02", "--where", "entity_id"), "Write it as TAG=VALUE"),
         (("query", "time_based", "2026-03-02", "2026-03-02", "--by", "domain"), "--by groups summaries"),
         (("query", "time_based", "2026-03-02", "--sum", "peak_hours"), "peak_hours is not a number"),
-        (("query", "time_based", "2026-W10"), "is not a valid day"),
+        (("query", "time_based", "2026-W54"), "is not a valid day"),
         (("backfill", "2026-03-03", "2026-03-01"), "before it begins"),
         (("backfill", "2026-03-01", "2126-03-01"), "not over yet"),
         (("backfill", "2026-13-01", "2026-03-01"), "is not a valid day"),

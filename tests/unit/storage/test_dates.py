@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.dates import DateRange, is_relative, parse_day
+from storage.dates import DateRange, is_relative, month_name, parse_day, week_name
 from storage.errors import UsageError
 
 TODAY = dt.date(2026, 3, 2)
@@ -31,6 +31,9 @@ def test_a_day_is_read_as_it_is_written(day: dt.date) -> None:
         ("-7d", "2026-02-23"),
         ("-366d", "2025-03-01"),
         ("2024-02-29", "2024-02-29"),
+        ("-0w", "2026-03-02"),
+        ("-1w", "2026-02-23"),
+        ("-52w", "2025-03-03"),
     ],
 )
 def test_words_are_read_from_today(text: str, day: str) -> None:
@@ -48,7 +51,7 @@ def test_words_mean_nothing_where_today_is_not_known(text: str) -> None:
     [
         *("", "20260302", "2026-02-30", "2026-13-01", "02.03.2026", "2026-3-2", "2026-03-02T00:00", " 2026-03-02"),
         *("0000-01-01", "2026-03-0x", "\u0662026-03-02", "tomorrow", "YESTERDAY", "-d", "- 7d", "7d", "2026-W10"),
-        "2026-W10-1",
+        *("2026-W10-1", "-w", "-1m", "1w", "-1W", "2026-03", "last-week", "last-month", "2026-03-01..2026-03-02"),
     ],
 )
 def test_what_is_not_a_day_is_refused_with_the_form_to_use(text: str) -> None:
@@ -124,6 +127,8 @@ def test_a_range_takes_words_from_the_same_today() -> None:
         ("2026-02-20", DateRange(dt.date(2026, 2, 20), dt.date(2026, 2, 20))),
         (dt.date(2026, 2, 20), DateRange(dt.date(2026, 2, 20), dt.date(2026, 2, 20))),
         (DateRange(dt.date(2026, 2, 20), TODAY), DateRange(dt.date(2026, 2, 20), TODAY)),
+        ("-1w", DateRange(dt.date(2026, 2, 23), dt.date(2026, 3, 1))),
+        ("-2w", DateRange(dt.date(2026, 2, 16), dt.date(2026, 3, 1))),
     ],
 )
 def test_a_range_without_a_last_day_is_one_day_or_the_days_counted_back(
@@ -139,8 +144,114 @@ def test_a_range_with_a_last_day_beside_it_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "first", "last"),
+    [
+        (("last-week",), "2026-02-23", "2026-03-01"),
+        (("last-month",), "2026-02-01", "2026-02-28"),
+        (("2026-W10",), "2026-03-02", "2026-03-08"),
+        (("2026-W01",), "2025-12-29", "2026-01-04"),
+        (("2020-W53",), "2020-12-28", "2021-01-03"),
+        (("2024-02",), "2024-02-01", "2024-02-29"),
+        (("2026-12",), "2026-12-01", "2026-12-31"),
+        (("2026-02-03..2026-02-05",), "2026-02-03", "2026-02-05"),
+        (("-2w..-1w",), "2026-02-16", "2026-02-23"),
+        (("2026-01..2026-02",), "2026-01-01", "2026-02-28"),
+        (("2026-W06..yesterday",), "2026-02-02", "2026-03-01"),
+        (("2026-02-03..",), "2026-02-03", "2026-03-01"),
+        (("last-week..today",), "2026-02-23", "2026-03-02"),
+        (("2026-01", "2026-W06"), "2026-01-01", "2026-02-08"),
+        (("last-month", "yesterday"), "2026-02-01", "2026-03-01"),
+        (("-1w", "2026-02-24"), "2026-02-23", "2026-02-24"),
+    ],
+)
+def test_a_range_is_read_as_people_write_it(words: tuple[str, ...], first: str, last: str) -> None:
+    expected = DateRange(dt.date.fromisoformat(first), dt.date.fromisoformat(last))
+    assert DateRange.parse(*words, today=TODAY) == expected
+
+
+@pytest.mark.parametrize(
+    ("today", "week", "month"),
+    [
+        (
+            "2026-03-01",
+            ("2026-02-16", "2026-02-22"),
+            ("2026-02-01", "2026-02-28"),
+        ),  # a Sunday, and a first of the month
+        ("2026-03-02", ("2026-02-23", "2026-03-01"), ("2026-02-01", "2026-02-28")),  # a Monday
+        ("2026-01-31", ("2026-01-19", "2026-01-25"), ("2025-12-01", "2025-12-31")),
+        ("2024-03-31", ("2024-03-18", "2024-03-24"), ("2024-02-01", "2024-02-29")),
+    ],
+)
+def test_last_week_and_last_month_are_whole_and_over(today: str, week: tuple[str, str], month: tuple[str, str]) -> None:
+    for word, (first, last) in (("last-week", week), ("last-month", month)):
+        found = DateRange.parse(word, today=dt.date.fromisoformat(today))
+        assert (found.first.isoformat(), found.last.isoformat()) == (first, last)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "2026-W54",
+            "2026-W00",
+            "2025-W53",
+            "2026-13",
+            "2026-00",
+            "0000-W01",
+            "2026-W5",
+            "2026-w10",
+            "2026-3",
+            "2026",
+        ),
+        *(
+            "..",
+            "..2026-03-01",
+            "2026-03-01...2026-03-02",
+            "2026-01..2026-02..2026-03",
+            "last-year",
+            "next-week",
+            "-1m",
+        ),
+        "2026-03-01..tomorrow",
+    ],
+)
+def test_what_is_not_a_range_is_refused_with_the_forms_to_use(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a valid day") as refused:
+        DateRange.parse(text, today=TODAY)
+    assert "2026-W47" in refused.value.hint
+
+
+@pytest.mark.parametrize("text", ["last-week", "last-month", "2026-02-03..", "-1w", "-1w..2026-03-01"])
+def test_a_range_counted_from_today_means_nothing_where_today_is_not_known(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a valid day"):
+        DateRange.parse(text)
+
+
+def test_two_ends_in_one_text_with_a_last_day_beside_them_are_refused() -> None:
+    with pytest.raises(UsageError, match="is a range already"):
+        DateRange.parse("2026-02-03..2026-02-05", "2026-02-06", today=TODAY)
+
+
+@given(DATES)
+def test_the_name_of_a_week_or_month_names_its_days(day: dt.date) -> None:
+    assert DateRange.parse(week_name(day)) == DateRange.week_of(day)
+    assert DateRange.parse(month_name(day)) == DateRange.month_of(day)
+
+
+@pytest.mark.parametrize(
     ("text", "relative"),
-    [("-7d", True), ("yesterday", True), ("today", True), ("2026-03-02", False), ("tomorrow", False), (None, False)],
+    [
+        *(
+            ("-7d", True),
+            ("yesterday", True),
+            ("today", True),
+            ("2026-03-02", False),
+            ("tomorrow", False),
+            (None, False),
+        ),
+        *(("-1w", True), ("last-week", True), ("last-month", True), ("2026-W10", False), ("2026-03", False)),
+        *(("2026-03..2026-04", False), ("2026-03..", True), ("2026-03..today", True), ("-7d..2026-03-01", True)),
+    ],
 )
 def test_a_day_counted_from_today_is_known_as_such(text: str | None, relative: bool) -> None:
     assert is_relative(text) is relative

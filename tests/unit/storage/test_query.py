@@ -285,7 +285,7 @@ def test_everything_that_involves_an_entity_is_found(store: SqlStore, aggregates
         lambda q: q.summarize(TimeBasedDaily, DAY, DAY, fields={"occurences": "sum"}),
         lambda q: q.summarize(TimeBasedDaily, DAY, DAY, occurrences="sum"),
         lambda q: q.summarize(TimeBasedDaily, DAY, DAY, where={"domain": "light"}),
-        lambda q: q.involving("light.a", "2026-W10"),
+        lambda q: q.involving("light.a", "2026-W54"),
         lambda q: q.completeness("tomorrow"),
         lambda q: q.frame(TimeBasedDaily, "never"),
     ],
