@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import datetime as dt
 import glob
+import threading
 from collections.abc import Callable
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import EntityRules
+from jobs.names import NO_NAMES, Names, NamesEntities, merged
 from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, SourceSettings
 from jobs.sources.base import EventSource
+from jobs.sources.home_assistant_registry import read_registry_names
 from storage.connect import influx_server
+from storage.errors import SettingsError, SourceError
 from storage.settings import absolute_path, absolute_url
+
+MAX_NAMES_SECONDS: Final = 3.0
 
 
 def open_source(
@@ -68,6 +76,31 @@ def open_source(
         last_day=source.last_day or max(source.first_day, yesterday),
         unusual_days=source.unusual_days,
     )
+
+
+def read_names(source: SourceSettings, base: Path, open_it: Callable[[], EventSource]) -> Names:
+    """Return the names of entities and areas, from the registries and from the source.
+
+    A source that fails or does not answer soon has none: names must not hold up what is read from the store.
+
+    Args:
+        source: The settings of the source.
+        base: The folder that relative paths start from.
+        open_it: Opens the source.
+    """
+    folder = getattr(source, "registry_dir", None)
+    registry = read_registry_names(absolute_path(base, folder)) if folder else NO_NAMES
+    found: list[Names] = []
+
+    def read() -> None:
+        with suppress(SourceError, SettingsError), closing(open_it()) as opened:
+            if isinstance(opened, NamesEntities):
+                found.append(opened.names())
+
+    thread = threading.Thread(target=read, name="names", daemon=True)
+    thread.start()
+    thread.join(MAX_NAMES_SECONDS)
+    return merged(registry, found[0]) if found else registry
 
 
 def _open_influx_source(source: InfluxSourceSettings, base: Path, zone: ZoneInfo, rules: EntityRules) -> EventSource:

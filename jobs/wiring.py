@@ -18,6 +18,7 @@ from jobs.home_identity import home_in_settings, store_in_settings
 from jobs.household import Household
 from jobs.household_file import HouseholdFile
 from jobs.household_reading import read_household
+from jobs.names import NO_NAMES, Names
 from jobs.rebuild import rebuild_ledger
 from jobs.registry import Registered, build, enabled_names, load
 from jobs.settings import Settings
@@ -147,6 +148,15 @@ class Home:
                 clock=self.clock,
                 yesterday=self.yesterday(),
             )
+
+    @cached_property
+    def names(self) -> Names:
+        """The names of entities and areas; none where no source is named, or where it cannot be read."""
+        if not self.is_source_named:
+            return NO_NAMES
+        from jobs.source_wiring import read_names  # noqa: PLC0415 - most commands need no names
+
+        return read_names(self.settings.source, self.base, self.open_source)
 
     def open_store(self, *, read_only: bool = False) -> AggregateStore:
         """Open the store of aggregates."""

@@ -12,10 +12,12 @@ from rich.table import Table
 
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.known_values import refuse_unknown_values
 from jobs.cli.query import conditions_of, model_of
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
 from jobs.isolation import describe, run_isolated
+from jobs.names import NO_NAMES
 from jobs.sentences.groups import stories
 from jobs.sentences.rows import sentence_of
 from jobs.wiring import Home
@@ -42,21 +44,24 @@ def explain(
     home = home_of(context)
     model = model_of(home, measurement)
     days = DateRange.parse(day_of(home, day))
+    conditions = conditions_of(where or [])
     with closing(home.open_reader()) as store:
-        rows = store.read(model, days, conditions_of(where or []))
+        rows = store.read(model, days, conditions)
         if len(rows) > MAX_ROWS and not as_json:
             print_message(
                 f"{len(rows)} rows match; the first {MAX_ROWS} are explained (use --where to choose)", style="yellow"
             )
         if not rows:
+            refuse_unknown_values(store, conditions, yesterday=home.yesterday(), names=home.names)
             _explain_absence(store, model, days)
         household = _household(home)
+        names = NO_NAMES if as_json else home.names
         explained = [
-            (row, sentence_of(row, home.zone, store), _evidence(home, store, row, household))
+            (row, sentence_of(row, home.zone, store, names), _evidence(home, store, row, household))
             for row in rows[: None if as_json else MAX_ROWS]
         ]
         anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
-        found_stories = stories(anomalies, home.zone, store) if len(anomalies) > 1 and not as_json else []
+        found_stories = stories(anomalies, home.zone, store, names) if len(anomalies) > 1 and not as_json else []
     if as_json:
         print_json(
             [

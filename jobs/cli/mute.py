@@ -12,15 +12,12 @@ import typer
 from rich.table import Table
 
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.known_values import known_values
 from jobs.household import ANOMALY_TYPES, Household, Mute
 from jobs.household_file import MAX_TEXT, with_mute
 from jobs.wiring import Home
 from storage.columns import closest
-from storage.dates import ONE_DAY, DateRange
 from storage.errors import UsageError
-from storage.models import AnomalyDaily, TimeBasedDaily
-
-ENTITY_DAYS = 366  # how far back an entity may have been seen last
 
 
 @command('pattern-aggregates mute binary_sensor.shed:count_low --until 2026-12-31 --reason "battery is on order"')
@@ -76,12 +73,14 @@ def _mute_of(home: Home, entity: str, first: str, until: str | None, reason: str
 
 
 def _add(home: Home, made: Mute) -> None:
-    known = _known_entities(home)
+    with closing(home.open_store(read_only=True)) as store:
+        known = known_values(store, "entity_id", home.today())
     matching = [one for one in known if one == made.entity or fnmatchcase(one, made.entity)]
     if not matching:
         raise UsageError(
             f"no entity {made.entity!r} is known",
-            hint=closest(made.entity, known) or "`pattern-aggregates query time_based_daily -7d` lists those in use.",
+            hint=home.names.closest(made.entity, known)
+            or "`pattern-aggregates query time_based_daily -7d` lists those in use.",
         )
     home.household_file.change(partial(with_mute, mute=made))
     end = f" until {made.until}" if made.until else ""
@@ -89,17 +88,6 @@ def _add(home: Home, made: Mute) -> None:
     print_message(
         f"muted from {made.first}{end}: {made}{also}. Days that are judged already are marked by the next run."
     )
-
-
-def _known_entities(home: Home) -> list[str]:
-    """Return every entity that the store has rows of."""
-    days = DateRange(home.today() - ENTITY_DAYS * ONE_DAY, home.today())
-    with closing(home.open_store(read_only=True)) as store:
-        counted = [
-            store.summarize(model, days, {"occurrences": "count"}, ["entity_id"])
-            for model in (TimeBasedDaily, AnomalyDaily)
-        ]
-    return sorted({str(one.by["entity_id"]) for found in counted for one in found})
 
 
 def _remove(home: Home, entity: str) -> None:

@@ -6,6 +6,7 @@ import csv
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from contextlib import closing
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -13,6 +14,8 @@ import typer
 from rich.table import Table
 
 from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.known_values import refuse_unknown_values
+from jobs.names import Names
 from jobs.sentences.groups import stories
 from jobs.wiring import Home
 from storage.clean_text import csv_cell
@@ -81,9 +84,14 @@ def query(
             anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
             records = [row.model_dump(mode="json") for row in rows]
         _mention_missing(aggregates, model, days)
+    if not records and conditions:
+        with closing(home.open_reader()) as store:
+            refuse_unknown_values(store, conditions, yesterday=home.yesterday(), names=home.names)
+    if output is Format.TABLE:
+        records = [_named(record, home.names) for record in records]
     _print(records, output)
     if output is Format.TABLE:
-        for story in stories(anomalies, home.zone):
+        for story in stories(anomalies, home.zone, names=home.names):
             style = "dim" if story.is_muted else ""
             out.print(
                 terminal_text(f"{story.rows[0].date}: {story.sentence} ({story.severity})", style), soft_wrap=True
@@ -132,6 +140,14 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
     if missing:
         named = ", ".join(map(str, missing[:MAX_DAYS_NAMED])) + (", ..." if len(missing) > MAX_DAYS_NAMED else "")
         print_message(f"{len(missing)} of {len(days)} days are not computed ({named})", style="yellow")
+
+
+def _named(record: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Return a record with names instead of ids."""
+    found = {field: names.value(field, value) if isinstance(value, str) else value for field, value in record.items()}
+    if isinstance(record.get("sequence"), list):
+        found["sequence"] = [names.step(step) for step in record["sequence"]]
+    return found
 
 
 def _print(records: list[dict[str, Any]], output: Format) -> None:

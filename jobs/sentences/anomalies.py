@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from jobs.names import NO_NAMES, Names
 from jobs.sentences.wording import active_state, clock_before_end, day, hours, length, period, times
 from storage.dates import ONE_DAY, DateRange
 from storage.models import HOURS, AnomalyDaily, DurationDaily, TimeBasedDaily
@@ -15,13 +16,16 @@ BASELINE_DAYS: Final = 28
 _PERSON_DOMAINS: Final = frozenset({"person", "device_tracker"})
 
 
-def sentence_of_anomaly(row: AnomalyDaily, zone: ZoneInfo, history: AggregateReader | None = None) -> str:
+def sentence_of_anomaly(
+    row: AnomalyDaily, zone: ZoneInfo, history: AggregateReader | None = None, names: Names = NO_NAMES
+) -> str:
     """Return what happened and what is usual, in one sentence; why it is muted is added in brackets.
 
     Args:
         row: The anomaly.
         zone: The zone of the home.
         history: Where what is usual is read; without it, the sentence has only what the row itself holds.
+        names: How entities are called.
     """
     about = _Usual(row, history)
     match row.anomaly_type:
@@ -44,7 +48,7 @@ def sentence_of_anomaly(row: AnomalyDaily, zone: ZoneInfo, history: AggregateRea
         case other:
             text = f"was unusual ({other}), {row.baseline_deviation:+.1f} standard deviations from what is expected"
     muted = f" (muted: {row.muted})" if row.muted else ""
-    return f"{row.entity_id} {text}{muted}"
+    return f"{names.entity(row.entity_id)} {text}{muted}"
 
 
 def _length_of(row: AnomalyDaily) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from jobs.activity.entities import Description
+from jobs.names import Names, make_names
 from jobs.sources._routine import RESIDENTS, ROOMS
 
 WORDS: Final = (
@@ -13,6 +14,7 @@ WORDS: Final = (
     *("docked", "cleaning", "returning"),
 )
 UNITS: Final[Mapping[str, str]] = {"temperature": "°C", "humidity": "%", "illuminance": "lx", "power": "W"}
+_SUFFIX: Final = {"climate": " heating", "cover": " blind", "light": " light", "lock": " lock"}
 DYING_SENSOR: Final = "binary_sensor.pantry_door"  # the sensor that dies some weeks after the home's first day
 FRIDGE_DOOR: Final = "binary_sensor.fridge_door"  # on an unusual day, it does not stay closed
 
@@ -74,3 +76,13 @@ def inventory(zones: int) -> tuple[Description, ...]:
         for device_id, area_id, entities in (*_DEVICES, *extra)
         for entity_id, _, device_class in (entity.partition(":") for entity in entities.split())
     )
+
+
+def names_of(entities: Iterable[Description]) -> Names:
+    """Return names for the entities and rooms, as people might have given them."""
+    named: dict[str, object] = {}
+    for about in entities:
+        domain, _, object_id = about.entity_id.partition(".")
+        words = object_id.replace("_", " ") + _SUFFIX.get(domain, "")
+        named[about.entity_id] = words[0].upper() + words[1:]
+    return make_names(named, {room: room.replace("_", " ").capitalize() for room in ROOMS})

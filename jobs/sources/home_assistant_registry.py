@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobs.activity.entities import Description
+from jobs.names import Names, make_names
 from storage.errors import SettingsError
 from storage.regular_file import read_regular_text
 
@@ -70,6 +71,43 @@ def read_registry(folder: Path) -> Registry:
         {entity["entity_id"]: key for entity in readable if (key := _key(entity))},
         (f"{skipped} entries of the registries cannot be read",) if skipped else (),
     )
+
+
+def read_registry_names(folder: Path) -> Names:
+    """Return the names in the registries; of a file that cannot be read, there are none.
+
+    An entity has the name that somebody gave it. Else it has its own name, after that of its device if it is one of
+    several parts of it (``has_entity_name``), where the name that somebody gave to the device counts.
+    """
+    entities, devices, areas = (
+        _entries(folder, name, key) for name, key in (("entity", "entities"), ("device", "devices"), ("area", "areas"))
+    )
+    by_id = {str(device.get("id")): device for device in devices}
+    found: dict[str, object] = {}
+    area_of: dict[str, str | None] = {}
+    for entity in entities:
+        entity_id = _word(entity.get("entity_id"))
+        if entity_id is not None:
+            device = by_id.get(str(entity.get("device_id")), {})
+            found[entity_id] = _word(entity.get("name")) or _name_in_device(entity, device)
+            area_of[entity_id] = _word(entity.get("area_id")) or _word(device.get("area_id"))
+    return make_names(found, {str(area.get("id")): area.get("name") for area in areas}, area_of)
+
+
+def _name_in_device(entity: Mapping[str, Any], device: Mapping[str, Any]) -> str | None:
+    own = _word(entity.get("original_name"))
+    of_device = _word(device.get("name_by_user")) or _word(device.get("name"))
+    if of_device is None or (own is not None and entity.get("has_entity_name") is not True):
+        return own
+    return of_device if own is None or own.casefold() == of_device.casefold() else f"{of_device} {own}"
+
+
+def _entries(folder: Path, name: str, key: str) -> list[dict[str, Any]]:
+    try:
+        entries = json.loads(read_regular_text(folder / f"core.{name}_registry"))["data"][key]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return [one for one in entries if isinstance(one, dict)] if isinstance(entries, list) else []
 
 
 def _description(entity: Mapping[str, Any], area_of: Mapping[str, str | None]) -> Description:

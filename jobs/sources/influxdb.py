@@ -34,6 +34,7 @@ from jobs.activity.entities import Description, EntityRules, Kind
 from jobs.activity.events import DEVICE, GAP, DayLog, Samples
 from jobs.activity.settling import SETTLING_LIMIT
 from jobs.activity.window import DAY, HOUR, MINUTE, DayWindow, Instants, from_instant, midnight, to_instant
+from jobs.names import NO_NAMES, Names, make_names
 from jobs.sources.home_assistant_registry import NO_REGISTRY, read_registry
 from jobs.sources.influxdb_automations import CURRENT, MACHINES, causes, runs_of
 from jobs.sources.influxdb_descriptions import (
@@ -68,6 +69,8 @@ MAX_STRAYS: Final = 100  # points with nothing around them that are passed over 
 _EDGE: Final = MAX_RECURRING  # how far around a day samples decide whether its ends are known time
 PULSE: Final = 10 * MINUTE  # how finely it is looked at whether anything was recorded before the day
 OLDEST: Final = to_instant(dt.datetime(2010, 1, 1, tzinfo=dt.UTC))  # earlier points come from a clock that was not set
+
+_NAME: Final = "friendly_name_str"  # the field that holds what Home Assistant calls an entity
 
 _ERRORS = ErrorClasses(
     SourceUnavailable,
@@ -121,6 +124,18 @@ class InfluxSource:
     def close(self) -> None:
         """See ``EventSource.close``."""
         self._connection.close()
+
+    def names(self) -> Names:
+        """See ``NamesEntities.names``: from the entities' newest points."""
+        if not self._layout.attributes:
+            return NO_NAMES
+        newest = self._edge(OLDEST, None, "DESC")
+        if not len(newest):
+            return NO_NAMES
+        query = self._query(f"LAST({quote_name(_NAME)}::string) AS name", int(newest[0]) - self._lookback, None)
+        query.text += f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
+        found = self._connection.execute(query, lambda parts: newest_attributes(parts, self._layout))
+        return make_names({one: about.get("name") for one, about in found.items()}, {})
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""

@@ -27,8 +27,9 @@ from jobs.activity.entities import EntityRules, Kind
 from jobs.activity.events import DEVICE, GAP, DayLog, Samples
 from jobs.activity.spans import Spans
 from jobs.activity.window import DAY, HOUR, MINUTE, SECOND, DayWindow, Instants, midnight
+from jobs.names import Names
 from jobs.sources._devices import Columns, HomeDay
-from jobs.sources._inventory import DYING_SENSOR, WORDS, inventory
+from jobs.sources._inventory import DYING_SENSOR, WORDS, inventory, names_of
 from jobs.sources._routine import BEGIN, ROOMS, Purpose, away_overnight, draw, stays, wall
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError
@@ -132,6 +133,10 @@ class SimulatedHome:
     def close(self) -> None:
         """See ``EventSource.close``."""
         self._home_day.cache_clear()
+
+    def names(self) -> Names:
+        """See ``NamesEntities.names``."""
+        return names_of(self._entities)
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""

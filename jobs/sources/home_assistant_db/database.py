@@ -24,11 +24,12 @@ from jobs.activity.entities import Entity, EntityRules, Kind
 from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
+from jobs.names import Names, make_names
 from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_causes
 from jobs.sources.home_assistant_db.classes import read_readings, read_reclassified
 from jobs.sources.home_assistant_db.columns import Columns
 from jobs.sources.home_assistant_db.day_rows import fetch
-from jobs.sources.home_assistant_db.directory import Directory, read_directory
+from jobs.sources.home_assistant_db.directory import Directory, read_directory, read_friendly_names
 from jobs.sources.home_assistant_db.earlier_rows import StateRow
 from jobs.sources.home_assistant_db.first_rows import find_first_changes
 from jobs.sources.home_assistant_db.opening import read_openings
@@ -91,6 +92,11 @@ class HomeAssistantDatabase:
     def close(self) -> None:
         """See ``EventSource.close``."""
         self._engine.dispose()
+
+    def names(self) -> Names:
+        """See ``NamesEntities.names``: from the entities' newest rows."""
+        with self._connection() as (connection, _):
+            return make_names(read_friendly_names(connection), {})
 
     def read(self, window: DayWindow) -> DayLog:
         """See ``EventSource.read``."""

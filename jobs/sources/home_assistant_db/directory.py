@@ -29,6 +29,8 @@ _MAX_SHOWN: Final = 3  # names that a notice lists
 _MAX_UNREADABLE: Final = 5  # rows that are looked at until one has attributes that can be read
 _MAX_LOST: Final = 5  # rows that are looked at until one has attributes at all
 
+_END_OF_TIME: Final = 2.0**53  # seconds; wrongly dated rows hold names too
+
 _KNOWN_ATTRIBUTES = (
     sa.select(SHARED_ATTRIBUTES)
     .select_from(STATES.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id))
@@ -115,6 +117,16 @@ def read_directory(
         *_notice("entities left out, whose ids cannot be kept", [repr(e[:40]) for e in numbers if tag_fault(e)]),
     ]
     return Directory(entities, code_of, keys, tuple(notices), attributes_ids)
+
+
+def read_friendly_names(connection: sa.Connection) -> dict[str, object]:
+    """Return what Home Assistant calls each entity: an attribute of its newest row."""
+    attributes, _ = _newest_attributes(connection, _END_OF_TIME)
+    return {
+        held[0]: attributes.get(number, {}).get("friendly_name")
+        for number, held in _names(connection)[0].items()
+        if len(held) == 1
+    }
 
 
 def _names(connection: sa.Connection) -> tuple[dict[int, list[str]], int]:

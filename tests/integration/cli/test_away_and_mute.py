@@ -73,7 +73,7 @@ def test_mutes_are_listed_and_removed(written: Home) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("mute", "light.kitchn"), "did you mean 'light.kitchen'"),
+        (("mute", "light.kitchn"), "did you mean light.kitchen?"),
         (("mute", "light.kitchen:count_hih"), "did you mean 'count_high'"),
         (("mute", "switch.*"), "no entity 'switch.*' is known"),
         (("mute", "light.kitchen", "--until", "2020-01-01"), "before it begins"),
