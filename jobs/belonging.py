@@ -17,13 +17,20 @@ from typing import Final
 from jobs.lost_days import find_lost_days, is_same_run
 from storage.dates import DateRange
 from storage.errors import HomeMismatch, UsageError
-from storage.identity import HomeIdentity, Place, other_home, refuse_other_home
+from storage.identity import (
+    OWN_STORE_HINT,
+    HomeIdentity,
+    Place,
+    other_home,
+    refuse_other_home,
+    refuse_store_of_others,
+)
 from storage.ledger.entry import Entry, Status
 from storage.ledger.home import LedgerHome
 from storage.ledger.ledger import Ledger
 from storage.models import AGGREGATES, DetectorRunDaily, DurationDaily, TimeBasedDaily
 from storage.plurals import counted
-from storage.store import NO_FIELDS, AggregateReader, AggregateStore
+from storage.store import AggregateReader, AggregateStore
 
 
 class Adoption(StrEnum):
@@ -37,7 +44,6 @@ class Adoption(StrEnum):
 
 ALL_DAYS: Final = DateRange(dt.date(1970, 1, 1), dt.date(2099, 12, 31))
 _REBUILD: Final = "If this home's ledger was lost, run `pattern-aggregates doctor --rebuild-ledger`"
-_OWN_STORE: Final = "If this is another home, name a store of its own in [store]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ class Belonging:
         if self.ledger.read_home() is not None or self.ledger.entries():
             return False
         stored = self.store.read_home()
-        return stored is not None and self._is_described(stored)
+        return stored is not None and stored.is_described_by(self.described)
 
     def is_store_of_another(self) -> bool:
         """Return whether the store names another home than the settings describe.
@@ -131,7 +137,7 @@ class Belonging:
             StoreError: The store cannot be read.
         """
         stored = self.store.read_home()
-        return stored is not None and not self._is_described(stored)
+        return stored is not None and not stored.is_described_by(self.described)
 
     def take_home_of_store(self) -> None:
         """Give a ledger that is rebuilt the identity of its store.
@@ -265,15 +271,16 @@ class Belonging:
         if self._claimed(entries) and _agree(entries, runs):
             self._refuse_store_of_others(stored)
             return
-        is_described = self._is_described(stored)
+        is_described = stored.is_described_by(self.described)
         if not self._claimed(entries) and not runs and is_described:
             return
         names = f"belongs to {stored} and holds the results of {_days_in_words(runs)}"
         raise HomeMismatch(
             f"{self._store_name} {names}, but the ledger {self.ledger.path} of {self.described} lists none of them",
-            hint=f"{_REBUILD}. {_OWN_STORE}."
+            hint=f"{_REBUILD}. {OWN_STORE_HINT}."
             if is_described
-            else f"{_OWN_STORE}. If it is the same home, run `pattern-aggregates init --adopt ledger --adopt source`.",
+            else f"{OWN_STORE_HINT}. If it is the same home, run `pattern-aggregates init --adopt ledger "
+            "--adopt source`.",
         )
 
     def _check_unmarked_store(self, noted: LedgerHome | None) -> None:
@@ -290,7 +297,7 @@ class Belonging:
             raise HomeMismatch(
                 f"{self._store_name} holds the results of {_days_in_words(runs)}, which the ledger {self.ledger.path} "
                 f"of {identity} has not written",
-                hint=f"{_OWN_STORE}. {_REBUILD}. To go on with both, run `pattern-aggregates init --adopt store`.",
+                hint=f"{OWN_STORE_HINT}. {_REBUILD}. To go on with both, run `pattern-aggregates init --adopt store`.",
             )
         if runs or not claimed or (noted is not None and noted.store.is_same(self.place)):
             return
@@ -303,17 +310,8 @@ class Belonging:
                 "init --adopt store`: it marks what this store lacks, to be computed again.",
             )
 
-    def _is_described(self, stored: HomeIdentity) -> bool:
-        """Whether the settings describe the store's home; a path that only looks the same from here does not count."""
-        return self.described.is_at(stored) and self.described.time_zone == stored.time_zone
-
     def _refuse_store_of_others(self, stored: HomeIdentity) -> None:
-        if not self._is_described(stored):
-            raise HomeMismatch(
-                f"{self._store_name} belongs to {stored}, but the settings describe another home: {self.described}",
-                hint=f"{_OWN_STORE}. If it is the same home, run `pattern-aggregates init --adopt ledger "
-                "--adopt source --adopt zone`.",
-            )
+        refuse_store_of_others(stored, self.described, self._store_name)
 
     def _claimed(self, entries: Mapping[tuple[dt.date, str], Entry]) -> list[Entry]:
         return [
@@ -357,12 +355,12 @@ def _agree(entries: Mapping[tuple[dt.date, str], Entry], runs: Iterable[Detector
     return 2 * sum(both) > len(both)
 
 
-def _agree_by_rows(claimed: Iterable[Entry], store: AggregateReader) -> bool:
+def _agree_by_rows(claimed: Iterable[Entry], store: AggregateStore) -> bool:
     """Whether a store without any record of a run has the rows that the ledger lists as written."""
     both = []
     for model in AGGREGATES:
         detector = model.measurement.removesuffix("_daily")
-        counts = {one["date"]: one.rows for one in store.summarize(model, ALL_DAYS, NO_FIELDS, by=["date"])}
+        counts = store.count_by_day(model, ALL_DAYS)
         both += [
             counts.get(entry.day) == entry.rows
             for entry in claimed

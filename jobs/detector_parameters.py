@@ -10,7 +10,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 
 from jobs.detector import Detector
-from jobs.isolation import describe, run_isolated
+from jobs.isolation import describe, load_isolated
 from storage.columns import closest
 from storage.settings_check import Problem, unknown_key
 
@@ -58,7 +58,7 @@ def make(cls: Any, name: str, parameters: Mapping[str, Any]) -> tuple[Detector |
     built = None
     try:
         given = {key: parameters[key] for key in known if key in parameters}
-        built = run_isolated(partial(TypeAdapter(cls).validate_python, given))
+        built = load_isolated(partial(TypeAdapter(cls).validate_python, given), f"making {name}")
     except ValidationError as error:
         found = ((f"detectors.{name}.{'.'.join(map(str, part['loc']))}", part["msg"]) for part in error.errors())
         problems += [(where, message) for where, message in found if where not in reported]

@@ -1,5 +1,7 @@
 """Calls of code of other packages: whatever it raises is an error, and what it prints is not part of our output.
 
+Loading such code is limited in time as well; ``jobs.time_limit`` limits what it does for a day.
+
 It is still code that runs as this user. This guards against mistakes, not against a program that wants to do harm.
 """
 
@@ -10,10 +12,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
+from functools import partial
 from typing import Final, NoReturn, TypeVar
 
 T = TypeVar("T")
 
+MAX_LOADING_SECONDS: Final = 30.0  # importing a large library takes some seconds on a small machine
 STDOUT: Final = 1
 STDERR: Final = 2
 
@@ -42,6 +46,26 @@ def run_isolated(function: Callable[[], T]) -> T:
             raise
         except BaseException as error:  # whatever else would end the program becomes an error of the detector
             raise ExitAttempt(f"{describe(error)}, which would have ended the program") from error
+
+
+def load_isolated(function: Callable[[], T], what: str, max_seconds: float = MAX_LOADING_SECONDS) -> T:
+    """Call code of another package that is to be loaded, and interrupt it if it does not end.
+
+    A loop that cannot be interrupted, in C for example, ends the program with the exit code for what took too long.
+
+    Args:
+        function: Imports, checks or makes something of the package.
+        what: What it does, for messages.
+        max_seconds: How long it may take.
+
+    Raises:
+        TimeLimitExceeded: It has not ended in time.
+        Exception: As ``run_isolated``.
+    """
+    from jobs.time_limit import TimeLimit, end_process  # noqa: PLC0415 - only where there are other packages
+
+    limit = TimeLimit(max_seconds, give_up=partial(end_process, hint="Uninstall that package, or mend it."))
+    return limit.run(partial(run_isolated, function), what)
 
 
 def describe(error: BaseException) -> str:

@@ -237,7 +237,9 @@ def _report_lost(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     if any(isinstance(error, StoreError) for error in report.errors):
         return
     try:
-        report.lost = find_lost_days(report.entries.values(), pipeline.store, reach.oldest)
+        report.lost = find_lost_days(
+            report.entries.values(), pipeline.store, reach.oldest, models=pipeline.models_by_measurement().values()
+        )
     except (StoreError, SettingsError):
         return  # a day that is to be written reports it; nothing is known to be lost
     if report.lost:
@@ -250,7 +252,9 @@ def _mark_lost(pipeline: Pipeline, report: RunReport, days: DateRange, *, dry_ru
     Raises:
         StoreError: The store cannot be read.
     """
-    found = find_lost_days(report.entries.values(), pipeline.store, days.first, max_days=len(days))
+    models = pipeline.models_by_measurement().values()
+    entries = report.entries.values()
+    found = find_lost_days(entries, pipeline.store, days.first, max_days=len(days), models=models)
     if dry_run:
         report.entries |= {key: replace(report.entries[key], status=Status.LOST) for key in found.lost}
     else:

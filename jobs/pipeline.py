@@ -169,7 +169,7 @@ class Pipeline:
             return set()
         if not has_findings(plan.candidates, work.entries):
             return self._defer_all(work, due)
-        renames = self.ledger.renames()
+        renames, models = self.ledger.renames(), self.models_by_measurement()
         found = list(work.entries.values())  # of the event detectors: what the others judge, not what they find
         events = max((entry.events for entry in work.entries.values()), default=0)
         known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
@@ -184,7 +184,7 @@ class Pipeline:
                 continue
             fingerprint = judged_fingerprint(one, found, work.day, self.household)
             # Its own for each: rows hold lists, which a detector of another package could change for the next one.
-            history = RenamedReader(OverlaidReader(self.store, self.ledger.staged(self._models())), renames)
+            history = RenamedReader(OverlaidReader(self.store, self.ledger.staged(models)), renames)
             try:
                 with _timed(report, one):
                     judge = self._judgement(one, work.day, history)
@@ -279,7 +279,7 @@ class Pipeline:
     def _write(self, work: LedgerDay, report: DayReport, limit: TimeLimit) -> set[str]:
         """Give the store everything that waits. Returns the names of its detectors, also of those that have failed."""
         waiting = {name for name, entry in work.entries.items() if entry.status is Status.STAGED}
-        batch = work.batch(self._models())
+        batch = work.batch(self.models_by_measurement())
         failed = {name for name in waiting if work.entries[name].status is Status.FAILED}
         for name in failed:
             _log.error("%s: %s: %s", work.day, name, work.entries[name].error)
@@ -296,7 +296,8 @@ class Pipeline:
             work.written(batch)
         return failed | {finding.run.detector for finding in batch.findings}
 
-    def _models(self) -> Models:
+    def models_by_measurement(self) -> Models:
+        """Return the models of all detectors, also of those that are disabled."""
         return {model.measurement: model for model in (*self.models, *(one.model for one in self.detectors))}
 
 

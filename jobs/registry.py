@@ -32,7 +32,7 @@ from jobs.detector import (
     detector,
 )
 from jobs.detector_parameters import make, read_enabled, unknown_detectors
-from jobs.isolation import describe, run_isolated
+from jobs.isolation import describe, load_isolated, run_isolated
 from storage.columns import columns
 from storage.errors import DetectorInvalid
 from storage.models import DailyAggregate, DetectorRunDaily
@@ -153,7 +153,7 @@ def _checked(candidates: Iterable[_Candidate]) -> list[tuple[Any, str]]:
     checked: list[tuple[Any, str]] = []
     problems: list[str] = []
     for cls, origin, error in candidates:
-        fault = error or run_isolated(partial(_fault, cls))
+        fault = error or _checked_fault(cls, origin)
         if fault:
             problems.append(f"{origin}: {fault}")
         elif cls.name in origins:
@@ -164,6 +164,13 @@ def _checked(candidates: Iterable[_Candidate]) -> list[tuple[Any, str]]:
     if problems:
         raise DetectorInvalid("detectors cannot be registered:\n" + "\n".join(f"  {problem}" for problem in problems))
     return checked
+
+
+def _checked_fault(cls: Any, origin: str) -> str:  # noqa: ANN401 - it may be anything
+    try:
+        return load_isolated(partial(_fault, cls), f"checking {origin}")
+    except Exception as error:  # noqa: BLE001 - the attributes of another package's class may raise anything
+        return f"cannot be checked: {describe(error)}"
 
 
 def _modules() -> Iterator[pkgutil.ModuleInfo]:
@@ -190,7 +197,7 @@ def _from_entry_points() -> Iterator[_Candidate]:
         distribution = entry.dist.name if entry.dist else "an unknown distribution"
         origin = f"{entry.value} of {distribution}"
         try:
-            yield run_isolated(entry.load), origin, ""
+            yield load_isolated(entry.load, f"importing {entry.module}"), origin, ""
         except Exception as error:  # noqa: BLE001 - whatever another package raises is reported
             yield None, origin, f"cannot be loaded: {describe(error)}"
 

@@ -47,9 +47,9 @@ class TimeOver(KeyboardInterrupt):
     """The time is over. It is an interrupt, for which drivers know how to leave a call."""
 
 
-def end_process(message: str) -> None:
+def end_process(message: str, *, hint: str = LIMIT_HINT) -> None:
     """End the process at once, with the exit code for what could not be reached."""
-    os.write(STDERR, f"error: {message}; the program ends here. {LIMIT_HINT}\n".encode())
+    os.write(STDERR, f"error: {message}; the program ends here. {hint}\n".encode())
     _EXIT(EXIT_CODE)
 
 

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import EntityRules, Override
 from jobs.belonging import Belonging
-from jobs.home_identity import home_in_settings, store_in_settings
+from jobs.home_identity import home_in_settings
 from jobs.household import Household
 from jobs.household_file import HouseholdFile
 from jobs.household_reading import read_household
@@ -25,6 +25,7 @@ from jobs.settings import Settings
 from storage.checked_store import CheckedStore
 from storage.connect import open_store
 from storage.dates import ONE_DAY
+from storage.described_home import store_in_settings
 from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreError, StoreMissing
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path
@@ -188,7 +189,7 @@ class Home:
     def belonging(self, ledger: Ledger, store: AggregateStore) -> Belonging:
         """Return what compares the settings, a ledger and a store with each other."""
         described = home_in_settings(self.settings, self.base)
-        place = store_in_settings(self.store_settings, self.settings, self.base)
+        place = store_in_settings(self.store_settings, self.base, self.ledger_path)
         return Belonging(ledger, store, described, place, self.oldest_kept_day())
 
     def settle(self, ledger: Ledger, store: AggregateStore) -> list[str]:

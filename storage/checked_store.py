@@ -87,6 +87,10 @@ class CheckedStore:
         """See ``AggregateReader.summarize``."""
         return self._store.summarize(model, days, fields, by, where)
 
+    def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
+        """See ``AggregateStore.count_by_day``."""
+        return self._store.count_by_day(model, days)
+
     def prepare(self, *, update_retention: bool = False) -> list[str]:
         """See ``AggregateWriter.prepare``."""
         return self._store.prepare(update_retention=update_retention)

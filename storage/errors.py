@@ -8,6 +8,7 @@
     │   └── DaysMissing               a reader asked for days that were never computed
     ├── SettingsError                 settings that cannot work
     │   ├── DetectorInvalid           a detector that cannot be registered
+    │   ├── LedgerMismatch            the file of the ledger belongs to another program
     │   ├── HomeMismatch              store, ledger and settings are not of one home
     │   └── SourceMismatch            the source is not what the settings say
     ├── SourceError                   raw events cannot be read
@@ -18,7 +19,6 @@
     │   ├── StoreCorrupt              the store holds a row that its model does not accept
     │   └── StoreUnavailable          the store cannot be used now
     ├── LedgerError                   the ledger cannot be used
-    │   ├── LedgerMismatch            the file belongs to another program
     │   ├── LedgerVersionMismatch     the file has another schema version than this program
     │   ├── LedgerCorrupt             the file is damaged
     │   └── LedgerUnavailable         the ledger cannot be used now
@@ -84,6 +84,10 @@ class DetectorInvalid(SettingsError):
     """A detector cannot be registered."""
 
 
+class LedgerMismatch(SettingsError):
+    """The file that is named as the ledger belongs to another program."""
+
+
 class HomeMismatch(SettingsError):
     """Store, ledger and settings are not of one home."""
 
@@ -126,10 +130,6 @@ class StoreUnavailable(StoreError):
 
 class LedgerError(PatternAggregatesError):
     """The ledger cannot be used."""
-
-
-class LedgerMismatch(LedgerError):
-    """The ledger file belongs to another program."""
 
 
 class LedgerVersionMismatch(LedgerError):

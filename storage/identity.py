@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from storage.errors import HomeMismatch
+
+OWN_STORE_HINT: Final = "If this is another home, name a store of its own in [store]"
 
 _SHOWN_ID_CHARACTERS = 8
 
@@ -73,6 +75,10 @@ class HomeIdentity:
             return self.instance == other.instance
         return self.source.text == other.source.text
 
+    def is_described_by(self, described: HomeIdentity) -> bool:
+        """Return whether settings describe this home, whichever ledger they are seen from."""
+        return described.is_at(self) and described.time_zone == self.time_zone
+
     def to_json(self) -> str:
         """Return the home as JSON."""
         return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
@@ -89,6 +95,25 @@ class HomeIdentity:
             return cls(**{**values, "source": Place(**values["source"])})
         except (TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"not a valid home: {text:.80}") from error
+
+
+def refuse_store_of_others(store: HomeIdentity | None, described: HomeIdentity, store_name: str) -> None:
+    """Refuse a store that belongs to another home than the settings describe.
+
+    Args:
+        store: The home of the store; None if it has none yet.
+        described: The home of the settings. A path that only looks the same from the ledger's folder does not count.
+        store_name: What to call the store in the message.
+
+    Raises:
+        HomeMismatch: They differ.
+    """
+    if store is not None and not store.is_described_by(described):
+        raise HomeMismatch(
+            f"{store_name} belongs to {store}, but the settings describe another home: {described}",
+            hint=f"{OWN_STORE_HINT}. If it is the same home, run `pattern-aggregates init --adopt ledger "
+            "--adopt source --adopt zone`.",
+        )
 
 
 def refuse_other_home(store: HomeIdentity | None, ledger: HomeIdentity | None, store_name: str) -> None:

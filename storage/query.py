@@ -24,14 +24,15 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Final
 from zoneinfo import ZoneInfo
 
 from storage.aggregate_query import AggregateQuery, Completeness, Day, State
 from storage.checked_store import CheckedStore
 from storage.connect import open_store
 from storage.dates import DateRange
+from storage.described_home import DEFAULT_TIME_ZONE, home_in_document
 from storage.errors import (
     DaysMissing,
     HomeMismatch,
@@ -43,7 +44,7 @@ from storage.errors import (
     StoreUnavailable,
     UsageError,
 )
-from storage.identity import HomeIdentity, refuse_other_home
+from storage.identity import HomeIdentity, refuse_other_home, refuse_store_of_others
 from storage.ledger.home_id import read_ledger_home
 from storage.models import (
     AGGREGATES,
@@ -98,8 +99,6 @@ __all__ = [
     "to_json",
 ]
 
-DEFAULT_TIME_ZONE: Final = "UTC"  # as for the job, where [home] names no other
-
 
 def _system_clock() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
@@ -121,33 +120,42 @@ def open_query(
             default that of the settings; with ``url`` it is not known, and such days are refused.
         clock: Returns the present instant.
 
-    The store that the settings name is compared with their ledger, if there is one, before the first answer.
+    Before the first answer, the store that the settings name is compared with their ledger, or without a ledger with
+    their ``[home]`` and ``[source]``.
 
     Raises:
         StoreMissing: There is no such store: an error, never an empty answer.
         SettingsError: The settings are not valid, or the time zone is not known.
-        HomeMismatch: At the first query: the store belongs to another home than the ledger of the settings.
+        HomeMismatch: At the first query: the store belongs to another home than the settings or their ledger.
         StoreUnavailable: The store cannot be reached now.
     """
     settings: StoreSettings
     overrides: Mapping[str, str] = {}
     home: HomeIdentity | None = None
+    described: HomeIdentity | None = None
     if url is not None:
         settings = SqlStoreSettings(url=url)
     else:
         document = load_document(Path(config) if config is not None else None)
         settings, overrides = store_settings(document), document.overrides
-        home = read_ledger_home(ledger_path(document))
+        home, described = read_ledger_home(ledger_path(document)), home_in_document(document)
         section = document.values.get("home")
         named = section.get("time_zone") if isinstance(section, dict) else None
         time_zone = time_zone or (DEFAULT_TIME_ZONE if named is None else str(named))
     zone = None if time_zone is None else _zone(time_zone)
     with naming_origin(overrides):
         store = open_store(settings, read_only=True)
-    if home is not None:
-        opened, name = store, f"the store of {document.origin}"
-        store = CheckedStore(opened, lambda: refuse_other_home(opened.read_home(), home, name))
+    if home is not None or described is not None:
+        store = CheckedStore(store, partial(_check_home, store, home, described, f"the store of {document.origin}"))
     return AggregateQuery(store, today=None if zone is None else lambda: clock().astimezone(zone).date())
+
+
+def _check_home(store: AggregateStore, ledger: HomeIdentity | None, described: HomeIdentity | None, name: str) -> None:
+    stored = store.read_home()
+    if ledger is not None:
+        refuse_other_home(stored, ledger, name)
+    elif described is not None:
+        refuse_store_of_others(stored, described, name)
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -125,6 +125,17 @@ class AggregateWriter(Protocol):
 class AggregateStore(AggregateReader, AggregateWriter, Protocol):
     """A place where aggregates are kept."""
 
+    def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
+        """Return how many rows each day has, cheaply: one small query, whatever the number of rows.
+
+        Days without rows are left out. Never less than ``read`` returns; InfluxDB also counts points of other writers
+        that ``read`` joins or leaves out.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached now.
+        """
+        ...
+
     def read_home(self) -> HomeIdentity | None:
         """Return the home that the rows belong to; None if that was never stored. It is not a row.
 

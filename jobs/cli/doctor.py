@@ -26,7 +26,7 @@ from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
 from storage.clean_text import clean
-from storage.errors import HomeMismatch, PatternAggregatesError, SettingsError, StoreMissing
+from storage.errors import HomeMismatch, PatternAggregatesError, SettingsError, SourceMismatch, StoreMissing
 from storage.ledger.entry import Status
 from storage.settings_file import hint_with_origin, secrets_in
 
@@ -44,6 +44,13 @@ class Check:
     found: str
     hint: str = ""
     outcome: Outcome = Outcome.INCOMPLETE  # if it is a problem
+
+
+def _problem(about: str, error: PatternAggregatesError) -> Check:
+    """Return the check that an error has ended; settings that name the wrong thing have an exit code of their own."""
+    is_wrong = isinstance(error, SettingsError) and not isinstance(error, SourceMismatch)
+    outcome = Outcome.of_error(error) if is_wrong else Outcome.INCOMPLETE
+    return Check(about, "problem", str(error), error.hint, outcome)
 
 
 @command("pattern-aggregates doctor")
@@ -134,7 +141,7 @@ def _store(home: Home) -> Iterator[Check]:
     except StoreMissing:
         yield _writable("store", home.store_settings.file or home.base)
     except PatternAggregatesError as error:
-        yield Check("store", "problem", str(error), error.hint)
+        yield _problem("store", error)
     else:
         for problem in problems:
             yield Check("store", "problem", problem)
@@ -157,7 +164,7 @@ def _ledger(home: Home) -> Iterator[Check]:
         with home.open_ledger(read_only=True) as ledger:
             entries = ledger.entries().values()
     except PatternAggregatesError as error:
-        yield Check("ledger", "problem", str(error), error.hint)
+        yield _problem("ledger", error)
         return
     if not _can_write(home.ledger_path):
         yield Check(
@@ -182,7 +189,7 @@ def _home(home: Home) -> Iterator[Check]:
             noted, entries = ledger.read_home(), ledger.entries()
             lost = find_lost_days(entries.values(), store, home.oldest_kept_day(), max_days=MAX_DAYS)
     except HomeMismatch as error:
-        yield Check("home", "problem", str(error), error.hint, Outcome.of_error(error))
+        yield _problem("home", error)
     except PatternAggregatesError:
         return  # the checks of ledger and store have reported it
     else:
@@ -235,7 +242,7 @@ def _source(home: Home) -> tuple[list[Check], DayLog | None]:
         finally:
             source.close()
     except PatternAggregatesError as error:
-        return [Check("source", "problem", str(error), error.hint)], None
+        return [_problem("source", error)], None
     checks = [Check("source", "ok", f"{kind} holds {span.first} to {newest}")]
     if span.last < home.yesterday():
         hint = "Is the recorder running, and is this the database it writes to?"

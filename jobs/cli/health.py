@@ -19,6 +19,7 @@ def health(context: typer.Context) -> Outcome:
     For a container's HEALTHCHECK.
     """
     home = home_of(context, check_parameters=False)
+    home.require_source()
     found = check_health(home, lost=_lost(home))
     out.print(f"{found.state}: {found.reason}", markup=False, soft_wrap=True)
     return Outcome.DONE if found.state is State.FRESH else Outcome.INCOMPLETE

@@ -131,6 +131,11 @@ class CsvFiles:
         files = [named] if named.is_file() else [Path(name) for name in sorted(found)]
         if not files:
             raise SourceUnavailable(f"no file matches {self._path}", hint="Correct source.path, a file or a glob.")
+        for file in files:
+            if file.exists() and not file.is_file():  # a pipe or a device might be read for ever
+                raise SourceMismatch(
+                    f"source.path: {file} is not a regular file", hint="Name files, not a folder, a pipe or a device."
+                )
         try:
             state = tuple((file, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
             if self._cached is None or self._cached[0] != state:

@@ -62,6 +62,15 @@ class MemoryStore:
         rows = self.read(model, days, where)
         return plan.accumulate([getattr(row, name) for name in plan.columns] for row in rows)
 
+    def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
+        """See ``AggregateStore.count_by_day``."""
+        with self._lock:
+            return {
+                day: len(rows)
+                for (measurement, day), rows in self._days.items()
+                if measurement == model.measurement and day in days and rows
+            }
+
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``: there is nothing to prepare."""
         return []

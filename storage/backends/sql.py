@@ -38,7 +38,7 @@ from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
+from storage.store import NO_FIELDS, NO_FILTER, Fields, Summary, Where, as_values, check_query
 from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
@@ -123,6 +123,11 @@ class SqlStore:
         depth = len(plan.by)
         return plan.finish((plan.with_periods(row[:depth]), row[depth:-1], row[-1]) for row in found)
 
+    def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
+        """See ``AggregateStore.count_by_day``."""
+        found = self.summarize(model, days, NO_FIELDS, by=["date"])
+        return {dt.date.fromisoformat(str(one["date"])): one.rows for one in found}
+
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - the job deletes old days
         """See ``AggregateWriter.prepare``."""
         self._make_tables(_BUILT_IN)
@@ -146,7 +151,10 @@ class SqlStore:
             if not sa.inspect(connection).has_table(OWN_TABLES.name):
                 return 0
             deleted = 0
+            present = set(sa.inspect(connection).get_table_names())  # somebody may have dropped one
             for measurement in connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars().all():
+                if measurement not in present:
+                    continue
                 table = sa.table(measurement, sa.column("date"))
                 deleted += connection.execute(sa.delete(table).where(table.c.date < before.isoformat())).rowcount
             return deleted

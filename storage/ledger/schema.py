@@ -110,7 +110,11 @@ def refuse_foreign(found: FileContents, name: str) -> None:
         LedgerMismatch: It is another program's.
     """
     if found.application_id != APPLICATION_ID and (found.application_id or found.names):
-        raise LedgerMismatch(f"{name} belongs to another program", hint="Name a file of its own in ledger.path.")
+        what = f"it has {', '.join(sorted(found.names)[:3])} ..." if found.names else "it is marked as such"
+        raise LedgerMismatch(
+            f"ledger.path names a database of another program, {name} ({what})",
+            hint="Name a file of its own for the ledger.",
+        )
 
 
 def _store_version(connection: sa.Connection) -> None:

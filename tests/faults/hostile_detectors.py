@@ -51,6 +51,12 @@ ACTS: Final = {
     "an endless regular expression": (75, "re.match('(a+)+$', 'a' * 80 + 'b')"),
     "os._exit(0)": (0, "os._exit(0)"),
 }
+AT_IMPORT: Final = {
+    "an endless loop at import": "while True: pass",
+    "an endless sleep at import": "time.sleep(10**6)",
+    "sys.exit(0) at import": "sys.exit(0)",
+}
+EXIT_SETTINGS: Final = 78
 SHORT: Final = "[schedule]\nmax_day_minutes = 0.5\n"
 
 
@@ -72,6 +78,15 @@ def hostile_detectors(bench: Bench) -> Iterator[Result]:
         rows["detector_run_daily"] = [row for row in rows["detector_run_daily"] if row["detector"] != "hostile"]
         different = [measurement for measurement, of in expected.items() if rows[measurement] != of]
         result.check(f"rows of other detectors differ: {different}" if different else "", name)
+    for name, act in AT_IMPORT.items():
+        home = bench.home()
+        with _installed(bench.new_folder(), f"import sys, time\n{act}\n"):
+            codes[found := home.call(*BACKFILL)] += 1
+        named = "visitors" in home.log_tail(10_000)
+        result.check("" if found == EXIT_SETTINGS and named else f"exit code {found}: {home.log_tail()}", name)
+        result.tries += 1
+        bench.until_done(home, result, name)
+        result.check(home.difference(expected), name)
     result.seen = ", ".join(f"exit code {code} {count} times" for code, count in sorted(codes.items())) + ", then 0"
     yield result
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import datetime as dt
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 
 from storage.backends.influxdb.home import MEASUREMENT
 from storage.backends.influxdb.line_protocol import midnight_seconds
 from storage.drivers.influxdb.influxql import Query, quote_name
-from storage.models import AGGREGATES, DetectorRunDaily
+from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily, TimeBasedDaily
 from tests.faults.homes import BACKFILL, DAYS, SIMULATED, Bench, HomeUnderTest, InfluxStoreKind, Result, StoreKind
 
 EXIT_INCOMPLETE = 1
 EXIT_SETTINGS = 78
 HALF = DAYS.first + len(DAYS) // 2 * dt.timedelta(days=1)
+Models = Sequence[type[DailyAggregate]]
+ALL: Models = (*AGGREGATES, DetectorRunDaily)
 COMMANDS = (("run",), BACKFILL, ("init",), ("status",), ("health",), ("doctor",))
 
 
@@ -27,6 +29,8 @@ def other_homes(bench: Bench) -> Iterator[Result]:
         yield _two_stores(bench, kind)
         yield _lost(bench, kind, "the store emptied", DAYS.first)
         yield _lost(bench, kind, "the store restored from an older backup", HALF)
+        yield _lost(bench, kind, "a measurement dropped, the records of runs left", DAYS.first, [TimeBasedDaily])
+        yield _lost(bench, kind, "rows of some days deleted, the records of runs left", HALF, AGGREGATES)
 
 
 def _computed(bench: Bench, kind: StoreKind, result: Result, source: str = SIMULATED) -> HomeUnderTest:
@@ -66,10 +70,10 @@ def _two_stores(bench: Bench, kind: StoreKind) -> Result:
     return result
 
 
-def _lost(bench: Bench, kind: StoreKind, fault: str, first: dt.date) -> Result:
+def _lost(bench: Bench, kind: StoreKind, fault: str, first: dt.date, models: Models = ALL) -> Result:
     result = Result(f"{fault}, {kind.name}")
     home = _computed(bench, kind, result)
-    _forget_days(home, first)
+    _forget_days(home, first, models)
     for words in (("status",), ("health",), ("doctor",), ("run",)):
         result.tries += 1
         home.log.unlink(missing_ok=True)
@@ -96,18 +100,19 @@ def _name_store_of(home: HomeUnderTest, other: HomeUnderTest) -> None:
     home.config.write_text(own[0] + theirs[1] + theirs[2], encoding="utf-8")
 
 
-def _forget_days(home: HomeUnderTest, first: dt.date) -> None:
-    """Take the days from ``first`` on out of the store; with the first of all days, the home as well."""
-    names = [*(model.measurement for model in AGGREGATES), DetectorRunDaily.measurement]
+def _forget_days(home: HomeUnderTest, first: dt.date, models: Models) -> None:
+    """Take the days from ``first`` on out of the store; with all days of all models, the home as well."""
+    names = [model.measurement for model in models]
+    is_all = first == DAYS.first and models is ALL
     if isinstance(home.kind, InfluxStoreKind):
         bucket = home.kind.bucket_of(home.folder)
-        names += [MEASUREMENT] if first == DAYS.first else []
+        names += [MEASUREMENT] if is_all else []
         with closing(home.kind.server.connection()) as connection:
             for name in names:
                 text = f"DELETE FROM {quote_name(name)} WHERE time >= {midnight_seconds(first)}s"  # noqa: S608 - names
                 connection.execute(Query(bucket, text, streamed=False), list)
         return
-    if first == DAYS.first:
+    if is_all:
         for file in home.folder.glob("aggregates.db*"):
             file.unlink()
         return

@@ -276,7 +276,7 @@ def test_the_settings_of_one_folder_do_not_fit_the_ledger_of_another(tmp_path: P
     assert "init --adopt source" in refused(second, "run")
 
 
-@pytest.mark.parametrize("words", [*WRITERS, ("status",)])
+@pytest.mark.parametrize("words", [*WRITERS, ("status",), ("health",), ("doctor",)])
 @pytest.mark.parametrize("text", [None, '[home]\ntime_zone = "Europe/Berlin"\n'])
 def test_without_a_source_that_is_named_nothing_is_simulated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], text: str | None
@@ -331,3 +331,25 @@ def _forget_homes(home: Home) -> None:
             "store_from_ledger TEXT NOT NULL);"
             "CREATE TABLE known_entity (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID; PRAGMA user_version = 4"
         )
+
+
+def test_other_programs_without_a_ledger_are_refused_the_store_of_another_home(tmp_path: Path) -> None:
+    first = computed(tmp_path / "first")
+    store = first.folder / "aggregates.db"
+    (tmp_path / "second").mkdir()
+    second = Home(tmp_path / "second", config(store=str(store)), other_events())
+    with open_query(config=second.config) as aggregates, pytest.raises(HomeMismatch) as refusal:
+        aggregates.daily(TimeBasedDaily, DAY)
+    for named in (first.folder / "events.csv", second.folder / "events.csv"):
+        assert str(named) in str(refusal.value)
+    delete_ledger(first)
+    with open_query(config=first.config) as aggregates:
+        assert aggregates.daily(TimeBasedDaily, DAY)
+
+
+def test_settings_without_a_source_may_read_any_store(tmp_path: Path) -> None:
+    first = computed(tmp_path / "first")
+    reader = tmp_path / "reader.toml"
+    reader.write_text(f'[store]\nurl = "sqlite:///{first.folder / "aggregates.db"}"\n')
+    with open_query(config=reader) as aggregates:
+        assert aggregates.daily(TimeBasedDaily, DAY)

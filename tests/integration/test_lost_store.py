@@ -138,3 +138,39 @@ def status(home: Home, exit_code: int = 0) -> dict[str, dict[str, dict[str, str]
     result = home.call("status", FIRST, DAY, "--json")
     assert result.exit_code == exit_code, result.output
     return {day["day"]: day["detectors"] for day in json.loads(result.stdout)}
+
+
+def drop_table(home: Home) -> None:
+    with closing(sqlite3.connect(home.folder / "aggregates.db", isolation_level=None)) as connection:
+        connection.execute("DROP TABLE time_based_daily")
+
+
+def delete_rows_of_a_day(home: Home) -> None:
+    with closing(sqlite3.connect(home.folder / "aggregates.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM time_based_daily WHERE date = ?", (DAY,))
+
+
+def delete_a_row(home: Home) -> None:
+    with closing(sqlite3.connect(home.folder / "aggregates.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM time_based_daily WHERE date = ? AND entity_id = 'light.kitchen'", (DAY,))
+
+
+@pytest.mark.parametrize(("lose", "count"), [(drop_table, 2), (delete_rows_of_a_day, 1), (delete_a_row, 1)])
+def test_rows_that_are_gone_while_the_records_of_their_runs_stay_are_noticed_everywhere(
+    home: Home, lose: Callable[[Home], None], count: int
+) -> None:
+    expected = rows_of(home)
+    home.call("health")  # closes the store's log
+    lose(home)
+    command = f"pattern-aggregates backfill {FIRST if count == 2 else DAY} {DAY} --redo lost"
+    for words in (("status",), ("health",), ("doctor",), ("run",)):
+        result = home.call(*words)
+        said = " ".join(result.output.split())
+        assert result.exit_code == 1, (words, said)
+        assert f"the store lacks {count} of " in said, words
+        assert f"; of {count} of them it lacks only rows)" in said, words
+        assert command in said, words
+    repaired = home.call(*command.split()[1:])
+    assert repaired.exit_code == 0, repaired.output
+    assert rows_of(home) == expected
+    assert home.call("status", FIRST, DAY).exit_code == 0

@@ -60,6 +60,12 @@ class Queries:
             queries.append(query)
         return queries
 
+    def count_by_day(self, days: DateRange) -> Query:
+        """Return a query that counts the points of each value of the ``date`` tag."""
+        query = self._about(f"SELECT count({quote_field(always_there(self.model))})", days)
+        query.text += f" GROUP BY {quote_tag('date')}"
+        return query
+
     def select_any(self, day: dt.date) -> Query:
         """Return a query that finds one row of a day, if there is any."""
         days = DateRange(day, day)

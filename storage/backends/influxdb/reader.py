@@ -7,6 +7,7 @@ records and sorted out.
 
 from __future__ import annotations
 
+import datetime as dt
 import gc
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -95,6 +96,18 @@ class Reader(Generic[A]):
                 pass
         records = self.records(days, where) if queries else []
         return plan.accumulate([record[name] for name in plan.columns] for record in records)
+
+    def count_by_day(self, days: DateRange) -> dict[dt.date, int]:
+        """Return how many points each day has that may be rows, counted by the server.
+
+        Raises:
+            PatternAggregatesError: As the connection's ``errors`` say.
+        """
+        within = days & STORABLE_DAYS
+        if within is None:
+            return {}
+        counts = self._connection.execute(self._queries.count_by_day(within), _counts)
+        return {day: counts[name] for day in within if (name := day.isoformat()) in counts}
 
     def records(self, days: DateRange, where: Where = NO_FILTER) -> list[Record]:
         """Return rows as plain records by column name, ordered by date and tags; absent values are None.
@@ -226,3 +239,8 @@ def _paused_garbage_collection() -> Iterator[None]:
 
 def _midnights(days: DateRange) -> dict[str, int]:
     return {day.isoformat(): midnight_seconds(day) for day in days}
+
+
+def _counts(parts: Iterable[Series]) -> dict[str, int]:
+    """Return the counts of a query that groups by the ``date`` tag."""
+    return {part.tags.get("date", ""): count for part in parts for _, count in part.values}

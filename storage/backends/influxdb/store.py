@@ -101,6 +101,11 @@ class InfluxStore:
         self._checks.verify_reading(model)
         return Reader(self._connection, self.bucket, model).summarize(SummaryPlan(model, fields, by), days, where)
 
+    def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
+        """See ``AggregateStore.count_by_day``; counted by the server."""
+        self._checks.verify_reading(model)
+        return Reader(self._connection, self.bucket, model).count_by_day(days)
+
     def prepare(self, *, update_retention: bool = False) -> list[str]:
         """See ``AggregateWriter.prepare``."""
         self._refuse_read_only()

@@ -399,3 +399,12 @@ def test_readers_beside_a_writer_never_see_a_day_half_replaced(store: AggregateS
     for write in writes:
         write.result()
     assert all(len(read.result()) == 50 for read in reads)
+
+
+def test_rows_are_counted_by_day_without_reading_them(store: AggregateStore) -> None:
+    store.replace_day(time_based_batch(time_based("light.a"), time_based("light.b")))
+    store.replace_day(time_based_batch(time_based("light.a", day=NEXT), day=NEXT))
+    assert store.count_by_day(TimeBasedDaily, BOTH) == {DAY: 2, NEXT: 1}
+    assert store.count_by_day(TimeBasedDaily, DateRange(NEXT, NEXT)) == {NEXT: 1}
+    assert store.count_by_day(DurationDaily, BOTH) == {}
+    assert store.count_by_day(ThirdPartyDaily, BOTH) == {}

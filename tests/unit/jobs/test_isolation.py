@@ -6,12 +6,14 @@ import asyncio
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from jobs.isolation import ExitAttempt, describe, run_isolated
+from jobs.isolation import ExitAttempt, describe, load_isolated, run_isolated
+from storage.errors import TimeLimitExceeded
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -116,3 +118,23 @@ def test_a_child_process_of_other_code_still_ends() -> None:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
     assert run_isolated(fork) == 7
+
+
+def looping() -> None:
+    while True:
+        pass
+
+
+@pytest.mark.parametrize("function", [looping, lambda: time.sleep(60)])
+def test_loading_that_does_not_end_is_interrupted_and_named(function: Callable[[], None]) -> None:
+    with pytest.raises(TimeLimitExceeded, match=r"importing visitors has not ended within 0\.2 s"):
+        load_isolated(function, "importing visitors", 0.2)
+
+
+def test_loading_that_ends_in_time_returns_its_result() -> None:
+    assert load_isolated(lambda: 7, "importing visitors", 30) == 7
+
+
+def test_loading_that_raises_an_error_raises_it() -> None:
+    with pytest.raises(ZeroDivisionError):
+        load_isolated(raising(ZeroDivisionError()), "importing visitors", 30)

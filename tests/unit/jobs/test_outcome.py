@@ -35,7 +35,7 @@ EXPECTED = {
     "StoreCorrupt": 1,
     "StoreUnavailable": 75,
     "LedgerError": 1,
-    "LedgerMismatch": 1,
+    "LedgerMismatch": 78,
     "LedgerVersionMismatch": 1,
     "LedgerCorrupt": 1,
     "LedgerUnavailable": 75,

@@ -21,11 +21,11 @@ import storage.errors
 import storage.query
 from jobs.settings import Settings
 from storage.backends.sql import SqlStore
+from storage.described_home import DEFAULT_TIME_ZONE
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreUnavailable
 from storage.models import AnomalyDaily, DailyAggregate
 from storage.query import (
     AGGREGATES,
-    DEFAULT_TIME_ZONE,
     AggregateQuery,
     CoOccurrenceDaily,
     DateRange,
