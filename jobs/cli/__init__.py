@@ -13,6 +13,7 @@ def main() -> None:
     """Run ``pattern-aggregates``."""
     signals.watch()
     sys.excepthook = logs.print_uncaught
+    app.replace_unknown_characters()
     try:
         app.app(prog_name=app.NAME)
     except OSError as error:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import errno
 import functools
+import io
+import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -46,6 +49,7 @@ app = typer.Typer(
 )
 
 MAX_DAYS = 36_600
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
 UNLIMITED_WIDTH = 240  # columns of a table that goes to a file or pipe: no line is folded
 
 
@@ -73,7 +77,7 @@ class _Clean:
 
 
 out = Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
-err = Console(stderr=True, highlight=False)
+err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNLIMITED_WIDTH)
 for console in (out, err):
     console.push_render_hook(CleanOutput())
 
@@ -183,7 +187,16 @@ def day_of(home: Home, text: str) -> dt.date:
 
 def print_message(text: str, *, style: str = "") -> None:
     """Print a message to standard error, cleaned; markup in it is shown as text."""
-    err.print(Text(clean_lines(text), style=style), soft_wrap=True)
+    _print_wrapped(err, Text(clean_lines(text), style=style))
+
+
+def print_line(text: str | Text, *, style: str = "") -> None:
+    """Print a sentence to standard output, cleaned; a terminal gets it wrapped between words, a file as one line."""
+    _print_wrapped(out, terminal_text(text, style) if isinstance(text, str) else text)
+
+
+def _print_wrapped(console: Console, text: Text) -> None:
+    console.print(text, soft_wrap=console.width >= UNLIMITED_WIDTH)
 
 
 def print_error(error: PatternAggregatesError) -> None:
@@ -209,8 +222,23 @@ def terminal_text(text: str, style: str = "") -> Text:
 
 def print_json(document: Any, *, are_rows: bool = False) -> None:  # noqa: ANN401 - anything JSON can hold
     """Print one JSON document to standard output, cleaned; see ``clean_json``."""
-    sys.stdout.write(clean_json(document, are_rows=are_rows, indent=2) + "\n")
+    text = clean_json(document, are_rows=are_rows, indent=2)
+    if not is_unicode(sys.stdout.encoding):
+        text = _NOT_ASCII.sub(lambda match: json.dumps(match[0])[1:-1], text)  # only texts of the document have any
+    sys.stdout.write(text + "\n")
     sys.stdout.flush()
+
+
+def is_unicode(encoding: str | None) -> bool:
+    """Return whether an encoding has every character."""
+    return (encoding or "").lower().startswith("utf")
+
+
+def replace_unknown_characters() -> None:
+    r"""Print characters that the terminal does not have as their escapes, ``\xfc``, instead of ending with an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and not is_unicode(stream.encoding):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def output_failed(error: OSError) -> int:

@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import Json, Last, command, days_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.app import Json, Last, command, days_of, home_of, print_json, print_line, print_message, terminal_text
+from jobs.cli.tables import fits, print_table
 from jobs.household import Household
 from jobs.lost_days import find_lost_days
 from jobs.outcome import Outcome
 from jobs.wiring import Home
+from storage.clean_text import clean, clean_lines
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, StoreError, UsageError
 from storage.ledger.entry import Entry, Status
+from storage.plurals import counted
 from storage.store import AggregateStore
 
 RECENT_DAYS = 14
+MAX_NAMES = 3  # of detectors in a line; more are counted
 STYLE = {
     "written": "green",
     "staged": "yellow",
@@ -134,23 +138,64 @@ def _cell(entry: Entry | None, *, reachable: bool) -> dict[str, Any]:
 
 
 def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
-    table = Table()
-    table.add_column("day")
-    if is_away := any(line["away"] is not None for line in grid):
-        table.add_column("away")
-    for name in names:
-        table.add_column(terminal_text(name))
-    errors = []
+    """Print the grid if the terminal is wide enough, else a line for each day."""
+    if not any(_print_grid(grid, names, in_full=in_full) for in_full in (True, False)):
+        for line in grid:
+            print_line(_day_line(line))
     for line in grid:
-        cells = [terminal_text(line["away"] or "")] if is_away else []
         for name in names:
-            cell = line["detectors"][name]
-            text = f"{cell['status']} {cell['rows']}" if cell["status"] == Status.WRITTEN else str(cell["status"])
-            text += " (redo)" if cell.get("redo") else ""
-            cells.append(Text(text, style=STYLE[cell["status"]]))
-            if cell.get("error"):
-                errors.append(f"{line['day']} {name}: {cell['error']}")
-        table.add_row(line["day"], *cells)
-    out.print(table)
-    for error in errors:
-        out.print(terminal_text(error, "red"), soft_wrap=True)
+            if error := line["detectors"][name].get("error"):
+                print_line(f"{line['day']} {name}: {error}", style="red")
+
+
+def _print_grid(grid: list[dict[str, Any]], names: list[str], *, in_full: bool) -> bool:
+    """Print a grid of days and detectors, unless it is wider than the terminal. Returns whether it was printed."""
+    is_away = any(line["away"] is not None for line in grid)
+    headings = [
+        "day",
+        *(["away"] if is_away else []),
+        *(clean_lines(name if in_full else _stacked(name)) for name in names),
+    ]
+    rows = [
+        [
+            terminal_text(line["day"]),
+            *([terminal_text(line["away"] or "")] if is_away else []),
+            *(_cell_text(line["detectors"][name], in_full=in_full) for name in names),
+        ]
+        for line in grid
+    ]
+    if not fits(headings, rows, with_lines=in_full):
+        return False
+    print_table(headings, rows, with_lines=in_full, numbers=() if in_full else headings[1:])
+    if not in_full and any(cell["status"] == Status.WRITTEN for line in grid for cell in line["detectors"].values()):
+        print_line("A number is how many rows are written.", style="dim")
+    return True
+
+
+def _stacked(name: str) -> str:
+    """Return a name in several lines, if it has several words."""
+    return name.replace("_", "_\n")
+
+
+def _cell_text(cell: dict[str, Any], *, in_full: bool) -> Text:
+    text = str(cell["status"])
+    if text == Status.WRITTEN:
+        text = f"{text} {cell['rows']:,}" if in_full else f"{cell['rows']:,}"
+    text += " (redo)" if cell.get("redo") else ""
+    return Text(text, style=STYLE[cell["status"]])
+
+
+def _day_line(line: dict[str, Any]) -> Text:
+    """Return what is done for a day, in one line: detectors in the same state together."""
+    by_state: dict[str, list[str]] = defaultdict(list)
+    for name, cell in line["detectors"].items():
+        by_state[f"{cell['status']}{' (redo)' if cell.get('redo') else ''}"].append(name)
+    parts = [Text(line["day"])]
+    if line["away"] is not None:
+        parts.append(Text(clean(f"away ({line['away']})")))
+    for state, names in by_state.items():
+        rows = sum(line["detectors"][name].get("rows") or 0 for name in names)
+        what = counted(len(names), "detector") if len(names) > MAX_NAMES else ", ".join(names)
+        more = f", {counted(rows, 'row')}" if state == Status.WRITTEN else ""
+        parts.append(Text(clean(f"{state}: {what}{more}"), style=STYLE[state.removesuffix(" (redo)")]))
+    return Text("  ").join(parts)

@@ -1,0 +1,89 @@
+"""Tables that fit the terminal: an id, a day or a number is never cut or broken over lines.
+
+What fits gets a table with lines, else one without, and what fits in neither becomes a block of lines for each row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from rich.cells import cell_len
+from rich.console import JustifyMethod
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from jobs.cli.app import out, terminal_text
+
+Cell = str | Text
+
+SEVERITY_STYLE: Final = {"low": "", "medium": "yellow", "high": "red", "critical": "bold red"}
+GAP: Final = 2  # blanks between the columns of a table without lines, and before the lines of a block
+MAX_NAME_WIDTH: Final = 28  # of a heading in a block
+
+
+def print_table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    *,
+    title: str = "",
+    numbers: Collection[str] = (),
+    texts: Collection[str] = (),
+    with_lines: bool = True,
+) -> None:
+    """Print rows as a table, or as blocks of lines where the terminal is too narrow for it.
+
+    Args:
+        headings: One for each column; the first column names its row.
+        rows: Their cells. A ``str`` is cleaned and shown as it is; a ``Text`` is already.
+        title: What the table is about.
+        numbers: The headings of columns that are aligned to the right.
+        texts: The headings of columns with sentences or lists, which may be wrapped between words.
+        with_lines: Whether to draw lines between the columns where there is room for them.
+    """
+    cells = [[terminal_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    if with_lines and fits(headings, cells, texts=texts):
+        table = Table(title=title or None, title_justify="left")
+    elif fits(headings, cells, texts=texts, with_lines=False):
+        table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
+    else:
+        _print_blocks(headings, cells, title)
+        return
+    for heading in headings:
+        justify: JustifyMethod = "right" if heading in numbers else "left"
+        table.add_column(Text(heading), justify=justify, no_wrap=heading not in texts, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    out.print(table)
+
+
+def fits(
+    headings: Sequence[str], rows: Sequence[Sequence[Text]], *, texts: Collection[str] = (), with_lines: bool = True
+) -> bool:
+    """Return whether the terminal is wide enough for a table; see ``print_table``."""
+    widths = [_width(place, heading, rows, heading in texts) for place, heading in enumerate(headings)]
+    room_for_lines = (GAP + 1) * len(widths) + 1 if with_lines else GAP * (len(widths) - 1)
+    return sum(widths) + room_for_lines <= out.width
+
+
+def _width(place: int, heading: str, rows: Sequence[Sequence[Text]], may_wrap: bool) -> int:
+    """Return how wide a column has to be, so that no word is broken."""
+    lines = [line for row in rows for line in (row[place].plain.split() if may_wrap else row[place].plain.split("\n"))]
+    return max(map(cell_len, (*heading.split("\n"), *lines)))
+
+
+def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[Text]], title: str) -> None:
+    if title:
+        out.print(Text(title, style="table.title"))
+    names = [heading.replace("\n", "") for heading in headings]
+    width = min(MAX_NAME_WIDTH, max(map(cell_len, names[1:]), default=0)) + GAP
+    for row in rows:
+        out.print(Text(row[0].plain, style="bold"), soft_wrap=True)
+        grid = Table.grid(padding=0)
+        grid.add_column(min_width=width, no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, cell in zip(names[1:], row[1:], strict=True):
+            if cell.plain:
+                grid.add_row(Text(name, style="dim"), cell)
+        out.print(Padding(grid, (0, 0, 0, GAP)))
