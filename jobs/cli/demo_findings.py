@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jobs.cli.app import out, terminal_text
-from jobs.cli.query import hours_as_bars
+from jobs.cli.cells import hours_as_bars
 from storage.dates import DateRange, Day
 from storage.models import (
     HOURS,

@@ -12,8 +12,8 @@ from rich.table import Table
 
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.filters import conditions_of, model_of
 from jobs.cli.known_values import refuse_unknown_values
-from jobs.cli.query import conditions_of, model_of
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
 from jobs.isolation import describe, run_isolated

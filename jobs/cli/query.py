@@ -11,25 +11,37 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.text import Text
 
-from jobs.cli.app import First, Last, command, days_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.app import (
+    First,
+    Json,
+    Last,
+    command,
+    days_of,
+    home_of,
+    print_json,
+    print_line,
+    print_message,
+    terminal_text,
+)
+from jobs.cli.cells import cell
+from jobs.cli.filters import conditions_of, is_glob, model_of, without_globs
 from jobs.cli.known_values import refuse_unknown_values
+from jobs.cli.ranking import Ranking, Record
+from jobs.cli.tables import SEVERITY_STYLE, print_table
 from jobs.names import Names
 from jobs.sentences.groups import stories
-from jobs.wiring import Home
 from storage.clean_text import csv_cell
-from storage.columns import closest, to_json
+from storage.columns import to_json
 from storage.dates import DateRange
 from storage.errors import UsageError
-from storage.models import AGGREGATES, HOURS, AnomalyDaily, DailyAggregate, DetectorRunDaily
+from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
+from storage.plurals import counted
 from storage.query import AggregateQuery
-from storage.store import Function, check_query
+from storage.store import Function, check_query, functions_of
 
-NARROW_COLUMNS = 140
-MAX_TABLE_COLUMNS_WHEN_NARROW = 4
 MAX_DAYS_NAMED = 3
-BARS = " ▁▂▃▄▅▆▇█"
 
 
 class Format(StrEnum):
@@ -48,10 +60,14 @@ def query(
     last: Last = None,
     where: Annotated[
         list[str] | None,
-        typer.Option("--where", metavar="TAG=VALUE", help="Only rows with this tag value; repeat for several values."),
+        typer.Option(
+            "--where",
+            metavar="TAG=VALUE",
+            help="Only rows with this tag value, or with one that matches a glob such as light.*; may be repeated.",
+        ),
     ] = None,
     by: Annotated[
-        list[str] | None, typer.Option("--by", metavar="TAG", help="Group summaries by a tag or date.")
+        list[str] | None, typer.Option("--by", metavar="TAG", help="Group summaries by a tag, date, week or month.")
     ] = None,
     sums: Annotated[list[str] | None, typer.Option("--sum", metavar="FIELD")] = None,
     means: Annotated[
@@ -61,9 +77,20 @@ def query(
     counts: Annotated[list[str] | None, typer.Option("--count", metavar="FIELD")] = None,
     minima: Annotated[list[str] | None, typer.Option("--min", metavar="FIELD")] = None,
     maxima: Annotated[list[str] | None, typer.Option("--max", metavar="FIELD")] = None,
+    sort: Annotated[
+        str | None, typer.Option("--sort", metavar="FIELD", help="Lowest first; -FIELD: highest first.")
+    ] = None,
+    top: Annotated[
+        int | None,
+        typer.Option("--top", metavar="N", min=1, help="Only the N highest by --sort, or by the first function."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N.")] = None,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
 ) -> None:
     """Print rows, or summaries if a function such as --sum is given."""
+    output = _format(output, as_json=as_json, as_csv=as_csv)
     home = home_of(context)
     model = model_of(home, measurement)
     days = days_of(home, first, last)
@@ -72,42 +99,45 @@ def query(
     check_query(model, fields, by or [], conditions)
     if by and not fields:
         raise UsageError("--by groups summaries", hint="Name a function too, such as --sum FIELD.")
+    results = [name for field, functions in fields.items() for name, _ in functions_of(field, functions)]
+    ranking = Ranking(sort, top, limit).check(
+        [*(by or ()), *results] or [*model.model_fields], next(iter(results), None)
+    )
     anomalies: list[AnomalyDaily] = []
-    with home.open_query() as aggregates:
+    with closing(home.open_reader()) as store:
+        aggregates, where_values = AggregateQuery(store), without_globs(store, model, days, conditions)
         if fields:
-            groups = aggregates.summarize(
-                model, days.first, days.last, by=by or [], fields=fields, allow_missing=True, **conditions
-            )
+            groups = store.summarize(model, days, fields, by or [], where_values)
             records = [{**group.by, **group.values} for group in groups]
         else:
-            rows = aggregates.daily(model, days.first, days.last, allow_missing=True, **conditions)
+            rows = store.read(model, days, where_values)
             anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
             records = [row.model_dump(mode="json") for row in rows]
         _mention_missing(aggregates, model, days)
-    if not records and conditions:
-        with closing(home.open_reader()) as store:
-            refuse_unknown_values(store, conditions, yesterday=home.yesterday(), names=home.names)
+        if not records and conditions:
+            typed = {tag: [value for value in values if not is_glob(value)] for tag, values in conditions.items()}
+            refuse_unknown_values(store, typed, yesterday=home.yesterday(), names=home.names)
+    found = len(records)
+    records = ranking.apply(records)
+    if len(records) < found:
+        print_message(f"{len(records):,} of {counted(found, 'row')}")
+        anomalies = []  # the sentences are about all of them
     if output is Format.TABLE:
         records = [_named(record, home.names) for record in records]
     _print(records, output)
     if output is Format.TABLE:
         for story in stories(anomalies, home.zone, names=home.names):
-            style = "dim" if story.is_muted else ""
-            out.print(
-                terminal_text(f"{story.rows[0].date}: {story.sentence} ({story.severity})", style), soft_wrap=True
-            )
+            style = "dim" if story.is_muted else SEVERITY_STYLE[story.severity]
+            print_line(f"{story.rows[0].date}: {story.sentence} ({story.severity})", style=style)
 
 
-def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
-    """Return the model of a measurement, whose name may lack the ending ``_daily``."""
-    built_in: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
-    models = {model.measurement: model for model in built_in}
-    models |= {one.detector.model.measurement: one.detector.model for one in home.registered}
-    found = models.get(measurement) or models.get(f"{measurement}_daily")
-    if found is None:
-        hint = closest(measurement, models) or f"There are {', '.join(sorted(models))}."
-        raise UsageError(f"unknown measurement {measurement!r}", hint=hint)
-    return found
+def _format(output: Format, *, as_json: bool, as_csv: bool) -> Format:
+    """Return the form that the options name."""
+    named = {one for one, is_named in ((Format.JSON, as_json), (Format.CSV, as_csv)) if is_named}
+    named |= {output} - {Format.TABLE}
+    if len(named) > 1:
+        raise UsageError(f"not both {' and '.join(sorted(named))}", hint="Name one form of output.")
+    return named.pop() if named else output
 
 
 def _fields(options: Mapping[Function, list[str] | None]) -> dict[str, Function | list[Function]]:
@@ -119,17 +149,6 @@ def _fields(options: Mapping[Function, list[str] | None]) -> dict[str, Function 
     return {name: several if len(several) > 1 else several[0] for name, several in functions.items()}
 
 
-def conditions_of(where: list[str]) -> dict[str, list[str]]:
-    """Return the values that ``--where TAG=VALUE`` options name for each tag."""
-    conditions: dict[str, list[str]] = defaultdict(list)
-    for condition in where:
-        tag, equals, value = condition.partition("=")
-        if not equals:
-            raise UsageError(f"--where {condition!r} is not a valid filter", hint="Write it as TAG=VALUE.")
-        conditions[tag].append(value)
-    return dict(conditions)
-
-
 def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], days: DateRange) -> None:
     """Print which days were never computed: an empty answer does not mean that nothing happened on them."""
     if model is DetectorRunDaily:
@@ -139,7 +158,8 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
     missing = [day for day in days if day not in computed]
     if missing:
         named = ", ".join(map(str, missing[:MAX_DAYS_NAMED])) + (", ..." if len(missing) > MAX_DAYS_NAMED else "")
-        print_message(f"{len(missing)} of {len(days)} days are not computed ({named})", style="yellow")
+        are = "is" if len(missing) == 1 else "are"
+        print_message(f"{len(missing)} of {counted(len(days), 'day')} {are} not computed ({named})", style="yellow")
 
 
 def _named(record: dict[str, Any], names: Names) -> dict[str, Any]:
@@ -150,7 +170,7 @@ def _named(record: dict[str, Any], names: Names) -> dict[str, Any]:
     return found
 
 
-def _print(records: list[dict[str, Any]], output: Format) -> None:
+def _print(records: list[Record], output: Format) -> None:
     if output is Format.JSON:
         print_json(records, are_rows=True)
     elif output is Format.CSV:
@@ -160,40 +180,22 @@ def _print(records: list[dict[str, Any]], output: Format) -> None:
             writer.writerows([csv_cell(_plain(value)) for value in record.values()] for record in records)
             sys.stdout.flush()
     elif not records:
-        out.print("no rows")
-    elif out.width < NARROW_COLUMNS and len(records[0]) > MAX_TABLE_COLUMNS_WHEN_NARROW:
-        for record in records:
-            for name, value in record.items():
-                out.print(terminal_text(f"{name:24} {_short(name, value)}"), soft_wrap=True)
-            out.print()
+        print_line("no rows")
     else:
-        table = Table()
-        for name in records[0]:
-            table.add_column(name, overflow="fold", no_wrap=name == "date")
-        for record in records:
-            table.add_row(*(terminal_text(_short(name, value)) for name, value in record.items()))
-        out.print(table)
+        _print_table(records)
+
+
+def _print_table(records: list[Record]) -> None:
+    names = [name for name in records[0] if any(record[name] is not None for record in records)]
+    numbers = [name for name in names if any(isinstance(record[name], int | float) for record in records)]
+    texts = [name for name in names if name not in ("date", "hourly_distribution", *numbers)]
+    rows = [[_styled(name, cell(name, record[name])) for name in names] for record in records]
+    print_table(names, rows, numbers=numbers, texts=texts)
+
+
+def _styled(name: str, text: str) -> Text:
+    return terminal_text(text, SEVERITY_STYLE.get(text, "") if name == "severity" else "")
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     return to_json(value) if isinstance(value, list | dict) else value
-
-
-def _short(name: str, value: Any) -> str:  # noqa: ANN401 - any JSON value
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"  # noqa: PLR2004 - it needs no decimals then
-    if name == "hourly_distribution":
-        return hours_as_bars(value)
-    return str(_plain(value))
-
-
-def hours_as_bars(counts: list[int]) -> str:
-    """Return 24 counts as 24 bars, the highest of full height.
-
-    >>> hours_as_bars([0] * 7 + [4, 8] + [0] * 15)
-    '       ▄█               '
-    """
-    top = max(counts, default=0) or 1
-    return "".join(BARS[-(-count * (len(BARS) - 1) // top)] for count in counts[:HOURS])

@@ -86,4 +86,4 @@ def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[Text]], title
         for name, cell in zip(names[1:], row[1:], strict=True):
             if cell.plain:
                 grid.add_row(Text(name, style="dim"), cell)
-        out.print(Padding(grid, (0, 0, 0, GAP)))
+        out.print(Padding(grid, (0, 0, 0, GAP), expand=False))

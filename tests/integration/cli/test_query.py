@@ -63,6 +63,64 @@ def test_commands_take_one_day_or_the_days_counted_back_without_a_last_day(home:
     ]
 
 
+def test_every_command_with_days_takes_weeks_months_and_two_ends_in_one_word(home: Home) -> None:
+    home.call("backfill", "2026-W09..2026-03-03")
+    dates = ("--by", "date", "--count", "rows", "--json")
+    for words in (("2026-03",), ("2026-03-01..2026-03-03",), ("2026-02", "2026-W10"), ("2026-W09..2026-W10",)):
+        found = home.json("query", "detector_run", *words, *dates)
+        assert [record["date"] for record in found] == ["2026-03-01", "2026-03-02", "2026-03-03"]
+    assert [day["day"] for day in home.json("status", "2026-02-28..2026-03-01", "--json")] == [
+        "2026-02-28",
+        "2026-03-01",
+    ]
+    assert len(home.json("status", "2026-W10", "--json")) == 7
+
+
+def test_query_summarizes_by_week_and_month(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    words = ("query", "time_based", "2026-03", "--sum", "occurrences", "--json", "--by")
+    assert home.json(*words, "week") == [{"week": "2026-W10", "occurrences": 5}]
+    assert home.json(*words, "month", "--by", "domain", "--sort", "-domain")[0]["month"] == "2026-03"
+
+
+def test_query_prints_the_highest_or_the_first_rows(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    summary = ("query", "time_based", "2026-03", "--by", "entity_id", "--sum", "occurrences", "--json")
+    result = home.call(*summary, "--top", "1")
+    assert json.loads(result.stdout) == [{"entity_id": "light.kitchen", "occurrences": 3}]
+    assert result.stderr.endswith("1 of 2 rows\n")
+    assert [one["occurrences"] for one in home.json(*summary, "--sort", "occurrences")] == [2, 3]
+    assert [one["occurrences"] for one in home.json(*summary, "--sort", "-occurrences", "--limit", "1")] == [3]
+    (row,) = home.json("query", "time_based", "2026-03-02", "--sort", "bouts", "--top", "1", "--json")
+    assert row["entity_id"] == "light.kitchen"
+
+
+def test_a_glob_chooses_rows_by_their_tags(home: Home) -> None:
+    home.call("backfill", "2026-03-01", "2026-03-03")
+
+    def found(*where: str) -> set[str]:
+        words = [word for one in where for word in ("--where", one)]
+        return {row["entity_id"] for row in home.json("query", "time_based", "2026-03", "--json", *words)}
+
+    assert found("entity_id=light.*") == {"light.kitchen"}
+    assert found("entity_id=*.[km]*") == {"light.kitchen", "binary_sensor.motion"}
+    assert found("entity_id=light.*", "entity_id=binary_sensor.motion") == {"light.kitchen", "binary_sensor.motion"}
+    assert found("entity_id=*", "domain=l?ght") == {"light.kitchen"}
+    assert found("entity_id=LIGHT.*") == set()
+    result = home.call("query", "time_based", "2026-03", "--where", "entity_id=fan.*")
+    assert (result.stdout, result.exit_code) == ("no rows\n", 0)
+    assert "no entity_id from 2026-03-01 to 2026-03-31 matches fan.*" in result.stderr
+
+
+def test_json_and_csv_are_options_too_and_only_one_form_is_printed(home: Home) -> None:
+    home.call("backfill", "2026-03-02")
+    words = ("query", "time_based", "2026-03-02")
+    assert home.call(*words, "--csv").stdout == home.call(*words, "--format", "csv").stdout
+    assert home.call(*words, "--json").stdout == home.call(*words, "--format", "json").stdout
+    for both in (("--json", "--csv"), ("--csv", "--format", "json")):
+        assert home.call(*words, *both).exit_code == 2
+
+
 def test_query_says_on_standard_error_which_days_were_never_computed(home: Home) -> None:
     home.call("backfill", "2026-03-02", "2026-03-02")
     result = home.call("query", "time_based", "2026-03-01", "2026-03-03", "--format", "json")
