@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from jobs.cli.ranking import Ranking
 from storage.errors import UsageError
 
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"name": "b", "count": 2},
     {"name": "a", "count": None},
     {"name": "c", "count": 7},
