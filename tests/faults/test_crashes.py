@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize(
     ("kind", "places"),
     [
-        ("statements", 60),
-        ("lines", 12),
+        ("statements", 20),
+        ("lines", 6),
         pytest.param("statements", 1000, marks=pytest.mark.slow),
         pytest.param("lines", 120, marks=pytest.mark.slow),
     ],

@@ -188,6 +188,7 @@ def test_thousands_of_values_can_be_asked_for_at_once(influxdb: LiveServer) -> N
         assert store.read(TimeBasedDaily, TODAY, {"entity_id": asked}) == [time_based("light.hall")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("major", ["1", "2"])
 def test_a_server_killed_in_mid_batch_leaves_no_marker_and_the_same_call_again_mends_it(
     tmp_path: Path, major: str

@@ -80,6 +80,7 @@ def backfill(home: Home) -> None:
     assert {day["status"] for day in report["days"]} == {"written"}
 
 
+@pytest.mark.slow
 @needs_recording
 def test_a_home_in_influxdb_gives_the_rows_that_its_recorder_gives(tmp_path: Path, influxdb: LiveServer) -> None:
     with recorder_home(tmp_path / "a") as (one, sql), influxdb_home(tmp_path / "b", influxdb) as (other, influx):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
@@ -20,6 +21,7 @@ def home_of(folder: Path, store: sa.URL | None) -> Home:
     return Home(folder, SIMULATED.replace("sqlite:///aggregates.db", address), events=None)
 
 
+@pytest.mark.slow
 def test_a_home_gives_the_rows_in_postgresql_that_it_gives_in_sqlite(tmp_path: Path, postgresql: Cluster) -> None:
     ours, reference = home_of(tmp_path / "a", new_database(postgresql.url)), home_of(tmp_path / "b", None)
     for home in (ours, reference):

@@ -110,6 +110,7 @@ def test_only_known_pages_are_answered_and_a_page_that_fails_costs_only_itself()
             pass
 
 
+@pytest.mark.slow
 def test_a_store_that_is_emptied_between_the_nights_is_noticed_by_health_and_metrics(
     start: Start, port: int, tmp_path: Path
 ) -> None:

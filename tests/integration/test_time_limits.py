@@ -121,6 +121,7 @@ def test_a_server_process_that_is_stopped_between_two_days_is_replaced(database:
             store.replace_day(time_based_batch(time_based()))
 
 
+@pytest.mark.slow
 def test_a_run_ends_with_75_while_its_server_is_stopped_and_writes_the_day_afterwards(tmp_path: Path) -> None:
     home = Home(tmp_path)
     with running() as cluster:

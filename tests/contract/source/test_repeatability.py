@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +110,7 @@ def _random_rows(steps: Iterable[Step], runs: Iterable[tuple[int, int]]) -> Scen
     return Scenario(tuple(rows), runs=tuple(ended))
 
 
+@pytest.mark.slow
 @settings(max_examples=120, deadline=None)
 @given(steps=STEPS, runs=RUNS)
 def test_reading_the_recorder_a_day_at_a_time_equals_reading_the_whole_recording(

@@ -7,6 +7,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from tests.support.home import CSV_CONFIG, EVENTS, Home
 
 DETECTORS = ["active_time", "co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
@@ -79,6 +81,7 @@ def test_a_second_run_beside_the_first_does_nothing_twice(home: Home) -> None:
     assert sorted(written) == ["2026-03-01", "2026-03-02", "2026-03-03"]
 
 
+@pytest.mark.slow
 def test_an_interrupted_backfill_exits_130_and_goes_on_where_it_stopped(tmp_path: Path) -> None:
     config = CSV_CONFIG.replace(
         'kind = "csv_files"\npath = "events.csv"', 'kind = "simulated_home"\nevents_per_day = 500'

@@ -53,6 +53,7 @@ def test_explain_shows_what_is_stored_where_raw_events_are_gone(home: Home) -> N
     assert ["occurrences", "3"] in one["evidence"]["lines"]
 
 
+@pytest.mark.slow
 def test_explain_shows_matches_and_baseline_days(tmp_path: Path) -> None:
     source = 'kind = "simulated_home"\nevents_per_day = 2000\nfirst_day = 2025-03-01'
     home = Home(tmp_path, CSV_CONFIG.replace('kind = "csv_files"\npath = "events.csv"', source))

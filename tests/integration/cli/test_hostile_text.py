@@ -73,6 +73,7 @@ def environment(home: Home) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join((str(home.folder / "visitors"), str(ROOT)))}
 
 
+@pytest.mark.slow
 def test_a_secret_in_an_error_of_a_detector_is_shown_by_no_command_and_kept_by_no_file(leaking: Home) -> None:
     ways = (
         ["backfill", DAY, DAY],

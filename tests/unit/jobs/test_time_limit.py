@@ -224,6 +224,7 @@ def test_a_source_that_trickles_ends_the_reading_of_this_run_and_frees_the_lock(
     assert run(night, 60).outcome is Outcome.DONE
 
 
+@pytest.mark.slow
 def test_a_store_that_trickles_leaves_the_day_staged(night: Night) -> None:
     night.store = store = TricklingStore()
     report = run(night, DAY_SECONDS / 2)

@@ -137,6 +137,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> list[DailyAggregate]:
     return stored(weeks(), tmp_path_factory.mktemp("whole") / "ledger.db", [DAYS])
 
 
+@pytest.mark.slow
 def test_a_backfill_in_ascending_parts_gives_what_one_in_one_go_gives(
     whole: list[DailyAggregate], tmp_path: Path
 ) -> None:
@@ -147,6 +148,7 @@ def test_a_backfill_in_ascending_parts_gives_what_one_in_one_go_gives(
     assert {"time_based_daily", "duration_daily", "room_based_daily", "anomaly_daily"} <= kinds
 
 
+@pytest.mark.slow
 def test_an_entity_that_never_does_anything_changes_no_row_in_weeks(
     whole: list[DailyAggregate], tmp_path: Path
 ) -> None:
