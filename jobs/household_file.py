@@ -26,6 +26,7 @@ FORMAT: Final = "pattern-aggregates household"
 VERSION: Final = 1
 MAX_WAIT_SECONDS: Final = 10.0  # for another command that changes the file, which takes milliseconds
 MAX_TEXT: Final = 500  # characters of a note or a reason
+MAX_DAYS_AWAY: Final = 366  # that can be entered at once
 
 _TEMPORARY = (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.EIO, errno.ETXTBSY)
 _Text = Annotated[str, Field(max_length=MAX_TEXT)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -31,6 +32,13 @@ def _time(text: str) -> str:
     if parsed.tzinfo is not None:
         raise ValueError("must be a local time of day, without an offset")
     return text
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text)) if text else ""
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a valid IP address; Home Assistant's ingress has 172.30.32.2") from error
 
 
 class HomeSettings(Section):
@@ -111,10 +119,11 @@ class ScheduleSettings(Section):
 
 
 class HealthSettings(Section):
-    """``[health]``: the address of the daemon's health pages."""
+    """``[health]``: the address of the daemon's pages, and the only client that they answer, if there is one."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0 turns it off
+    ingress: Annotated[str, AfterValidator(_address)] = ""
 
 
 class AwaySettings(Section):

@@ -10,13 +10,12 @@ from rich.table import Table
 
 from jobs.cli.app import Json, command, days_of, home_of, out, print_json, print_message, terminal_text
 from jobs.household import Away
-from jobs.household_file import MAX_TEXT, with_away, without_away
+from jobs.household_file import MAX_DAYS_AWAY, MAX_TEXT, with_away, without_away
 from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.plurals import counted
 
-MAX_DAYS_AWAY = 366
 JUDGED_AGAIN = "Days that this concerns are judged again by the next run."
 
 

@@ -1,4 +1,8 @@
-"""A small HTTP server for monitors: it answers GET requests for a few fixed paths, and takes no input."""
+"""A small HTTP server for monitors and people: it answers GET requests for a few fixed paths.
+
+It takes no input, unless it is given forms: these are bounded, must come from a page of its own, and are for the one
+client that the server answers then.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple
+from urllib.parse import parse_qsl
 
 from storage.clean_text import printable
 from storage.errors import SettingsError
@@ -20,28 +25,54 @@ _log = logging.getLogger(__name__)
 
 MAX_CONNECTION_SECONDS: Final = 5  # a connection that lasts longer is closed
 MAX_CLIENTS: Final = 16  # at the same time; further ones are closed at once
+MAX_FORM_BYTES: Final = 8192
+MAX_FORM_FIELDS: Final = 16
+
+_FORM_TYPE: Final = "application/x-www-form-urlencoded"
+_HEADERS: Final = {  # a page may only style itself and send its forms back; nothing is fetched, and no script runs
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'self'; frame-ancestors 'self'; "
+        "base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
 
 
 class Response(NamedTuple):
-    """An answer to a request."""
+    """An answer to a request.
+
+    Attributes:
+        status: Its status.
+        body: Its text; characters that do not print are escaped on the way out.
+        content_type: The type of the body.
+        location: Where to go next; relative, because a proxy may put anything before the path.
+    """
 
     status: HTTPStatus
     body: str
     content_type: str = "application/json"
+    location: str = ""
 
 
 Routes = Mapping[str, Callable[[], Response]]
+Forms = Mapping[str, Callable[[Mapping[str, str]], Response]]
 _Connection = socket.socket | tuple[bytes, socket.socket]  # socketserver's type; here always a socket
 
 
 @contextmanager
-def http_server(host: str, port: int, routes: Routes) -> Iterator[int]:
+def http_server(
+    host: str, port: int, routes: Routes, *, forms: Forms | None = None, only_client: str = ""
+) -> Iterator[int]:
     """Answer requests, in threads of their own, for as long as the context lasts.
 
     Args:
         host: The address to listen on.
         port: The port to listen on; 0 takes a free one.
         routes: What makes the response, by path; called from other threads.
+        forms: What takes the fields of a form and makes the response, by path; likewise.
+        only_client: The address of the only client that is answered; empty for any.
 
     Yields:
         The port.
@@ -50,7 +81,7 @@ def http_server(host: str, port: int, routes: Routes) -> Iterator[int]:
         SettingsError: The address cannot be listened on.
     """
     try:
-        server = _server(host, port, routes)
+        server = _server(host, port, _Site(routes, forms or {}, only_client))
     except OSError as error:
         raise SettingsError(
             f"health: cannot listen on {host} port {port}: {error.strerror}",
@@ -66,7 +97,15 @@ def http_server(host: str, port: int, routes: Routes) -> Iterator[int]:
         thread.join()
 
 
-def _server(host: str, port: int, routes: Routes) -> ThreadingHTTPServer:
+class _Site(NamedTuple):
+    """What is answered, and to whom; see ``http_server``."""
+
+    routes: Routes
+    forms: Forms
+    only_client: str
+
+
+def _server(host: str, port: int, site_: _Site) -> ThreadingHTTPServer:
     opened_at: dict[_Connection, float] = {}
 
     class Server(ThreadingHTTPServer):
@@ -96,35 +135,80 @@ def _server(host: str, port: int, routes: Routes) -> ThreadingHTTPServer:
         def handle_error(self, request: _Connection, client_address: object) -> None:  # noqa: ARG002 - socketserver's
             _log.debug("%s closed the connection", client_address, exc_info=True)
 
-    return Server((host, port), _handler(routes))
+    class Handler(_Handler):
+        site = site_
+
+    return Server((host, port), Handler)
 
 
-def _handler(routes: Routes) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = MAX_CONNECTION_SECONDS
-        server_version, sys_version = "pattern-aggregates", ""
+class _Handler(BaseHTTPRequestHandler):
+    site: ClassVar[_Site]
+    timeout = MAX_CONNECTION_SECONDS
+    server_version, sys_version = "pattern-aggregates", ""
 
-        def do_GET(self) -> None:
-            response = self._response()
-            body = printable(response.body, keep="\n").encode()
-            self.send_response(response.status)
-            self.send_header("Content-Type", response.content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("Cache-Control", "no-store")
-            self.end_headers()
-            self.wfile.write(body)
+    def do_GET(self) -> None:
+        route = self.site.routes.get(self.path.partition("?")[0])
+        if not self._is_answered():
+            self._send(_text(HTTPStatus.FORBIDDEN, "This address is answered inside Home Assistant only."))
+        elif route is None:
+            self._send(_text(HTTPStatus.NOT_FOUND, "Try " + ", ".join(self.site.routes) + "."))
+        else:
+            self._send(self._made(route))
 
-        def _response(self) -> Response:
-            route = routes.get(self.path.partition("?")[0])
-            if route is None:
-                return Response(HTTPStatus.NOT_FOUND, "Try " + ", ".join(routes) + ".\n", "text/plain")
-            try:
-                return route()
-            except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log says why
-                _log.exception("%s failed", self.path)
-                return Response(HTTPStatus.INTERNAL_SERVER_ERROR, "See the log.\n", "text/plain")
+    def do_POST(self) -> None:
+        form = self.site.forms.get(self.path.partition("?")[0])
+        if form is None:
+            self._send(_text(HTTPStatus.NOT_IMPLEMENTED, "Nothing can be sent to this address."))
+        elif not self._is_answered() or self.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            self._send(_text(HTTPStatus.FORBIDDEN, "The form is not on a page of this program."))
+        elif isinstance(fields := self._fields(), Response):
+            self._send(fields)
+        else:
+            self._send(self._made(lambda: form(fields)))
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
-            _log.debug(format, *args)
+    def _fields(self) -> Mapping[str, str] | Response:
+        """Read the fields of a form, or return why they are refused."""
+        length = self.headers.get("Content-Length", "")
+        if self.headers.get_content_type() != _FORM_TYPE or not (length.isascii() and length.isdigit()):
+            return _text(HTTPStatus.BAD_REQUEST, "Not a valid form.")
+        if int(length) > MAX_FORM_BYTES:
+            return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A form has at most {MAX_FORM_BYTES} bytes.")
+        body = self.rfile.read(int(length))
+        if len(body) != int(length):  # the client was cut off
+            return _text(HTTPStatus.BAD_REQUEST, "Not the whole form.")
+        try:
+            text = body.decode()
+            return dict(parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FORM_FIELDS))
+        except ValueError:
+            return _text(HTTPStatus.BAD_REQUEST, "Not a valid form.")
 
-    return Handler
+    def _is_answered(self) -> bool:
+        """Return whether the client is one that is answered."""
+        client = self.client_address[0].removeprefix("::ffff:")  # so an IPv6 socket writes an IPv4 address
+        return self.site.only_client in ("", client)
+
+    def _made(self, make: Callable[[], Response]) -> Response:
+        try:
+            return make()
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer and the log says why
+            _log.exception("%s failed", self.path)
+            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "See the log.")
+
+    def _send(self, response: Response) -> None:
+        body = printable(response.body, keep="\n").encode()
+        self.send_response(response.status)
+        self.send_header("Content-Type", response.content_type)
+        self.send_header("Content-Length", str(len(body)))
+        if response.location:
+            self.send_header("Location", response.location)
+        for name, value in _HEADERS.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's name
+        _log.debug(format, *args)
+
+
+def _text(status: HTTPStatus, text: str) -> Response:
+    return Response(status, text + "\n", "text/plain")

@@ -25,8 +25,11 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from jobs import nightly
 from jobs.daemon import health
+from jobs.daemon.findings import NO_FINDINGS, Findings, read_findings
 from jobs.daemon.http import Response, http_server
 from jobs.daemon.metrics import CONTENT_TYPE, Metrics
+from jobs.daemon.overview import RunState
+from jobs.daemon.pages import Pages
 from jobs.daemon.trigger import DailyTrigger
 from jobs.exit_codes import EXIT_CODES
 from jobs.logs import fields
@@ -73,6 +76,9 @@ class Daemon:
         self._wait = wait or self._stopping.wait
         self._clock_check_seconds = clock_check_seconds
         self._attempts = 0
+        self._began_at: dt.datetime | None = None
+        self._retry_at: dt.datetime | None = None
+        self._findings: Findings = NO_FINDINGS
         self._lost: LostDays | None = None
         self._mismatch = ""
         self._store_checked_at = home.clock()
@@ -88,6 +94,14 @@ class Daemon:
         """Return when the next run is scheduled; None while nothing is. Waits for the end of a run at work."""
         return min((job.next_run_time for job in self._scheduler.get_jobs()), default=None)
 
+    def run_state(self) -> RunState:
+        """Return what is done now and next; waits for nothing."""
+        now = self._home.clock()
+        night = self._trigger.get_next_fire_time(None, now)
+        retry_at = self._retry_at
+        next_at = min(night, retry_at) if retry_at is not None and retry_at >= now else night
+        return RunState(self._began_at, next_at, self.last_error, self._lost, self._mismatch)
+
     def serve(self) -> None:
         """Run the job every night until ``stop`` is called.
 
@@ -97,8 +111,11 @@ class Daemon:
         listen = self._home.settings.health
         with ExitStack() as stack:
             if listen.port:
-                routes = {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
-                stack.enter_context(http_server(listen.host, listen.port, routes))
+                pages = Pages(self._home, self.run_state, lambda: self._findings)
+                routes = {**pages.routes}
+                routes |= {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
+                server = http_server(listen.host, listen.port, routes, forms=pages.forms, only_client=listen.ingress)
+                stack.enter_context(server)
             self._load_ledger()
             self._start_scheduler()
             stack.callback(self._stop_scheduler)
@@ -117,6 +134,8 @@ class Daemon:
 
     def _stop_scheduler(self) -> None:
         """Stop the scheduler, once the run at work has ended; ``stop`` ends it between two days."""
+        self._scheduler.pause()
+        self._scheduler.get_jobs()  # waits until the run's job is removed, which would fail after the shutdown
         self._scheduler.shutdown()
 
     def _watch_clock(self) -> None:
@@ -148,9 +167,12 @@ class Daemon:
         """Run the job, and schedule another try after a pause if anything went wrong."""
         self._attempts += 1
         with fields(run=secrets.token_hex(4)):
+            self._began_at, self._retry_at = self._home.clock(), None
             self.last_error = self._run_once(catch_up)
+            self._began_at = None
+            self._read_findings()
             if self.last_error and not self._stopping.is_set():
-                at = self._home.clock() + pause
+                at = self._retry_at = self._home.clock() + pause
                 _log.info("the next try is at %s", at.astimezone(self._home.zone))
                 next_try = self._attempts, catch_up, min(2 * pause, MAX_RETRY_PAUSE)
                 self._scheduler.add_job(self._retry, "date", run_date=at, args=next_try)
@@ -185,6 +207,15 @@ class Daemon:
         code = EXIT_CODES[report.outcome]
         _log.info("%d of %d planned days done, exit code %d", len(report.days), len(report.plan), code)
         return _errors(report)
+
+    def _read_findings(self) -> None:
+        """Read what the page shows of the newest days; after a stop, nobody would see it."""
+        if self._home.settings.health.port and not self._stopping.is_set():
+            try:
+                self._findings = read_findings(self._home)
+            except Exception as error:  # noqa: BLE001 - a page is not worth a night, whatever goes wrong
+                _log.exception("what was unusual cannot be shown")
+                self._findings = Findings(problem=f"{type(error).__name__}: {error}")
 
     def _plan_store_check(self, pause: dt.timedelta) -> None:
         """Have the store checked in the scheduler's thread, beside no run, if the last time is that long ago."""

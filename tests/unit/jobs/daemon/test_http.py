@@ -6,13 +6,20 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from http import HTTPStatus
 
 import pytest
 
-from jobs.daemon.http import MAX_CLIENTS, MAX_CONNECTION_SECONDS, Response, http_server
+from jobs.daemon.http import (
+    MAX_CLIENTS,
+    MAX_CONNECTION_SECONDS,
+    MAX_FORM_BYTES,
+    MAX_FORM_FIELDS,
+    Response,
+    http_server,
+)
 
 ROUTES = {"/healthz": lambda: Response(HTTPStatus.OK, "fine\n", "text/plain")}
 
@@ -23,9 +30,9 @@ def port() -> Iterator[int]:
         yield port
 
 
-def ask(port: int, request: bytes = b"GET /healthz HTTP/1.0\r\n\r\n") -> bytes:
+def ask(port: int, request: bytes = b"GET /healthz HTTP/1.0\r\n\r\n", *, source: str = "127.0.0.1") -> bytes:
     """All that comes back; nothing if the connection is cut."""
-    with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(source, 0)) as client:
         try:
             client.sendall(request)
             return b"".join(iter(lambda: client.recv(65536), b""))
@@ -83,3 +90,79 @@ def test_a_client_that_breaks_off_leaves_no_trace_on_standard_error(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     assert status(ask(port)) == b"200"
     assert capfd.readouterr().err == ""
+
+
+FORM = b"POST /away HTTP/1.0\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+
+
+def form(body: bytes, *, head: bytes = FORM, length: int | None = None) -> bytes:
+    return head + b"Content-Length: %d\r\n\r\n" % (len(body) if length is None else length) + body
+
+
+@pytest.fixture
+def form_port() -> Iterator[int]:
+    def take(fields: Mapping[str, str]) -> Response:
+        return Response(HTTPStatus.SEE_OTHER, repr(dict(fields)), "text/plain", location="./")
+
+    with http_server("127.0.0.1", 0, ROUTES, forms={"/away": take}) as port:
+        yield port
+
+
+def test_a_form_is_read_and_the_way_back_is_relative(form_port: int) -> None:
+    answer = ask(form_port, form(b"first=2026-08-01&note=Oma%20%26%20Opa&empty="))
+    assert status(answer) == b"303"
+    assert b"\r\nLocation: ./\r\n" in answer
+    assert answer.endswith(b"{'first': '2026-08-01', 'note': 'Oma & Opa', 'empty': ''}")
+
+
+@pytest.mark.parametrize(
+    ("request_", "expected"),
+    [
+        (form(b"x=" + b"y" * (MAX_FORM_BYTES - 2)), b"303"),
+        (form(b"x=" + b"y" * (MAX_FORM_BYTES - 1)), b"413"),
+        (form(b"&".join([b"x=1"] * MAX_FORM_FIELDS)), b"303"),
+        (form(b"&".join([b"x=1"] * (MAX_FORM_FIELDS + 1))), b"400"),
+        (form(b"x=%ff"), b"400"),
+        (form(b"x=1", length=-1), b"400"),
+        (form(b"x=1", head=b"POST /away HTTP/1.0\r\n"), b"400"),
+        (form(b"x=1", head=b"POST /away HTTP/1.0\r\nContent-Type: text/plain\r\n"), b"400"),
+        (form(b"x=1", head=FORM.replace(b"/away", b"/healthz")), b"501"),
+        (form(b"x=1", head=FORM + b"Sec-Fetch-Site: same-origin\r\n"), b"303"),
+        (form(b"x=1", head=FORM + b"Sec-Fetch-Site: cross-site\r\n"), b"403"),
+        (form(b"x=1", head=FORM + b"Sec-Fetch-Site: same-site\r\n"), b"403"),
+    ],
+)
+def test_a_form_that_is_too_large_not_valid_or_of_another_site_is_refused(
+    form_port: int, request_: bytes, expected: bytes
+) -> None:
+    assert status(ask(form_port, request_)) == expected
+
+
+def test_a_form_of_which_only_a_part_arrives_changes_nothing(form_port: int) -> None:
+    with socket.create_connection(("127.0.0.1", form_port), timeout=30) as client:
+        client.sendall(form(b"first=2026-08-01", length=100))
+        client.shutdown(socket.SHUT_WR)
+        assert status(b"".join(iter(lambda: client.recv(65536), b""))) == b"400"
+
+
+def test_a_form_that_never_ends_is_cut_off(form_port: int) -> None:
+    began_at = time.monotonic()
+    assert ask(form_port, form(b"x=1", length=100)) == b""
+    assert time.monotonic() - began_at < MAX_CONNECTION_SECONDS + 5
+
+
+def test_where_one_client_is_named_nobody_else_is_answered() -> None:
+    forms = {"/away": lambda _fields: Response(HTTPStatus.OK, "")}
+    with http_server("127.0.0.1", 0, ROUTES, forms=forms, only_client="127.0.0.2") as port:
+        for request in (b"GET /healthz HTTP/1.0\r\n\r\n", b"GET /missing HTTP/1.0\r\n\r\n", form(b"x=1")):
+            answer = ask(port, request)
+            assert status(answer) == b"403"
+            assert b"healthz" not in answer
+        assert status(ask(port, source="127.0.0.2")) == b"200"
+        assert status(ask(port, form(b"x=1"), source="127.0.0.2")) == b"200"
+
+
+def test_every_answer_forbids_scripts_and_whatever_is_not_its_own(port: int) -> None:
+    answer = ask(port)
+    assert b"\r\nContent-Security-Policy: default-src 'none';" in answer
+    assert b"\r\nX-Content-Type-Options: nosniff\r\n" in answer
