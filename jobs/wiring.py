@@ -127,8 +127,8 @@ class Home:
         if not self.is_source_named:
             raise SettingsError(
                 f"no source of raw events is named: there is no [source] in {self.origin}",
-                hint="To see what this program does, run `pattern-aggregates demo`. For your home, name its source in "
-                "a settings file (config/default.toml shows all settings) and pass it with --config.",
+                hint="To see what this program does, run `pattern-aggregates demo`. For your home, run "
+                "`pattern-aggregates setup`, or name its source in a settings file and pass that with --config.",
             )
 
     def open_source(self) -> EventSource:

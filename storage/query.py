@@ -115,7 +115,8 @@ def open_query(
 
     Args:
         url: A database URL, ``sqlite:///folder/file.db`` for a file; without it the job's own settings decide.
-        config: The configuration file; else ``PATTERN_AGGREGATES_CONFIG``, else ``config/default.toml``.
+        config: The configuration file; else that in ``PATTERN_AGGREGATES_CONFIG``, else
+            ``pattern-aggregates.toml``, else ``config/default.toml``.
         time_zone: The home's time zone, such as ``Europe/Berlin``, by which ``yesterday`` and ``-7d`` are counted. By
             default that of the settings; with ``url`` it is not known, and such days are refused.
         clock: Returns the present instant.

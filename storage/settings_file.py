@@ -24,6 +24,7 @@ from storage.regular_file import read_regular_text
 
 CONFIG_VARIABLE: Final = "PATTERN_AGGREGATES_CONFIG"
 PREFIX: Final = "PATTERN_AGGREGATES__"
+LOCAL_FILE: Final = Path("pattern-aggregates.toml")  # what `setup` writes
 DEFAULT_FILE: Final = Path("config/default.toml")
 SECRETS: Final = Path("/run/secrets")
 
@@ -100,8 +101,8 @@ def load_document(
     """Read the settings from the file, the environment and the secret files.
 
     Args:
-        path: The configuration file; by default the one in ``PATTERN_AGGREGATES_CONFIG``, else ``config/default.toml``,
-            which need not exist.
+        path: The configuration file; by default the one in ``PATTERN_AGGREGATES_CONFIG``, else
+            ``pattern-aggregates.toml``, else ``config/default.toml``, neither of which need exist.
         environ: The environment variables; by default those of this process.
         secrets: The folder of the secret files.
 
@@ -110,7 +111,7 @@ def load_document(
     """
     environ = os.environ if environ is None else environ
     named = path or (Path(environ[CONFIG_VARIABLE]) if environ.get(CONFIG_VARIABLE) else None)
-    file = named or DEFAULT_FILE
+    file = named or (LOCAL_FILE if os.path.lexists(LOCAL_FILE) else DEFAULT_FILE)
     values: dict[str, Any] = {}
     base, origin = Path.cwd(), "the defaults"
     try:

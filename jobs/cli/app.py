@@ -110,7 +110,10 @@ def _options(
     context: typer.Context,
     config: Annotated[
         Path | None,
-        typer.Option("--config", help="Settings file. Left out: PATTERN_AGGREGATES_CONFIG, else config/default.toml."),
+        typer.Option(
+            "--config",
+            help="Settings file. Left out: PATTERN_AGGREGATES_CONFIG, pattern-aggregates.toml or config/default.toml.",
+        ),
     ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more details to standard error.")] = False,
     _version: Annotated[

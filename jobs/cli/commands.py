@@ -10,6 +10,7 @@ from typer.core import TyperCommand, TyperGroup
 
 HELP: Final[Mapping[str, str]] = {
     "demo": "Simulate a home, run the real job over it, and show what it found.",
+    "setup": "Find Home Assistant's recorder database, ask three questions, write settings, and check everything.",
     "init": "Create what store and ledger need, or upgrade them.",
     "run": "Compute every day that is due, including missed days and days with late events.",
     "backfill": "Compute a range of days.",

@@ -1,56 +1,25 @@
-"""``doctor``: check everything that could be wrong, say what to do about it, and show how entities are classified."""
+"""``doctor``: check everything that could be wrong, with what to do about it, and show how entities are classified."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import stat
-import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
-from importlib.metadata import version
-from pathlib import Path
-from typing import Annotated, Literal
+from dataclasses import asdict
+from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from jobs.activity.entities import Entity
-from jobs.activity.events import DayLog
-from jobs.activity.window import DayWindow
-from jobs.cli.app import MAX_DAYS, Json, command, home_of, out, print_json, terminal_text
-from jobs.lost_days import find_lost_days
+from jobs.cli.app import Json, command, home_of, print_json, print_line
+from jobs.cli.checks import Check, check_home
+from jobs.cli.tables import print_table
 from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
 from storage.clean_text import clean
-from storage.errors import HomeMismatch, PatternAggregatesError, SettingsError, SourceMismatch, StoreMissing
-from storage.ledger.entry import Status
-from storage.settings_file import hint_with_origin, secrets_in
 
-LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")
-MIN_FREE_BYTES = 16 * 2**20  # with less, a run soon runs out of space
 STYLE = {"ok": "green", "note": "yellow", "problem": "bold red"}
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check."""
-
-    about: str
-    verdict: Literal["ok", "note", "problem"]
-    found: str
-    hint: str = ""
-    outcome: Outcome = Outcome.INCOMPLETE  # if it is a problem
-
-
-def _problem(about: str, error: PatternAggregatesError) -> Check:
-    """Return the check that an error has ended; settings that name the wrong thing have an exit code of their own."""
-    is_wrong = isinstance(error, SettingsError) and not isinstance(error, SourceMismatch)
-    outcome = Outcome.of_error(error) if is_wrong else Outcome.INCOMPLETE
-    return Check(about, "problem", str(error), error.hint, outcome)
 
 
 @command("pattern-aggregates doctor")
@@ -68,24 +37,26 @@ def doctor(
     home = home_of(context)
     if rebuild_ledger:
         return _rebuild(home, as_json=as_json)
-    checks = [*_settings(home), *_store(home), *_ledger(home), *_home(home), *_space(home)]
-    source_checks, log = _source(home)
-    checks += source_checks
-    entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
-    checks = [_with_origin(check, home) for check in checks]
+    checks, entities = check_home(home)
     if as_json:
-        print_json({"checks": [_check(one) for one in checks], "entities": [_entity(one) for one in entities]})
+        print_json({"checks": [check_as_json(one) for one in checks], "entities": [_entity(one) for one in entities]})
     else:
-        _show(checks, entities)
+        print_checks(checks)
+        _print_entities(entities)
+    return outcome_of(checks)
+
+
+def outcome_of(checks: Sequence[Check]) -> Outcome:
+    """Return how a command that checked a home ends."""
     return max((check.outcome for check in checks if check.verdict == "problem"), default=Outcome.DONE)
 
 
-def _with_origin(check: Check, home: Home) -> Check:
-    """Add to the hint of a problem with source or store which environment variable or secret file sets it."""
-    if check.verdict != "problem" or check.about not in ("source", "store"):
-        return check
-    error = SettingsError(f"{check.about}: {check.found}", hint=check.hint)
-    return replace(check, hint=hint_with_origin(error, home.overrides))
+def print_checks(checks: Sequence[Check]) -> None:
+    """Print checks, each with its hint."""
+    for check in checks:
+        print_line(Text.assemble((f"{check.verdict:8}", STYLE[check.verdict]), clean(f"{check.about}: {check.found}")))
+        if check.hint:
+            print_line(f"        {check.hint}")
 
 
 def _rebuild(home: Home, *, as_json: bool) -> Outcome:
@@ -96,175 +67,12 @@ def _rebuild(home: Home, *, as_json: bool) -> Outcome:
     if as_json:
         print_json({"rebuilt": asdict(rebuilt)})
     else:
-        out.print(f"{home.ledger_path}: {rebuilt}", markup=False, soft_wrap=True)
+        print_line(f"{home.ledger_path}: {rebuilt}")
     return Outcome.DONE
 
 
-def _settings(home: Home) -> Iterator[Check]:
-    from_elsewhere = "".join(f"; {name} is set by {origin}" for name, origin in sorted(home.overrides.items()))
-    yield Check("settings", "ok", f"from {home.origin}{from_elsewhere}")
-    yield from _secrets(Path(home.origin))
-    ours = f"pattern-aggregates {version('pattern-aggregates')}, Python {sys.version.split()[0]}"
-    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
-    yield Check("versions", "ok", f"{ours}, {libraries}")
-    zone = home.settings.home.time_zone
-    now = home.clock().astimezone(home.zone)
-    if zone == "UTC":
-        hint = 'Set home.time_zone, for example "Europe/Berlin"; otherwise days and hours are wrong.'
-        yield Check("time zone", "note", "UTC, the default; few homes are in UTC", hint)
-    else:
-        yield Check("time zone", "ok", f"{zone}, where it is {now:%Y-%m-%d %H:%M}")
-    enabled = home.enabled_detectors
-    hint = "" if enabled else "Set enabled = true in some [detectors.NAME]."
-    yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none are enabled", hint)
-
-
-def _secrets(file: Path) -> Iterator[Check]:
-    """Check that no other user can read the secrets in the configuration file."""
-    try:
-        others_may_read = file.stat().st_mode & stat.S_IROTH
-        names = secrets_in(file) if others_may_read else []
-    except (OSError, ValueError):
-        return  # there is none: the defaults hold
-    if names:
-        hint = f"chmod o-r {file}, or move them into environment variables or secret files."
-        yield Check("settings", "note", f"every user of this machine can read {', '.join(names)} in {file}", hint)
-
-
-def _store(home: Home) -> Iterator[Check]:
-    try:
-        store = home.open_store(read_only=True)
-        try:
-            problems = store.check()
-        finally:
-            store.close()
-    except StoreMissing:
-        yield _writable("store", home.store_settings.file or home.base)
-    except PatternAggregatesError as error:
-        yield _problem("store", error)
-    else:
-        for problem in problems:
-            yield Check("store", "problem", problem)
-        file = home.store_settings.file
-        if file is not None and not _can_write(file):
-            yield Check(
-                "store", "problem", f"{file} cannot be written to", "Make it writable for the user that runs the job."
-            )
-        if not problems:
-            days = home.settings.store.retention_days
-            kept = f"keeps {days} days" if days else "keeps every day"
-            yield Check("store", "ok", f"{home.settings.store.kind}, {kept}")
-
-
-def _ledger(home: Home) -> Iterator[Check]:
-    if not home.ledger_path.exists():
-        yield _writable("ledger", home.ledger_path, "; if an earlier one was lost, run doctor --rebuild-ledger")
-        return
-    try:
-        with home.open_ledger(read_only=True) as ledger:
-            entries = ledger.entries().values()
-    except PatternAggregatesError as error:
-        yield _problem("ledger", error)
-        return
-    if not _can_write(home.ledger_path):
-        yield Check(
-            "ledger",
-            "problem",
-            f"{home.ledger_path} cannot be written to",
-            "Make it writable for the user that runs the job.",
-        )
-    written = sum(entry.status is Status.WRITTEN for entry in entries)
-    yield Check("ledger", "ok", f"{written} detector days written, {len(entries) - written} not written")
-    for entry in entries:
-        if entry.error:
-            yield Check("ledger", "note", f"{entry.day} {entry.detector} {entry.status}: {entry.error}")
-
-
-def _home(home: Home) -> Iterator[Check]:
-    """Check that settings, ledger and store are of one home, and that the store holds what is listed as written."""
-    if not home.ledger_path.exists():
-        return
-    try:
-        with home.open_checked() as (ledger, store):
-            noted, entries = ledger.read_home(), ledger.entries()
-            lost = find_lost_days(entries.values(), store, home.oldest_kept_day(), max_days=MAX_DAYS)
-    except HomeMismatch as error:
-        yield _problem("home", error)
-    except PatternAggregatesError:
-        return  # the checks of ledger and store have reported it
-    else:
-        if noted is not None:
-            yield Check("home", "ok", f"settings, ledger and store are of {noted.identity}")
-        if lost:
-            yield Check("store", "problem", str(lost), lost.hint)
-
-
-def _space(home: Home) -> Iterator[Check]:
-    for name, folder in home.folders.items():
-        there = next(parent for parent in (folder.absolute(), *folder.absolute().parents) if parent.exists())
-        free = shutil.disk_usage(there).free
-        if free < MIN_FREE_BYTES:
-            yield Check(name, "problem", f"only {free / 2**20:.1f} MiB are free under {there}", "Make space.")
-
-
-def _can_write(file: Path) -> bool:
-    """Return whether SQLite can write to a file, and create its other files in the same folder."""
-    return os.access(file, os.W_OK) and os.access(file.parent, os.W_OK | os.X_OK)
-
-
-def _writable(about: str, file: Path, else_hint: str = "") -> Check:
-    """Check whether a file that the first run creates can be created."""
-    folder = next(parent for parent in file.absolute().parents if parent.exists())
-    if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-        return Check(about, "note", f"{file} does not exist yet", f"The first run creates it{else_hint}.")
-    return Check(
-        about, "problem", f"{file} cannot be created", f"Make {folder} writable for the user that runs the job."
-    )
-
-
-def _source(home: Home) -> tuple[list[Check], DayLog | None]:
-    kind = home.settings.source.kind
-    try:
-        source = home.open_source()
-        try:
-            span = source.span()
-            if span is None:
-                return [
-                    Check(
-                        "source",
-                        "problem",
-                        f"{kind} holds no whole day",
-                        "Let it record for a day, or correct [source].",
-                    )
-                ], None
-            newest = min(span.last, home.yesterday())
-            log = source.read(DayWindow(max(newest, span.first), home.zone))
-        finally:
-            source.close()
-    except PatternAggregatesError as error:
-        return [_problem("source", error)], None
-    checks = [Check("source", "ok", f"{kind} holds {span.first} to {newest}")]
-    if span.last < home.yesterday():
-        hint = "Is the recorder running, and is this the database it writes to?"
-        checks.append(
-            Check("source", "note", f"stale: its newest whole day is {span.last}, not {home.yesterday()}", hint)
-        )
-    if span.last > home.today():
-        checks.append(
-            Check(
-                "source",
-                "note",
-                f"holds events of {span.last}, in the future",
-                "Check the clock of the machine that records.",
-            )
-        )
-    found = f"{log.window.day}: {log.samples:,} samples of {len(log.entities)} entities, {len(log.events):,} events"
-    checks.append(Check("newest day", "ok" if len(log.events) else "note", found))
-    checks += [Check("newest day", "note", notice) for notice in log.notices]
-    return checks, log
-
-
-def _check(one: Check) -> dict[str, object]:
+def check_as_json(one: Check) -> dict[str, object]:
+    """Return a check as JSON."""
     return {name: value for name, value in asdict(one).items() if name != "outcome"}
 
 
@@ -272,21 +80,13 @@ def _entity(one: Entity) -> dict[str, object]:
     return {**asdict(one), "active_states": sorted(one.active_states)}
 
 
-def _show(checks: list[Check], entities: list[Entity]) -> None:
-    for check in checks:
-        out.print(
-            Text.assemble((f"{check.verdict:8}", STYLE[check.verdict]), clean(f"{check.about}: {check.found}")),
-            soft_wrap=True,
-        )
-        if check.hint:
-            out.print(terminal_text(f"        {check.hint}"), soft_wrap=True)
+def _print_entities(entities: Sequence[Entity]) -> None:
     if not entities:
         return
-    table = Table(title="entities", title_justify="left")
-    for heading in ("entity", "class", "why", "area", "active when", "presence"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for one in entities:
         active = ", ".join(sorted(one.active_states)) if one.kind == "activity" else ""
         presence = "yes" if one.presence and one.kind == "activity" else ""
-        table.add_row(*map(terminal_text, (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)))
-    out.print(table)
+        rows.append((one.entity_id, one.kind, one.reason, one.area_id or "", active, presence))
+    headings = ("entity", "class", "why", "area", "active when", "presence")
+    print_table(headings, rows, title="entities", texts=("why", "area", "active when"))

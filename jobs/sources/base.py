@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import datetime as dt
+from typing import Protocol, runtime_checkable
 
 from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
@@ -36,4 +37,18 @@ class EventSource(Protocol):
 
     def close(self) -> None:
         """Close all files and connections. Safe to repeat."""
+        ...
+
+
+@runtime_checkable
+class DatesNewestRow(Protocol):
+    """A source that can tell cheaply when anything was recorded last, also on the present day."""
+
+    def newest_row(self) -> dt.datetime | None:
+        """Return the instant of the newest row, in UTC; None if there is none.
+
+        Raises:
+            SourceUnavailable: The source cannot be reached now.
+            SourceCorrupt: It is damaged.
+        """
         ...

@@ -180,6 +180,12 @@ class HomeAssistantDatabase:
         clipped = np.clip(known.spans, window.start, window.end).tolist()
         return hashlib.blake2b(repr((tuple(rows), clipped)).encode(), digest_size=8).hexdigest()
 
+    def newest_row(self) -> dt.datetime | None:
+        """See ``DatesNewestRow.newest_row``."""
+        with self._connection() as (connection, schema):
+            newest = self._row_times(connection, schema).last_before()
+        return None if newest is None else from_instant(newest)
+
     def span(self) -> DateRange | None:
         """See ``EventSource.span``."""
         with self._connection() as (connection, schema):
