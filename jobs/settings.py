@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from pydantic import AfterValidator, Field
 
 from jobs.activity.entities import Kind
+from jobs.publish.settings import MessagesSettings, MqttSettings, PingSettings
 from storage.columns import closest
 from storage.settings import DEFAULT_LEDGER, AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
 from storage.settings_check import Section, Whole
@@ -162,5 +163,8 @@ class Settings(Section):
     schedule: ScheduleSettings = ScheduleSettings()
     health: HealthSettings = HealthSettings()
     away: AwaySettings = AwaySettings()
+    mqtt: MqttSettings = MqttSettings()
+    messages: MessagesSettings = MessagesSettings()
+    ping: PingSettings = PingSettings()
     entities: EntitiesSettings = EntitiesSettings()
     detectors: dict[str, dict[str, Any]] = Field(default_factory=dict)

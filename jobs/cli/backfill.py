@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
 from jobs.cli.run_report import plan, print_report, progress_bar
 from jobs.due import Redo
 from jobs.outcome import Outcome
+from jobs.publish.publishing import Publishing
 
 
 @command("pattern-aggregates backfill 2026-10-01 yesterday --detector time_based", takes_days=True)
@@ -48,6 +50,9 @@ def backfill(
             dry_run=dry_run,
             progress=progress,
         )
+    if not dry_run:
+        with closing(Publishing(home)) as publishing:  # without pings: a monitor watches the nightly run
+            publishing.end_run(report)
     if not dry_run or as_json:
         return print_report(report, as_json=as_json)
     for planned in plan(report):

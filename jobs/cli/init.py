@@ -11,7 +11,7 @@ from jobs.belonging import Adoption, Belonging
 from jobs.cli.app import command, home_of, out
 from jobs.rebuild import rebuild_ledger
 from jobs.wiring import Home
-from storage.errors import StoreMissing
+from storage.errors import StoreMissing, UsageError
 
 
 def _refuse_former_name(value: bool) -> bool:
@@ -34,11 +34,18 @@ def init(
             "home's), source or zone (make them what the settings say). May be repeated.",
         ),
     ] = None,
+    remove: Annotated[
+        bool,
+        typer.Option("--remove", help="Remove the device of this home from Home Assistant (MQTT), and nothing else."),
+    ] = False,
     _mend: Annotated[bool, typer.Option("--mend", hidden=True, callback=_refuse_former_name)] = False,
 ) -> None:
     """Create what store and ledger need, or upgrade them. Safe to repeat; prints what it changed."""
     home = home_of(context)
     home.require_source()
+    if remove:
+        _remove(home)
+        return
     with home.open_ledger() as ledger, closing(home.open_store()) as store:
         changes = [ledger.changes] if ledger.changes else []
         belonging = home.belonging(ledger, store)
@@ -51,6 +58,15 @@ def init(
         changes += home.settle(ledger, store)
         changes += store.prepare(update_retention=update_retention)
     for change in changes or ["nothing to change"]:
+        out.print(change, markup=False, soft_wrap=True)
+
+
+def _remove(home: Home) -> None:
+    from jobs.publish.publishing import Publishing  # noqa: PLC0415 - only where it is used
+
+    if not home.settings.mqtt.host:
+        raise UsageError("no MQTT broker is named", hint="Name the broker that has the device in [mqtt] host.")
+    for change in Publishing(home).remove() or ["nothing to remove: nothing was published yet"]:
         out.print(change, markup=False, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from jobs import nightly
 from jobs.cli.app import Json, command, day_of, home_of
 from jobs.cli.run_report import print_report, progress_bar
 from jobs.outcome import Outcome
+from jobs.publish.publishing import published
 
 
 @command("pattern-aggregates run --day yesterday")
@@ -21,13 +22,15 @@ def run(
     """Compute every day that is due, including missed days and days with late events; yesterday comes last."""
     home = home_of(context)
     yesterday = home.yesterday()
-    with home.open_pipeline() as pipeline, progress_bar("run") as progress:
-        report = nightly.run(
-            pipeline,
-            yesterday=yesterday,
-            retention_days=home.store_settings.kept_days,
-            recheck_days=home.settings.schedule.recheck_days,
-            only_day=day_of(home, day) if day is not None else None,
-            progress=progress,
-        )
+    with published(home) as publishing:
+        with home.open_pipeline() as pipeline, progress_bar("run") as progress:
+            report = nightly.run(
+                pipeline,
+                yesterday=yesterday,
+                retention_days=home.store_settings.kept_days,
+                recheck_days=home.settings.schedule.recheck_days,
+                only_day=day_of(home, day) if day is not None else None,
+                progress=progress,
+            )
+        publishing.end_run(report)
     return print_report(report, as_json=as_json)

@@ -30,6 +30,7 @@ from jobs.daemon.http import Response, http_server
 from jobs.daemon.metrics import CONTENT_TYPE, Metrics
 from jobs.daemon.overview import RunState
 from jobs.daemon.pages import Pages
+from jobs.daemon.publishing import DaemonPublishing
 from jobs.daemon.trigger import DailyTrigger
 from jobs.exit_codes import EXIT_CODES
 from jobs.logs import fields
@@ -85,6 +86,7 @@ class Daemon:
         self._trigger = DailyTrigger(dt.time.fromisoformat(home.settings.schedule.at), home.zone)
         self._catch_up: nightly.CatchUp = home.settings.schedule.catch_up
         self._scheduler = _new_scheduler()
+        self._publishing = DaemonPublishing(home, self.metrics, self._plan_publishing)
 
     def stop(self) -> None:
         """Make ``serve`` return, once the day at work is done; may be called from any thread or signal handler."""
@@ -117,6 +119,7 @@ class Daemon:
                 server = http_server(listen.host, listen.port, routes, forms=pages.forms, only_client=listen.ingress)
                 stack.enter_context(server)
             self._load_ledger()
+            stack.callback(self._publishing.close)
             self._start_scheduler()
             stack.callback(self._stop_scheduler)
             night = self._trigger.get_next_fire_time(None, self._home.clock())
@@ -181,6 +184,7 @@ class Daemon:
         """Run the job and return what went wrong; errors are logged and counted, never raised."""
         settings, yesterday = self._home.settings, self._home.yesterday()
         self.metrics.begin_run()
+        self._publishing.begin_run()
         try:
             with self._home.open_pipeline() as pipeline:
                 report = nightly.run(
@@ -195,10 +199,12 @@ class Daemon:
         except PatternAggregatesError as error:
             _log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
             self.metrics.end_failed_run(error, now=self._home.clock())
+            self._publishing.fail_run(error)
             return str(error)
         except Exception as error:  # noqa: BLE001 - the daemon must survive whatever goes wrong in one night
             _log.exception("the run failed")
             self.metrics.end_failed_run(error, now=self._home.clock())
+            self._publishing.fail_run(error)
             return f"{type(error).__name__}: {error}"
         self._note_lost(report.lost)
         self.metrics.end_run(report, report.entries.values(), yesterday=yesterday, now=self._home.clock())
@@ -206,6 +212,7 @@ class Daemon:
             _log.warning("%s", notice)
         code = EXIT_CODES[report.outcome]
         _log.info("%d of %d planned days done, exit code %d", len(report.days), len(report.plan), code)
+        self._publishing.end_run(report)
         return _errors(report)
 
     def _read_findings(self) -> None:
@@ -216,6 +223,10 @@ class Daemon:
             except Exception as error:  # noqa: BLE001 - a page is not worth a night, whatever goes wrong
                 _log.exception("what was unusual cannot be shown")
                 self._findings = Findings(problem=f"{type(error).__name__}: {error}")
+
+    def _plan_publishing(self, publish: Callable[[], object], pause: dt.timedelta) -> None:
+        at = self._home.clock() + pause
+        self._scheduler.add_job(publish, "date", run_date=at, id="publish", replace_existing=True)
 
     def _plan_store_check(self, pause: dt.timedelta) -> None:
         """Have the store checked in the scheduler's thread, beside no run, if the last time is that long ago."""

@@ -24,6 +24,7 @@ from jobs.exit_codes import EXIT_CODES
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, RunReport
 from storage.errors import LedgerError, SourceError, StoreError
+from storage.ledger.announcements import ChannelState
 from storage.ledger.entry import Entry, Status
 
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4  # Prometheus 2 does not know the newer one
@@ -98,6 +99,8 @@ class Metrics:
         self._rows = _counter("rows_total", "Rows computed.", "detector")
         self._detector_seconds = _counter("detector_seconds_total", "Time spent computing.", "detector")
         self._detector_errors = _counter("detector_errors_total", "Days on which a detector failed.", "detector")
+        self._waiting = _gauge("findings_waiting", "Findings that are still to be delivered.", "channel")
+        self._publish_errors = _counter("publish_errors_total", "Failed attempts to publish something.", "channel")
         self._errors = _counter("errors_total", "Errors of source, store and ledger, and unexpected ones.", "of")
         self._metrics = _KnownMetrics(value for value in vars(self).values() if isinstance(value, Gauge | Counter))
         self._registry = CollectorRegistry()
@@ -129,6 +132,16 @@ class Metrics:
     def set_lost_days(self, count: int) -> None:
         """Show of how many days the store has lost something."""
         self._metrics.set(self._days_lost, count)
+
+    def set_channels(self, channels: Mapping[str, ChannelState]) -> None:
+        """Show how many findings wait for each channel."""
+        for name, state in channels.items():
+            self._metrics.set(self._waiting, state.waiting, name)
+            self._publish_errors.labels(name)  # so that the first error is an increase
+
+    def count_publish_error(self, channel: str) -> None:
+        """Count something that could not be published."""
+        self._publish_errors.labels(channel).inc()
 
     def begin_run(self) -> None:
         """Show that a run has begun."""

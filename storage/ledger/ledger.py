@@ -28,6 +28,7 @@ from storage.drivers.file_lock import FairLock
 from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, PatternAggregatesError
 from storage.identity import HomeIdentity, Place
 from storage.ledger import home, names, schema
+from storage.ledger.announcements import Announcements, ChannelState, read_channels
 from storage.ledger.day import HINT_WHEN_CORRUPT, Clock, LedgerDay, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
@@ -213,6 +214,17 @@ class Ledger:
             return {}
         with self._transaction() as connection:
             return names.read_renames(connection)
+
+    def announcements(self, channel: str) -> Announcements:
+        """Return what was announced over a channel."""
+        return Announcements(channel, self._transaction, self._clock)
+
+    def channels(self) -> dict[str, ChannelState]:
+        """Return how each channel is doing over which anything was to be announced, by its name."""
+        if self._engine is None:
+            return {}
+        with self._transaction() as connection:
+            return read_channels(connection)
 
     def mark_redo(self, days: Iterable[tuple[dt.date, Collection[str]]]) -> int:
         """Ask for attempts to be made again; what they wrote stays until then.

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from storage.drivers.sql import FileContents
 from storage.errors import LedgerMismatch, LedgerVersionMismatch
-from storage.ledger import home, names
+from storage.ledger import announcements, home, names
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 APPLICATION_ID: Final = 0x70616C31  # "pal1": it marks SQLite files of this program
 
 METADATA: Final = sa.MetaData()
@@ -61,6 +61,7 @@ def upgrade(connection: sa.Connection, name: str) -> str:
         METADATA.create_all(connection)
         names.create_tables(connection)
         home.create_tables(connection)
+        announcements.create_tables(connection)
         _store_version(connection)
         return f"made {name}"
     if stored > SCHEMA_VERSION:
@@ -173,9 +174,27 @@ def _migrate_to_4(connection: sa.Connection) -> None:
     connection.exec_driver_sql("CREATE TABLE known_entity (name TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID")
 
 
+def _migrate_to_5(connection: sa.Connection) -> None:
+    """Add what was announced over each channel."""
+    connection.exec_driver_sql(
+        "CREATE TABLE announced_day (channel TEXT NOT NULL, day VARCHAR(10) NOT NULL, judged TEXT NOT NULL, "
+        "PRIMARY KEY (channel, day)) WITHOUT ROWID"
+    )
+    connection.exec_driver_sql(
+        "CREATE TABLE announcement (channel TEXT NOT NULL, day VARCHAR(10) NOT NULL, entity_id TEXT NOT NULL, "
+        "anomaly_type TEXT NOT NULL, status VARCHAR(10) NOT NULL, "
+        "PRIMARY KEY (channel, day, entity_id, anomaly_type)) WITHOUT ROWID"
+    )
+    connection.exec_driver_sql(
+        "CREATE TABLE announcement_channel (channel TEXT NOT NULL PRIMARY KEY, delivered_at VARCHAR(32), "
+        "sent_on VARCHAR(10), error TEXT NOT NULL) WITHOUT ROWID"
+    )
+
+
 MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {
     2: _migrate_to_2,
     3: _migrate_to_3,
     4: _migrate_to_4,
+    5: _migrate_to_5,
 }
 """How a ledger of the version before becomes one of each version."""

@@ -11,6 +11,7 @@ from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, DetectorReport, RunReport
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceUnavailable, StoreUnavailable
+from storage.ledger.announcements import ChannelState
 from storage.ledger.entry import Entry, Status
 from tests.support.prometheus import promtool
 from tests.support.rows import DAY
@@ -170,9 +171,25 @@ def test_prometheus_own_linter_finds_nothing_but_days_which_are_counted_here_and
     metrics.count_day(day(DayStatus.PARTIAL, "failed"), remaining=1)
     metrics.end_run(RunReport(span=DateRange(DAY, DAY)), [], yesterday=DAY, now=NOW)
     metrics.measure_disks({"ledger": tmp_path, "store": tmp_path})
+    metrics.set_channels({"mqtt": ChannelState(waiting=2)})
     names = {line.partition("{")[0].split()[0] for line in samples(metrics)}
     assert len(names) == metrics.text().count("# TYPE"), "every metric has a value here"
     checked = promtool("check", "metrics", stdin=metrics.text())
     complaint = 'use base unit "seconds" instead of "days"'
     expected = {f"pattern_aggregates_{name} {complaint}" for name in names if name.startswith("days_")}
     assert set((checked.stdout + checked.stderr).splitlines()) == expected
+
+
+def test_what_waits_and_what_could_not_be_published_is_counted_by_channel() -> None:
+    metrics = counting()
+    metrics.set_channels({"mqtt": ChannelState(waiting=2), "ntfy": ChannelState()})
+    metrics.count_publish_error("mqtt")
+    metrics.count_publish_error("ping")
+    found = [line for line in samples(metrics) if "channel=" in line]
+    assert found == [
+        'pattern_aggregates_findings_waiting{channel="mqtt"} 2.0',
+        'pattern_aggregates_findings_waiting{channel="ntfy"} 0.0',
+        'pattern_aggregates_publish_errors_total{channel="mqtt"} 1.0',
+        'pattern_aggregates_publish_errors_total{channel="ntfy"} 0.0',
+        'pattern_aggregates_publish_errors_total{channel="ping"} 1.0',
+    ]

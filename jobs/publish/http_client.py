@@ -1,0 +1,73 @@
+"""One POST to a service on the web: bounded in time and size, and without its address in any message.
+
+Redirects are not followed: they could carry a secret to another server. A proxy is taken from the settings, else from
+the environment (``HTTPS_PROXY``, ``NO_PROXY``), as other programs do.
+"""
+
+from __future__ import annotations
+
+import http.client
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from email.message import Message
+from typing import IO, Final
+from urllib.parse import urljoin, urlsplit
+
+from jobs.publish.publisher import PublishError
+
+MAX_ANSWER_BYTES: Final = 65_536
+USER_AGENT: Final = "pattern-aggregates"
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect; the answer is then an error with its status."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> None:
+        """Return nothing: there is no further request."""
+
+
+def post(
+    url: str, body: bytes, *, headers: Mapping[str, str], timeout_seconds: float, proxy: str = "", what: str
+) -> None:
+    """Send something to a service.
+
+    Args:
+        url: The address.
+        body: What to send.
+        headers: Further headers.
+        timeout_seconds: How long the service may send nothing.
+        proxy: The URL of an HTTP proxy; empty for that of the environment.
+        what: What to call the service in messages.
+
+    Raises:
+        PublishError: The service cannot be reached, or does not accept it.
+    """
+    name = f"{what} ({_host(url)})"
+    proxies = {"http": proxy, "https": proxy} if proxy else None
+    opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler(proxies))
+    try:
+        request = urllib.request.Request(url, body, {"User-Agent": USER_AGENT, **headers}, method="POST")  # noqa: S310 - the settings allow http and https only
+        with opener.open(request, timeout=timeout_seconds) as answer:
+            answer.read(MAX_ANSWER_BYTES)
+    except urllib.error.HTTPError as error:
+        with error:
+            raise PublishError(f"{name} answers {error.code} {error.reason}", hint=_hint(url, error)) from None
+    except urllib.error.URLError as error:
+        raise PublishError(f"{name} cannot be reached: {error.reason}") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise PublishError(f"{name} cannot be reached: {str(error) or type(error).__name__}") from None
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
+def _hint(url: str, error: urllib.error.HTTPError) -> str:
+    location = error.headers.get("Location") if error.headers else None
+    if location and 300 <= error.code < 400:  # noqa: PLR2004 - the range of redirects
+        target = urlsplit(urljoin(url, location))
+        return f"It redirects to {target.scheme}://{target.hostname}: give that address in the settings."
+    return ""
