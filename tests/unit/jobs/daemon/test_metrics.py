@@ -187,9 +187,9 @@ def test_what_waits_and_what_could_not_be_published_is_counted_by_channel() -> N
     metrics.count_publish_error("ping")
     found = [line for line in samples(metrics) if "channel=" in line]
     assert found == [
-        'pattern_aggregates_findings_waiting{channel="mqtt"} 2.0',
-        'pattern_aggregates_findings_waiting{channel="ntfy"} 0.0',
-        'pattern_aggregates_publish_errors_total{channel="mqtt"} 1.0',
-        'pattern_aggregates_publish_errors_total{channel="ntfy"} 0.0',
-        'pattern_aggregates_publish_errors_total{channel="ping"} 1.0',
+        'findings_waiting{channel="mqtt"} 2.0',
+        'findings_waiting{channel="ntfy"} 0.0',
+        'publish_errors_total{channel="mqtt"} 1.0',
+        'publish_errors_total{channel="ntfy"} 0.0',
+        'publish_errors_total{channel="ping"} 1.0',
     ]
