@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeVar, run
 
 from jobs.household import Household
 from storage.models import DailyAggregate
+from storage.periods import Cadence
 from storage.plurals import counted
 from storage.store import AggregateReader
 
@@ -32,6 +33,7 @@ __all__ = [  # what detectors of other packages build on
     "HistoryDetector",
     "Household",
     "NotJudged",
+    "Rollup",
     "UsesHousehold",
     "detector",
 ]
@@ -114,6 +116,34 @@ class HistoryDetector(Described, Protocol):
 
     def judge(self, day: dt.date, history: AggregateReader) -> Finding:
         """Return the day's rows, from what is stored or staged up to this day; ``NotJudged`` if that is too little."""
+        ...
+
+
+@runtime_checkable
+class Rollup(Described, Protocol):
+    """A history detector of weeks or months: it computes a period on its last day, which is the ``date`` of its rows.
+
+    Its measurement has its own name, which ends with ``_weekly`` or ``_monthly``. It is due again when a day that it
+    reads has changed.
+    """
+
+    @property
+    def cadence(self) -> Cadence:
+        """``weekly`` for ISO weeks, which end on Sunday, or ``monthly`` for calendar months."""
+        ...
+
+    @property
+    def history_days(self) -> int:
+        """How many days it reads, up to the last of the period."""
+        ...
+
+    @property
+    def reads(self) -> Sequence[type[DailyAggregate]]:
+        """The daily aggregates that it reads."""
+        ...
+
+    def judge(self, day: dt.date, history: AggregateReader) -> Finding:
+        """Return the rows of the period that ends with a day, as ``HistoryDetector`` does."""
         ...
 
 

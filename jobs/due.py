@@ -11,14 +11,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
-from jobs.detector import Detector, EventDetector, HistoryDetector, UsesHousehold
+from jobs.detector import Detector, EventDetector, HistoryDetector, Rollup, UsesHousehold
 from jobs.household import NO_HOUSEHOLD, Household
+from jobs.periods import NO_DAYS, Days, Entries, can_compute, days_fingerprint, differs, has_findings_in_period
 from storage.dates import DateRange
 from storage.ledger.entry import Entry, Status, findings_fingerprint
+from storage.periods import cadence_of
 
 Redo = Literal["missing", "failed", "lost", "all"]
-Entries = Mapping[str, Entry]
-"""What the ledger knows of one day, by detector."""
 
 _REDONE: Final[Mapping[str | None, Collection[Status | None]]] = {
     "missing": (None,),
@@ -54,8 +54,8 @@ class DayPlan:
     write: bool = True
     household: Household = NO_HOUSEHOLD
 
-    def renewed(self, entries: Entries) -> DayPlan | None:
-        """Return the plan for the same day by newer entries."""
+    def renewed(self, entries: Entries, days: Days = NO_DAYS) -> DayPlan | None:
+        """Return the plan for the same day by newer entries of it, and of the days that its rollups read."""
         return plan_day(
             self.day,
             self.candidates,
@@ -64,6 +64,7 @@ class DayPlan:
             redo=self.redo,
             recheck=self.recheck,
             household=self.household,
+            days=days,
         )
 
 
@@ -76,12 +77,14 @@ def plan_day(
     redo: Redo | None = None,
     recheck: bool = False,
     household: Household = NO_HOUSEHOLD,
+    days: Days = NO_DAYS,
 ) -> DayPlan | None:
     """Decide what is to be done for one day.
 
     A detector is due if it was never tried, failed, was deferred, has another version or was asked for again; a history
     detector also if what it judged has changed, or what it uses of the household. An event detector needs a readable
-    day. A history detector needs one too, unless there are findings to judge.
+    day. A history detector needs one too, unless there are findings to judge. A rollup is due on the last day of its
+    period only, and again if one of the days that it reads has other findings since.
 
     Args:
         day: The local calendar day.
@@ -92,18 +95,22 @@ def plan_day(
             store has lost, ``all`` everything; by default whatever is due.
         recheck: Whether to look for late events.
         household: What is known of the household.
+        days: What the ledger knows of the days that rollups of this day read.
 
     Returns:
         The plan; None if there is nothing to do.
     """
-    candidates = tuple(detectors)
+    candidates = tuple(one for one in detectors if can_compute(one, day))
+    days = {**days, day: entries}
     judged = frozenset(
         one.name
         for one in candidates
-        if isinstance(one, HistoryDetector) and one.name in entries and _is_judged(one, entries, day, household)
+        if isinstance(one, HistoryDetector) and one.name in entries and _is_judged(one, day, household, days)
     )
     due = tuple(
-        one.name for one in candidates if _is_due(one, candidates, entries, judged, readable=readable, redo=redo)
+        one.name
+        for one in candidates
+        if _is_due(one, entries, judged, redo=redo) and (readable or _has_input(one, day, candidates, days))
     )
     rechecked = recheck and readable
     is_waiting = any(entry.status is Status.STAGED for entry in entries.values())
@@ -113,10 +120,14 @@ def plan_day(
 
 
 def judged_fingerprint(
-    one: HistoryDetector, entries: Iterable[Entry], day: dt.date, household: Household = NO_HOUSEHOLD
+    one: HistoryDetector,
+    entries: Iterable[Entry],
+    day: dt.date,
+    household: Household = NO_HOUSEHOLD,
+    days: Days = NO_DAYS,
 ) -> str:
     """Return a fingerprint of what a history detector judges a day by: findings, and what it uses of the household."""
-    findings = findings_fingerprint(entries)
+    findings = days_fingerprint(one, day, days) if isinstance(one, Rollup) else findings_fingerprint(entries)
     if not isinstance(one, UsesHousehold):
         return findings
     return f"{findings} {household.fingerprint(DateRange.ending(day, one.household_days))}".rstrip()
@@ -137,20 +148,17 @@ def with_late_events(detectors: Iterable[Detector], entries: Entries, fingerprin
 def has_findings(detectors: Sequence[Detector], entries: Entries) -> bool:
     """Return whether there are findings from which history detectors could judge the day."""
     history = {one.name for one in detectors if isinstance(one, HistoryDetector)}
-    return any(entry.has_finding for name, entry in entries.items() if name not in history)
+    return any(entry.has_finding for name, entry in entries.items() if name not in history and cadence_of(name) is None)
 
 
-def _is_due(
-    one: Detector,
-    candidates: Sequence[Detector],
-    entries: Entries,
-    judged: Collection[str],
-    *,
-    readable: bool,
-    redo: Redo | None,
-) -> bool:
-    if not readable and (isinstance(one, EventDetector) or not has_findings(candidates, entries)):
-        return False
+def _has_input(one: Detector, day: dt.date, candidates: Sequence[Detector], days: Days) -> bool:
+    """Whether a detector can compute a day although the source cannot be read for it."""
+    if isinstance(one, Rollup):
+        return has_findings_in_period(one, day, days)
+    return not isinstance(one, EventDetector) and has_findings(candidates, days[day])
+
+
+def _is_due(one: Detector, entries: Entries, judged: Collection[str], *, redo: Redo | None) -> bool:
     entry = entries.get(one.name)
     if redo in _REDONE:
         return (entry.status if entry is not None else None) in _REDONE[redo]
@@ -161,15 +169,27 @@ def _is_due(
     return _is_outstanding(entry, one.version)
 
 
-def _is_judged(one: HistoryDetector, entries: Entries, day: dt.date, household: Household) -> bool:
+def _is_judged(one: HistoryDetector, day: dt.date, household: Household, days: Days) -> bool:
     """Whether a history detector has judged what there is now; what is not known of the household changes nothing."""
+    entries = days[day]
     entry = entries[one.name]
+    present = judged_fingerprint(one, entries.values(), day, household, days)
     if household.problem and isinstance(one, UsesHousehold):
         of_findings = (text and text.partition(" ")[0] for text in (entry.fingerprint, entry.kept_fingerprint))
         fingerprint, kept = of_findings
         entry = replace(entry, fingerprint=fingerprint or "", kept_fingerprint=kept)
-        return not _has_changed(entry, findings_fingerprint(entries.values()))
-    return not _has_changed(entry, judged_fingerprint(one, entries.values(), day, household))
+        present = present.partition(" ")[0]
+    if not isinstance(one, Rollup):
+        return not _has_changed(entry, present)
+    is_kept = entry.kept_version == entry.version and not _has_changed_days(entry.kept_fingerprint or "", present)
+    return is_kept or not _has_changed_days(entry.fingerprint, present)
+
+
+def _has_changed_days(stored: str, present: str) -> bool:
+    """Whether a rollup was given other days, or other facts about the household, than there are now."""
+    before, _, household_before = stored.partition(" ")
+    now, _, household_now = present.partition(" ")
+    return household_before != household_now or differs(before, now)
 
 
 def _is_outstanding(entry: Entry, version: int) -> bool:

@@ -15,6 +15,7 @@ from storage.dates import DateRange
 from storage.ledger.entry import Entry, Status
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.plurals import counted
+from storage.rollup_models import ROLLUPS
 from storage.store import AggregateStore
 
 MAX_CHECKED_DAYS: Final = 92  # the newest; a backup lacks them first, and an emptied store lacks them all
@@ -65,7 +66,7 @@ def find_lost_days(
     oldest: dt.date,
     *,
     max_days: int = MAX_CHECKED_DAYS,
-    models: Collection[type[DailyAggregate]] = AGGREGATES,
+    models: Collection[type[DailyAggregate]] = (*AGGREGATES, *ROLLUPS),
 ) -> LostDays:
     """Compare what the ledger lists as written with the store: one small query, and one for each measurement.
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from jobs.availability import Availability
 from jobs.detector import Detector
-from jobs.due import DayPlan, Redo, plan_day
-from jobs.household import NO_HOUSEHOLD, Household
+from jobs.due import Redo
 from jobs.lost_days import find_lost_days
+from jobs.periods import history_of
 from jobs.pipeline import Pipeline
+from jobs.planning import CatchUp, Reach, days_in_reach, plan_days, without_missed
 from jobs.run_report import DayReport, RunReport
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.errors import (
@@ -37,33 +37,8 @@ from storage.plurals import counted
 _log = logging.getLogger(__name__)
 
 MAX_LAG_DAYS: Final = 7  # if the source lags further behind the clock, the clock may be wrong
-CatchUp = Literal["all", "latest", "none"]
 Progress = Callable[[DayReport, int, int], None]
 Stop = Callable[[], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Reach:
-    """The days that can be worked on.
-
-    Attributes:
-        yesterday: The newest day that is over.
-        retention_days: How long the store keeps a day; 0 for ever.
-        span: The whole days that the source holds; None if it holds none, or cannot be asked now.
-    """
-
-    yesterday: dt.date
-    retention_days: int
-    span: DateRange | None
-
-    @property
-    def oldest(self) -> dt.date:
-        """The oldest day that the store keeps."""
-        return oldest_kept_day(self.yesterday, self.retention_days)
-
-    def is_readable(self, day: dt.date) -> bool:
-        """Return whether the source holds a day."""
-        return self.span is not None and day in self.span
 
 
 def run(
@@ -71,6 +46,7 @@ def run(
     *,
     yesterday: dt.date,
     retention_days: int,
+    rollup_retention_days: int = 0,
     recheck_days: int = 0,
     only_day: dt.date | None = None,
     catch_up: CatchUp = "all",
@@ -83,6 +59,7 @@ def run(
         pipeline: What a day's run works with.
         yesterday: The newest day that is over, fixed before the run.
         retention_days: How long the store keeps a day; 0 for ever.
+        rollup_retention_days: How long it keeps the rows of rollups; 0 for ever.
         recheck_days: How many of the newest days are rechecked for late events.
         only_day: Only what is outstanding of this day.
         catch_up: Which missed days, those never tried, are computed: all, at most the newest of all days, or none. What
@@ -95,12 +72,13 @@ def run(
         LedgerError: Nothing can be kept without the ledger.
     """
     report = RunReport()
-    reach = _reach(pipeline, report, yesterday, retention_days)
+    reach = _reach(pipeline, report, yesterday, retention_days, rollup_retention_days)
     if only_day is not None:
         only = DateRange(only_day, only_day)
         _check_range(only, reach)
         _report_unreadable(report, reach, only)
         report.entries = pipeline.ledger.entries(only)
+        known = _with_history(pipeline, pipeline.detectors, only, report)
         days: Collection[dt.date] = only
         recheck = None
     else:
@@ -108,10 +86,10 @@ def run(
         if reach.span is not None and reach.span.last < yesterday:
             older = "; the store keeps no day that old (store.retention_days)" if reach.span.last < reach.oldest else ""
             report.add_problem(f"stale source: its newest whole day is {reach.span.last}, not {yesterday}{older}")
-        report.entries = pipeline.ledger.entries()
-        days = _without_missed(_days_in_reach(report, reach), report, catch_up)
+        report.entries = known = pipeline.ledger.entries()
+        days = without_missed(days_in_reach(report, reach), report, catch_up)
         recheck = DateRange.ending(yesterday, recheck_days) if recheck_days else None
-    report.plan = _plan(pipeline.detectors, report, days, reach, recheck=recheck, household=pipeline.household)
+    report.plan = plan_days(pipeline.detectors, known, days, reach, recheck=recheck, household=pipeline.household)
     _work(pipeline, report, stop=stop, progress=progress)
     if only_day is None:
         _report_lost(pipeline, report, reach)
@@ -124,6 +102,7 @@ def backfill(
     *,
     yesterday: dt.date,
     retention_days: int,
+    rollup_retention_days: int = 0,
     detectors: Collection[str] | None = None,
     redo: Redo | None = None,
     force: bool = False,
@@ -137,6 +116,7 @@ def backfill(
         days: The range.
         yesterday: The newest day that is over, fixed before the run.
         retention_days: How long the store keeps a day; 0 for ever.
+        rollup_retention_days: How long it keeps the rows of rollups; 0 for ever.
         detectors: Only these; by default all.
         redo: ``missing`` only what was never computed, ``failed`` only what failed or was deferred, ``lost`` only what
             the store has lost, ``all`` everything again (marked once, so that an interrupted one is resumed without
@@ -151,14 +131,15 @@ def backfill(
     """
     report = RunReport()
     chosen = _chosen(pipeline.detectors, detectors)
-    reach = _reach(pipeline, report, yesterday, retention_days)
+    reach = _reach(pipeline, report, yesterday, retention_days, rollup_retention_days)
     _check_range(days, reach)
     report.entries = pipeline.ledger.entries(days)
     if redo == "lost":
         _mark_lost(pipeline, report, days, dry_run=dry_run)
     else:
         _report_unreadable(report, reach, days)
-    plans = _plan(chosen, report, days, reach, redo=redo, household=pipeline.household)
+    known = _with_history(pipeline, chosen, days, report)
+    plans = plan_days(chosen, known, days, reach, redo=redo, household=pipeline.household)
     report.plan = [replace(plan, force=force) for plan in plans]
     if redo == "lost":
         _report_gone(report)
@@ -170,7 +151,18 @@ def backfill(
     return _work(pipeline, report, progress=progress)
 
 
-def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int) -> Reach:
+def _with_history(
+    pipeline: Pipeline, detectors: Sequence[Detector], days: DateRange, report: RunReport
+) -> dict[tuple[dt.date, str], Entry]:
+    """Return what the ledger knows of the days of a report, and of those before them that rollups read."""
+    history = history_of(detectors, days)
+    earlier = pipeline.ledger.entries(history) if history != days else {}
+    return earlier | report.entries
+
+
+def _reach(
+    pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_days: int, rollup_retention_days: int
+) -> Reach:
     report.notices += pipeline.household.notices
     if pipeline.household.problem:
         report.add_problem(f"{pipeline.household.problem}; days are not judged until then")
@@ -185,7 +177,7 @@ def _reach(pipeline: Pipeline, report: RunReport, yesterday: dt.date, retention_
             report.notices.append(f"the source holds events of {span.last}, which is in the future: check its clock")
     except SourceError as error:
         report.add_error("source", error)
-    return Reach(yesterday, retention_days, report.span)
+    return Reach(yesterday, retention_days, rollup_retention_days, report.span)
 
 
 def _check_range(days: DateRange, reach: Reach) -> None:
@@ -213,20 +205,23 @@ def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
     A clock that is months ahead would empty the store. So nothing is deleted unless the source holds days that are
     nearly as new as the clock says.
     """
-    if not reach.retention_days or reach.span is None:
+    if not (reach.retention_days or reach.rollup_retention_days) or reach.span is None:
         return
     newest = min(reach.yesterday, reach.span.last + MAX_LAG_DAYS * ONE_DAY)
     oldest = oldest_kept_day(newest, reach.retention_days)
-    for entry in pipeline.ledger.expire(oldest):
+    oldest_rollup = oldest_kept_day(newest, reach.rollup_retention_days)
+    for entry in pipeline.ledger.expire(oldest, oldest_rollup):
         report.add_problem(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:
-        expire = partial(pipeline.store.expire, oldest)
+        expire = partial(pipeline.store.expire, oldest, oldest_rollup)
         count = pipeline.time_limit().run(expire, "deleting old days in the store", error=StoreUnavailable)
     except StoreError as error:
         report.add_error("store", error)
     else:
         if count:
-            _log.info("%d rows of days before %s are past the retention and deleted", count, oldest)
+            _log.info(
+                "%d rows are past the retention and deleted: before %s, rollups before %s", count, oldest, oldest_rollup
+            )
 
 
 def _report_lost(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
@@ -272,53 +267,6 @@ def _report_gone(report: RunReport) -> None:
             f"{counted(len(gone), 'day')} of what the store has lost ({gone[0]} to {gone[-1]}) cannot be computed "
             "again, because the source no longer holds the raw events: only a backup of the store has them"
         )
-
-
-def _days_in_reach(report: RunReport, reach: Reach) -> list[dt.date]:
-    """Return the days that the source holds or the ledger knows, within the retention, up to yesterday, ascending."""
-    kept = DateRange(reach.oldest, reach.yesterday)
-    held = set(reach.span & kept or ()) if reach.span is not None else set()
-    return sorted(held | {day for day, _ in report.entries if day in kept})
-
-
-def _without_missed(days: Collection[dt.date], report: RunReport, catch_up: CatchUp) -> Collection[dt.date]:
-    """Leave out the missed days that are not to be caught up.
-
-    Only the newest of all days counts as the latest: otherwise each run would fill one more of the older holes.
-    """
-    if catch_up == "all":
-        return days
-    tried = {day for day, _ in report.entries}
-    newest = max(days, default=None) if catch_up == "latest" else None
-    return [day for day in days if day in tried or day == newest]
-
-
-def _plan(
-    detectors: Sequence[Detector],
-    report: RunReport,
-    days: Collection[dt.date],
-    reach: Reach,
-    *,
-    redo: Redo | None = None,
-    recheck: DateRange | None = None,
-    household: Household = NO_HOUSEHOLD,
-) -> list[DayPlan]:
-    by_day: Mapping[dt.date, dict[str, Entry]] = defaultdict(dict)
-    for (day, name), entry in report.entries.items():
-        by_day[day][name] = entry
-    plans = (
-        plan_day(
-            day,
-            detectors,
-            by_day[day],
-            readable=reach.is_readable(day),
-            redo=redo,
-            recheck=recheck is not None and day in recheck,
-            household=household,
-        )
-        for day in days
-    )
-    return [plan for plan in plans if plan is not None]
 
 
 def _chosen(detectors: Sequence[Detector], names: Collection[str] | None) -> list[Detector]:

@@ -15,16 +15,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from jobs.activity.events import DayLog
 from jobs.activity.window import DayWindow
-from jobs.detector import Detector, EventDetector, Finding, HistoryDetector, NotJudged, UsesHousehold
-from jobs.due import DayPlan, has_findings, judged_fingerprint, with_late_events
+from jobs.day_facts import DayFacts, has_input, has_less_data, has_lost_days, stored_facts
+from jobs.detector import Detector, EventDetector, Finding, HistoryDetector, NotJudged, Rollup, UsesHousehold
+from jobs.due import DayPlan, judged_fingerprint, with_late_events
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.isolation import describe, run_isolated
 from jobs.logs import fields
+from jobs.periods import NO_DAYS, Days, by_day, history_of, period_of
 from jobs.recognition import recognise
 from jobs.run_report import DayReport, DayStatus, DetectorReport
 from jobs.sources.base import EventSource
@@ -44,7 +44,7 @@ from storage.errors import (
     TimeLimitExceeded,
 )
 from storage.ledger.day import LedgerDay
-from storage.ledger.entry import Entry, Status
+from storage.ledger.entry import Status
 from storage.ledger.ledger import Ledger
 from storage.ledger.payload import Models, verified
 from storage.models import REASON_LENGTH, DailyAggregate, DetectorRunDaily
@@ -142,14 +142,14 @@ class Pipeline:
             _log.warning("%s: %s", work.day, notice)
         for former, name in self.ledger.record_names(log.keys).items():
             _log.info("%s: %s is now called %s: its history goes on", work.day, former, name)
-        facts = _DayFacts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
+        facts = DayFacts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
         tried: set[str] = set()
         for one in event_detectors:
             if one.name not in due or not _has_time(report, limit, one):
                 continue
             tried.add(one.name)
             entry = work.entries.get(one.name)
-            if entry is not None and not plan.force and _has_less_data(log, entry, one.version):
+            if entry is not None and not plan.force and has_less_data(log, entry, one.version):
                 work.keep(one.name, one.version, fingerprint)
                 _log.warning("%s: %s is kept: the source now has less data for this day", work.day, one.name)
                 continue
@@ -160,21 +160,21 @@ class Pipeline:
 
     def _judge(self, work: LedgerDay, report: DayReport, plan: DayPlan, limit: TimeLimit) -> set[str]:
         """Let the history detectors that are due judge stored and staged aggregates. Returns their names."""
-        present = plan.renewed(work.entries)
+        days = self._days_read_by_rollups(work.day, plan)
+        present = plan.renewed(work.entries, days)
         if present is None:
             return set()
         history_detectors = [one for one in plan.candidates if isinstance(one, HistoryDetector)]
         due = [one for one in history_detectors if one.name in present.detectors]
         if not due:
             return set()
-        if not has_findings(plan.candidates, work.entries):
-            return self._defer_all(work, due)
+        days = {**days, work.day: work.entries}
+        without_input = [one for one in due if not has_input(one, work.day, plan.candidates, days)]
+        tried = self._defer_all(work, without_input)
+        due = [one for one in due if one not in without_input]
         renames, models = self.ledger.renames(), self.models_by_measurement()
         found = list(work.entries.values())  # of the event detectors: what the others judge, not what they find
-        events = max((entry.events for entry in work.entries.values()), default=0)
-        known_seconds = max((entry.known_seconds for entry in work.entries.values()), default=0.0)
-        facts = _DayFacts(events, 0, known_seconds, DayWindow(work.day, self.zone).seconds, ())
-        tried: set[str] = set()
+        day_facts = stored_facts((work.day,), days, self.zone)
         for one in due:
             if not _has_time(report, limit, one):
                 continue
@@ -182,10 +182,14 @@ class Pipeline:
             if self.household.problem and isinstance(one, UsesHousehold):
                 work.defer(one.name, one.version, self.household.problem)
                 continue
-            fingerprint = judged_fingerprint(one, found, work.day, self.household)
+            fingerprint = judged_fingerprint(one, found, work.day, self.household, days)
+            facts = stored_facts(period_of(one, work.day), days, self.zone) if isinstance(one, Rollup) else day_facts
             # Its own for each: rows hold lists, which a detector of another package could change for the next one.
             history = RenamedReader(OverlaidReader(self.store, self.ledger.staged(models)), renames)
             try:
+                if not plan.force and has_lost_days(one, work, history):
+                    work.keep(one.name, one.version, fingerprint)
+                    continue
                 with _timed(report, one):
                     judge = self._judgement(one, work.day, history)
                     self._attempt(work, one, judge, facts, fingerprint, report=report, limit=limit)
@@ -193,6 +197,11 @@ class Pipeline:
                 work.defer(one.name, one.version, f"the history cannot be read: {error}")
                 _log.info("%s: %s is deferred: %s", work.day, one.name, error)  # writing meets the same cause
         return tried
+
+    def _days_read_by_rollups(self, day: dt.date, plan: DayPlan) -> Days:
+        """Return what the ledger knows of the days that the rollups of a day read; nothing if it has no rollups."""
+        history = history_of(plan.candidates, DateRange(day, day))
+        return by_day(self.ledger.entries(history)) if len(history) > 1 else NO_DAYS
 
     def _judgement(self, one: HistoryDetector, day: dt.date, history: AggregateReader) -> Callable[[], Finding]:
         """Return the call of a history detector, with the household if it uses it."""
@@ -218,7 +227,7 @@ class Pipeline:
         work: LedgerDay,
         one: Detector,
         find: Callable[[], Finding],
-        facts: _DayFacts,
+        facts: DayFacts,
         fingerprint: str,
         *,
         report: DayReport,
@@ -254,13 +263,13 @@ class Pipeline:
         work.stage(finding, fingerprint, facts.samples)
 
     def _found(
-        self, day: dt.date, one: Detector, find: Callable[[], Finding], facts: _DayFacts
+        self, day: dt.date, one: Detector, find: Callable[[], Finding], facts: DayFacts
     ) -> tuple[Finding, DetectorDay]:
         """Return what a detector found, as it is and as it is kept."""
         found = find()
         return found, self._finding(day, one, found, facts)
 
-    def _finding(self, day: dt.date, one: Detector, found: Finding, facts: _DayFacts) -> DetectorDay:
+    def _finding(self, day: dt.date, one: Detector, found: Finding, facts: DayFacts) -> DetectorDay:
         """Return what a detector found with the record of its run, validated as it will be read from the ledger."""
         rows, reason = tuple(found[0]), found[1]
         run = DetectorRunDaily(
@@ -301,16 +310,6 @@ class Pipeline:
         return {model.measurement: model for model in (*self.models, *(one.model for one in self.detectors))}
 
 
-class _DayFacts(NamedTuple):
-    """What is known of the day that a detector judges."""
-
-    events: int
-    samples: int
-    known_seconds: float
-    day_seconds: float
-    notices: Sequence[str]
-
-
 def _has_time(report: DayReport, limit: TimeLimit, one: Detector) -> bool:
     """Return whether a detector can still begin; otherwise it stays due, and the report says so."""
     if limit.is_over and report.cause is None:
@@ -325,19 +324,6 @@ def _timed(report: DayReport, one: Detector) -> Iterator[None]:
     with fields(detector=one.name):
         yield
     report.detector_seconds[one.name] = time.perf_counter() - began
-
-
-def _has_less_data(log: DayLog, entry: Entry, version: int) -> bool:
-    """Return whether the source has less data for a day than its stored rows were computed from, as after a purge.
-
-    Known time is compared within one version only: a new version may know better that nothing was recorded.
-    """
-    if entry.written_version is None:
-        return False
-    if not entry.fingerprint and len(log.events) < entry.events:  # restored from the store, which counts no samples
-        return True
-    knows_less = entry.written_version == version and log.known_seconds < entry.written_known_seconds
-    return knows_less or log.samples < entry.written_samples
 
 
 def _kept(text: str) -> str:

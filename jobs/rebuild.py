@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from jobs.detector import Detector, EventDetector
+from jobs.detector import Detector, EventDetector, Rollup
+from jobs.periods import by_day as entries_by_day
+from jobs.periods import days_fingerprint, detector_of
 from storage.dates import DateRange
 from storage.ledger.day import LedgerDay
 from storage.ledger.entry import findings_fingerprint
@@ -63,7 +65,9 @@ def rebuild_ledger(
         StoreError: The store cannot be read.
         LedgerError: The ledger cannot be used.
     """
+    detectors = list(detectors)
     event_detectors = {one.name for one in detectors if isinstance(one, EventDetector)}
+    rollups = {one.name: one for one in detectors if isinstance(one, Rollup)}
     by_day: dict[dt.date, list[DetectorRunDaily]] = defaultdict(list)
     for run in store.read(DetectorRunDaily, DateRange(OLDEST_DAY, yesterday)):
         by_day[run.date].append(run)
@@ -73,7 +77,10 @@ def rebuild_ledger(
             known = set(work.entries)
             # Event detectors first: the fingerprint of a history detector is made of their entries.
             for run in sorted(runs, key=lambda run: run.detector not in event_detectors):
-                is_noted = _restore(work, run, runs, event_detectors)
+                if rollup := rollups.get(run.detector):
+                    is_noted = work.restore(run, _fingerprint_of_period(rollup, run, by_day, ledger), 0)
+                else:
+                    is_noted = _restore(work, run, runs, event_detectors)
                 restored += is_noted and run.detector not in known
                 completed += is_noted and run.detector in known
                 kept += not is_noted
@@ -88,3 +95,14 @@ def _restore(
     newest = max((one.computed_at for one in runs if one.detector in event_detectors), default=run.computed_at)
     is_current = run.computed_at >= newest
     return work.restore(run, findings_fingerprint(work.entries.values()) if is_current else "", 0)
+
+
+def _fingerprint_of_period(
+    rollup: Rollup, run: DetectorRunDaily, runs: Mapping[dt.date, Iterable[DetectorRunDaily]], ledger: Ledger
+) -> str:
+    """Return the fingerprint of the restored days that a rollup reads; empty if one of them is newer than its rows."""
+    days, names = DateRange.ending(run.date, rollup.history_days), {detector_of(model) for model in rollup.reads}
+    read = (one for day in days for one in runs.get(day, ()) if one.detector in names)
+    if any(one.computed_at > run.computed_at for one in read):
+        return ""
+    return days_fingerprint(rollup, run.date, entries_by_day(ledger.entries(days)))

@@ -1,7 +1,7 @@
 """The registry: how detectors are found, checked, and given their parameters.
 
-To add a detector (``jobs.detector`` says what one is), add a file of its name to ``jobs/detectors``; another package
-adds its own by an entry point of the group ``pattern_aggregates.detectors``.
+To add a detector (``jobs.detector`` says what one is), add a file of its name to ``jobs/detectors``, or of a rollup to
+``jobs/rollups``; another package adds its own by an entry point of the group ``pattern_aggregates.detectors``.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from jobs.detector import (
     Finding,
     HistoryDetector,
     NotJudged,
+    Rollup,
     detector,
 )
 from jobs.detector_parameters import make, read_enabled, unknown_detectors
@@ -36,6 +37,7 @@ from jobs.isolation import describe, load_isolated, run_isolated
 from storage.columns import columns
 from storage.errors import DetectorInvalid
 from storage.models import DailyAggregate, DetectorRunDaily
+from storage.periods import cadence_of
 from storage.settings_check import Problem, problems_error
 from storage.settings_file import Document
 
@@ -50,11 +52,12 @@ __all__ = [  # what detectors written for version 0.1.0 import from here; it is 
     "Finding",
     "HistoryDetector",
     "NotJudged",
+    "Rollup",
     "detector",
 ]
 
 GROUP: Final = "pattern_aggregates.detectors"
-PACKAGE: Final = "jobs.detectors"
+PACKAGES: Final = ("jobs.detectors", "jobs.rollups")
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _Candidate = tuple[Any, str, str]  # perhaps a detector class, where it was found, why it could not be loaded
@@ -135,7 +138,7 @@ def enabled_names(settings: Mapping[str, Mapping[str, Any]]) -> tuple[list[str],
 
 def _place_in_day(one: Registered) -> tuple[bool, bool, str]:
     """Events before history, and those of other packages last, so that no mistake in them reaches ours on that day."""
-    is_foreign = not one.origin.startswith(f"{PACKAGE}.")
+    is_foreign = not one.origin.startswith(tuple(f"{package}." for package in PACKAGES))
     return isinstance(one.detector, HistoryDetector), is_foreign, one.detector.name
 
 
@@ -175,9 +178,10 @@ def _checked_fault(cls: Any, origin: str) -> str:  # noqa: ANN401 - it may be an
 
 def _modules() -> Iterator[pkgutil.ModuleInfo]:
     """Yield the modules that are named for a detector; one whose name begins with an underscore is part of another."""
-    for module in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}."):
-        if not module.name.rpartition(".")[2].startswith("_"):
-            yield module
+    for package in PACKAGES:
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.rpartition(".")[2].startswith("_"):
+                yield module
 
 
 def _from_package() -> Iterator[_Candidate]:
@@ -215,8 +219,11 @@ def _fault(cls: Any) -> str:  # noqa: ANN401, PLR0911 - it may be anything; the 
         return "its model is not a DailyAggregate"
     if model.measurement == DetectorRunDaily.measurement:
         return f"its model's measurement {model.measurement!r} is that of the records of runs"
-    if model.measurement != f"{name}_daily":
-        return f"its model's measurement is {model.measurement!r}, not '{name}_daily'"
+    if fault := _period_fault(cls, name):
+        return fault
+    expected = name if cadence_of(name) else f"{name}_daily"
+    if model.measurement != expected:
+        return f"its model's measurement is {model.measurement!r}, not {expected!r}"
     try:
         columns(model)
     except TypeError as error:
@@ -224,3 +231,15 @@ def _fault(cls: Any) -> str:  # noqa: ANN401, PLR0911 - it may be anything; the 
     if callable(getattr(cls, "detect", None)) == callable(getattr(cls, "judge", None)):
         return "it needs either detect(log) or judge(day, history)"
     return ""
+
+
+def _period_fault(cls: Any, name: str) -> str:  # noqa: ANN401 - a detector class
+    """Return why a class is not a valid rollup although it has a rollup's name or cadence; empty otherwise."""
+    by_name, cadence = cadence_of(name), getattr(cls, "cadence", None)
+    if by_name is None and cadence is None:
+        return ""
+    if by_name != cadence:
+        return f"its cadence is {cadence!r}: that of a name ending with _weekly or _monthly, and of no other name"
+    if type(getattr(cls, "history_days", None)) is not int or not getattr(cls, "reads", None):
+        return "a rollup needs history_days and reads"
+    return "" if callable(getattr(cls, "judge", None)) else "a rollup needs judge(day, history)"

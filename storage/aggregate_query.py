@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from storage.dates import DateRange, is_relative
 from storage.errors import DaysMissing, SettingsError, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.periods import has_rows_on
+from storage.rollup_models import ROLLUPS
 from storage.store import NO_FIELDS, NO_FILTER, AggregateStore, Fields, Summary, Where
 
 if TYPE_CHECKING:
@@ -208,15 +210,16 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         days = self._days(first, last)
         ids = {entities} if isinstance(entities, str) else set(entities)
         found: list[DailyAggregate] = []
-        for model in AGGREGATES:
+        for model in (*AGGREGATES, *ROLLUPS):
             where: Where = {"entity_id": ids} if "entity_id" in model.tags() else NO_FILTER
-            found += (row for row in self._store.read(model, days, where) if not ids.isdisjoint(row.entities()))
+            found += (row for row in self._store.read(model, days, where) if not ids.isdisjoint(row.entity_ids()))
         return sorted(found, key=lambda row: row.date)
 
     def completeness(self, first: Day | DateRange, last: Day | None = None) -> list[Completeness]:
         """Return for each day and detector whether it was computed, and the result, ordered by day and detector.
 
-        Detectors are those of this project and any other that has computed one of the days.
+        Rollups are listed on the last day of each period only; their known share is that of the period. Detectors are
+        those of this project and any other that has computed one of the days.
 
         Args:
             first: As in ``daily``.
@@ -229,8 +232,14 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         """
         days = self._days(first, last)
         runs = {(run.date, run.detector): run for run in self._store.read(DetectorRunDaily, days)}
-        detectors = sorted({_detector(model) for model in AGGREGATES} | {detector for _, detector in runs})
-        return [_completeness(day, detector, runs.get((day, detector))) for day in days for detector in detectors]
+        built_in = {_detector(model) for model in (*AGGREGATES, *ROLLUPS)}
+        detectors = sorted(built_in | {detector for _, detector in runs})
+        return [
+            _completeness(day, detector, runs.get((day, detector)))
+            for day in days
+            for detector in detectors
+            if has_rows_on(detector, day) or (day, detector) in runs
+        ]
 
     def _days(self, first: Day | DateRange, last: Day | None) -> DateRange:
         if self._today is None:
@@ -248,7 +257,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             return
         detector = _detector(model)
         computed = {run.date for run in self._store.read(DetectorRunDaily, days, {"detector": detector})}
-        missing = [day for day in days if day not in computed]
+        missing = [day for day in days if day not in computed and has_rows_on(detector, day)]
         if missing:
             raise DaysMissing(detector, missing)
 

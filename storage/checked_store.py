@@ -99,9 +99,9 @@ class CheckedStore:
         """See ``AggregateWriter.replace_day``."""
         self._store.replace_day(batch)
 
-    def expire(self, before: dt.date) -> int:
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``."""
-        return self._store.expire(before)
+        return self._store.expire(before, rollups_before)
 
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``; not checked."""

@@ -12,7 +12,10 @@ from storage.errors import SettingsError
 from storage.settings import InfluxServerSettings, SqlStoreSettings, StoreSettings
 from storage.store import AggregateStore
 
-_BACKENDS: Final = {"sql": "storage.backends.sql:SqlStore", "influxdb": "storage.backends.influxdb.store:InfluxStore"}
+_BACKENDS: Final = {
+    "sql": "storage.backends.sql:SqlStore",
+    "influxdb": "storage.backends.influxdb.two_buckets:open_buckets",
+}
 
 
 def open_store(settings: StoreSettings, *, read_only: bool = False) -> AggregateStore:
@@ -31,7 +34,12 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
     if isinstance(settings, SqlStoreSettings):
         return backend(settings.url, read_only=read_only, timeout_seconds=settings.timeout_seconds)
     server = influx_server(settings, "store")
-    return backend(server, settings.bucket, retention_days=settings.retention_days, read_only=read_only)
+    return backend(
+        server,
+        daily=(settings.bucket, settings.retention_days),
+        rollups=(settings.bucket_of_rollups, settings.rollup_retention_days),
+        read_only=read_only,
+    )
 
 
 def influx_server(settings: InfluxServerSettings, section: str) -> Server:

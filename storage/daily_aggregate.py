@@ -123,9 +123,15 @@ class DailyAggregate(BaseModel):
     measurement: ClassVar[str]
     date: dt.date
 
+    def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - what pydantic accepts
+        """Accept ``abstract``, of which pydantic keeps nothing; see ``__pydantic_init_subclass__``."""
+        super().__init_subclass__(**kwargs)
+
     @classmethod
-    def __pydantic_init_subclass__(cls, **_kwargs: object) -> None:
-        """Refuse a model that no store could hold, when it is defined."""
+    def __pydantic_init_subclass__(cls, *, abstract: bool = False, **_kwargs: object) -> None:
+        """Refuse a model that no store could hold, when it is defined; ``abstract`` ones only share their fields."""
+        if abstract:
+            return
         name = cls.__dict__.get("measurement")
         if not isinstance(name, str) or not _MEASUREMENT.fullmatch(name):
             raise TypeError(f"{cls.__qualname__}.measurement must be lower-case letters, digits and underscores")
@@ -177,7 +183,7 @@ class DailyAggregate(BaseModel):
         """Return the values of ``tags()``; no two rows of one date and measurement have the same."""
         return tuple(getattr(self, tag) for tag in type(self).tags())
 
-    def entities(self) -> frozenset[str]:
+    def entity_ids(self) -> frozenset[str]:
         """Return the ids of the entities that the row is about: its ``entity_id``, if the model has one."""
         entity_id = getattr(self, "entity_id", None)
         return frozenset() if entity_id is None else frozenset({entity_id})

@@ -138,7 +138,7 @@ class CoOccurrenceDaily(DailyAggregate):
     first_share: Annotated[Share | None, WeightedBy("co_occurrence_count")] = None
     linked_by: Annotated[LinkedBy | None, _LINKED_BY_OF_0_1] = None
 
-    def entities(self) -> frozenset[str]:
+    def entity_ids(self) -> frozenset[str]:
         """Return both entities of the pair."""
         return frozenset(self.device_pair.split("|"))
 
@@ -164,7 +164,7 @@ class SequenceDaily(DailyAggregate):
     # optional:
     linked_by: Annotated[LinkedBy | None, _LINKED_BY_OF_0_1] = None
 
-    def entities(self) -> frozenset[str]:
+    def entity_ids(self) -> frozenset[str]:
         """Return the entity of every step."""
         return frozenset(step.partition(":")[0] for step in self.sequence)
 
@@ -186,7 +186,7 @@ class RoomBasedDaily(DailyAggregate):
     transition_patterns: Annotated[list[dict[str, str | int | float | None]], SmallJson]
     peak_activity_hours: Hours
 
-    def entities(self) -> frozenset[str]:
+    def entity_ids(self) -> frozenset[str]:
         """Return the entities that were used in the area."""
         return frozenset(self.device_usage)
 

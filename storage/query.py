@@ -59,12 +59,14 @@ from storage.models import (
     Severity,
     TimeBasedDaily,
 )
+from storage.rollup_models import ROLLUPS, DriftWeekly, HabitMonthly, HabitWeekly, RoutineMonthly, RoutineWeekly
 from storage.settings import SqlStoreSettings, StoreSettings, ledger_path, store_settings
 from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateReader, AggregateStore, Fields, Function, Summary, Where
 
 __all__ = [
     "AGGREGATES",
+    "ROLLUPS",
     "ActiveTimeDaily",
     "AggregateQuery",
     "AggregateReader",
@@ -77,12 +79,17 @@ __all__ = [
     "Day",
     "DaysMissing",
     "DetectorRunDaily",
+    "DriftWeekly",
     "DurationDaily",
     "Fields",
     "Function",
+    "HabitMonthly",
+    "HabitWeekly",
     "HomeMismatch",
     "PatternAggregatesError",
     "RoomBasedDaily",
+    "RoutineMonthly",
+    "RoutineWeekly",
     "SequenceDaily",
     "SettingsError",
     "Severity",

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, Discriminator, Field, SecretStr, Tag
 
 from storage.dates import oldest_kept_day
+from storage.periods import DEFAULT_BUCKET, rollup_bucket_of
 from storage.settings_check import Section, Whole, check
 from storage.settings_file import Document
 
@@ -23,14 +24,21 @@ class _Kept(Section):
 
     Attributes:
         retention_days: What the operator asked for; 0 keeps every day.
+        rollup_retention_days: The same for the rows of rollups (weeks and months).
     """
 
     retention_days: Annotated[Whole, Field(ge=0, le=MAX_RETENTION_DAYS)] = 90
+    rollup_retention_days: Annotated[Whole, Field(ge=0, le=MAX_RETENTION_DAYS)] = 1826
 
     @property
     def kept_days(self) -> int:
         """How many past days the store keeps; 0 for every day."""
         return self.retention_days
+
+    @property
+    def kept_rollup_days(self) -> int:
+        """How many past days the store keeps the rows of rollups; 0 for ever."""
+        return self.rollup_retention_days
 
     def oldest_kept_day(self, yesterday: dt.date) -> dt.date:
         """Return the oldest day that the store keeps, when ``yesterday`` is the newest past day."""
@@ -82,10 +90,21 @@ class InfluxServerSettings(Section):
 
 
 class InfluxStoreSettings(InfluxServerSettings, _Kept):
-    """``[store]`` of kind influxdb. ``init`` gives the bucket its ``retention_days``."""
+    """``[store]`` of kind influxdb. ``init`` gives each bucket its retention.
+
+    Attributes:
+        bucket: The bucket of daily rows.
+        rollup_bucket: The bucket of rollups; empty for the name of ``bucket`` with ``_rollups`` instead of ``_daily``.
+    """
 
     kind: Literal["influxdb"] = "influxdb"
-    bucket: Annotated[str, Field(min_length=1)] = "pattern_aggregates_daily"
+    bucket: Annotated[str, Field(min_length=1)] = DEFAULT_BUCKET
+    rollup_bucket: str = ""
+
+    @property
+    def bucket_of_rollups(self) -> str:
+        """The name of the bucket of rollups."""
+        return self.rollup_bucket or rollup_bucket_of(self.bucket)
 
     @property
     def kept_days(self) -> int:
@@ -93,12 +112,21 @@ class InfluxStoreSettings(InfluxServerSettings, _Kept):
 
         InfluxDB counts back from now, and a day's points lie at its 00:00 UTC, so the oldest day is already gone.
         """
-        return self.retention_days - 1 if self.retention_days > 1 else self.retention_days
+        return _kept_by_influxdb(self.retention_days)
+
+    @property
+    def kept_rollup_days(self) -> int:
+        """How many past days the bucket of rollups keeps; as for ``kept_days``."""
+        return _kept_by_influxdb(self.rollup_retention_days)
 
     @property
     def file(self) -> None:
         """None: the store is a server."""
         return
+
+
+def _kept_by_influxdb(retention_days: int) -> int:
+    return retention_days - 1 if retention_days > 1 else retention_days
 
 
 def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or settings

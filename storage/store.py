@@ -117,8 +117,13 @@ class AggregateWriter(Protocol):
         """
         ...
 
-    def expire(self, before: dt.date) -> int:
-        """Delete the days before ``before``; idempotent. Returns how many rows it deleted, if the store counts them."""
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
+        """Delete old rows; idempotent. Returns how many rows it deleted, if the store counts them.
+
+        Args:
+            before: Rows of days before this one are deleted, except those of rollups.
+            rollups_before: The same for rows of rollups, and for the records of their runs.
+        """
         ...
 
 

@@ -44,6 +44,7 @@ def backfill(
             days,
             yesterday=yesterday,
             retention_days=home.store_settings.kept_days,
+            rollup_retention_days=home.store_settings.kept_rollup_days,
             detectors=detector,
             redo=redo,
             force=force,

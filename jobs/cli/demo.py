@@ -47,6 +47,7 @@ def demo(
             span,
             yesterday=yesterday,
             retention_days=home.store_settings.kept_days,
+            rollup_retention_days=home.store_settings.kept_rollup_days,
             progress=progress,
         )
     with home.open_query() as aggregates:

@@ -12,6 +12,7 @@ from storage.columns import closest
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.rollup_models import ROLLUPS
 from storage.store import AggregateReader
 
 Conditions = dict[str, list[str]]
@@ -21,7 +22,7 @@ _GLOB_CHARACTERS = frozenset("*?[")
 
 def model_of(home: Home, measurement: str) -> type[DailyAggregate]:
     """Return the model of a measurement, whose name may lack the ending ``_daily``."""
-    built_in: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
+    built_in: tuple[type[DailyAggregate], ...] = (*AGGREGATES, *ROLLUPS, DetectorRunDaily)
     models = {model.measurement: model for model in built_in}
     models |= {one.detector.model.measurement: one.detector.model for one in home.registered}
     found = models.get(measurement) or models.get(f"{measurement}_daily")

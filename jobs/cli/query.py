@@ -37,6 +37,7 @@ from storage.columns import to_json
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
+from storage.periods import has_rows_on
 from storage.plurals import counted
 from storage.query import AggregateQuery
 from storage.store import Function, check_query, functions_of
@@ -155,11 +156,12 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
         return
     runs = aggregates.daily(DetectorRunDaily, days, detector=model.measurement.removesuffix("_daily"))
     computed = {run.date for run in runs}
-    missing = [day for day in days if day not in computed]
+    possible = [day for day in days if has_rows_on(model.measurement, day)]
+    missing = [day for day in possible if day not in computed]
     if missing:
         named = ", ".join(map(str, missing[:MAX_DAYS_NAMED])) + (", ..." if len(missing) > MAX_DAYS_NAMED else "")
         are = "is" if len(missing) == 1 else "are"
-        print_message(f"{len(missing)} of {counted(len(days), 'day')} {are} not computed ({named})", style="yellow")
+        print_message(f"{len(missing)} of {counted(len(possible), 'day')} {are} not computed ({named})", style="yellow")
 
 
 def _named(record: dict[str, Any], names: Names) -> dict[str, Any]:

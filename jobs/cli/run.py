@@ -28,6 +28,7 @@ def run(
                 pipeline,
                 yesterday=yesterday,
                 retention_days=home.store_settings.kept_days,
+                rollup_retention_days=home.store_settings.kept_rollup_days,
                 recheck_days=home.settings.schedule.recheck_days,
                 only_day=day_of(home, day) if day is not None else None,
                 progress=progress,

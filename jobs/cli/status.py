@@ -20,6 +20,7 @@ from storage.clean_text import clean, clean_lines
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, StoreError, UsageError
 from storage.ledger.entry import Entry, Status
+from storage.periods import has_rows_on
 from storage.plurals import counted
 from storage.store import AggregateStore
 
@@ -59,7 +60,9 @@ def status(
             "day": day.isoformat(),
             "away": _away(household, day),
             "detectors": {
-                name: _cell(entries.get((day, name)), reachable=_reachable(home, span, day)) for name in names
+                name: _cell(entries.get((day, name)), reachable=_reachable(home, span, day))
+                for name in names
+                if has_rows_on(name, day) or (day, name) in entries
             },
         }
         for day in days
@@ -138,13 +141,14 @@ def _cell(entry: Entry | None, *, reachable: bool) -> dict[str, Any]:
 
 
 def _show(grid: list[dict[str, Any]], names: list[str]) -> None:
-    """Print the grid if the terminal is wide enough, else a line for each day."""
+    """Print the grid if the terminal is wide enough, else a line for each day. Rollups only have cells on some days."""
+    names = [name for name in names if any(name in line["detectors"] for line in grid)]
     if not any(_print_grid(grid, names, in_full=in_full) for in_full in (True, False)):
         for line in grid:
             print_line(_day_line(line))
     for line in grid:
         for name in names:
-            if error := line["detectors"][name].get("error"):
+            if error := line["detectors"].get(name, {}).get("error"):
                 print_line(f"{line['day']} {name}: {error}", style="red")
 
 
@@ -160,7 +164,7 @@ def _print_grid(grid: list[dict[str, Any]], names: list[str], *, in_full: bool) 
         [
             terminal_text(line["day"]),
             *([terminal_text(line["away"] or "")] if is_away else []),
-            *(_cell_text(line["detectors"][name], in_full=in_full) for name in names),
+            *(_cell_text(line["detectors"].get(name), in_full=in_full) for name in names),
         ]
         for line in grid
     ]
@@ -177,7 +181,9 @@ def _stacked(name: str) -> str:
     return name.replace("_", "_\n")
 
 
-def _cell_text(cell: dict[str, Any], *, in_full: bool) -> Text:
+def _cell_text(cell: dict[str, Any] | None, *, in_full: bool) -> Text:
+    if cell is None:  # a rollup, on a day that does not end its period
+        return Text()
     text = str(cell["status"])
     if text == Status.WRITTEN:
         text = f"{text} {cell['rows']:,}" if in_full else f"{cell['rows']:,}"

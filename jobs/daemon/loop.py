@@ -36,6 +36,7 @@ from jobs.exit_codes import EXIT_CODES
 from jobs.logs import fields
 from jobs.lost_days import LostDays
 from jobs.outcome import Outcome
+from jobs.planning import CatchUp
 from jobs.run_report import DayReport, RunReport
 from jobs.wiring import Home
 from storage.clean_text import clean_json
@@ -84,7 +85,7 @@ class Daemon:
         self._mismatch = ""
         self._store_checked_at = home.clock()
         self._trigger = DailyTrigger(dt.time.fromisoformat(home.settings.schedule.at), home.zone)
-        self._catch_up: nightly.CatchUp = home.settings.schedule.catch_up
+        self._catch_up: CatchUp = home.settings.schedule.catch_up
         self._scheduler = _new_scheduler()
         self._publishing = DaemonPublishing(home, self.metrics, self._plan_publishing)
 
@@ -162,11 +163,11 @@ class Daemon:
         """Run with the day of this night, which is not a missed one even where ``catch_up`` is "none"."""
         self._run("latest" if self._catch_up == "none" else self._catch_up, MIN_RETRY_PAUSE)
 
-    def _retry(self, attempt: int, catch_up: nightly.CatchUp, pause: dt.timedelta) -> None:
+    def _retry(self, attempt: int, catch_up: CatchUp, pause: dt.timedelta) -> None:
         if attempt == self._attempts:  # otherwise a night has run since, with retries of its own
             self._run(catch_up, pause)
 
-    def _run(self, catch_up: nightly.CatchUp, pause: dt.timedelta) -> None:
+    def _run(self, catch_up: CatchUp, pause: dt.timedelta) -> None:
         """Run the job, and schedule another try after a pause if anything went wrong."""
         self._attempts += 1
         with fields(run=secrets.token_hex(4)):
@@ -180,7 +181,7 @@ class Daemon:
                 next_try = self._attempts, catch_up, min(2 * pause, MAX_RETRY_PAUSE)
                 self._scheduler.add_job(self._retry, "date", run_date=at, args=next_try)
 
-    def _run_once(self, catch_up: nightly.CatchUp) -> str:
+    def _run_once(self, catch_up: CatchUp) -> str:
         """Run the job and return what went wrong; errors are logged and counted, never raised."""
         settings, yesterday = self._home.settings, self._home.yesterday()
         self.metrics.begin_run()
@@ -191,6 +192,7 @@ class Daemon:
                     pipeline,
                     yesterday=yesterday,
                     retention_days=self._home.store_settings.kept_days,
+                    rollup_retention_days=self._home.store_settings.kept_rollup_days,
                     recheck_days=settings.schedule.recheck_days,
                     catch_up=catch_up,
                     stop=self._stopping.is_set,

@@ -12,6 +12,7 @@ from storage.batch import DayBatch
 from storage.dates import DateRange
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
+from storage.periods import cadence_of
 from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
 from storage.summaries import SummaryPlan
 
@@ -85,11 +86,18 @@ class MemoryStore:
             kept = [run for run in self._days.get(markers, ()) if run.key()[0] not in runs]
             self._days[markers] = (*kept, *runs.values())
 
-    def expire(self, before: dt.date) -> int:
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``."""
+        deleted = 0
         with self._lock:
-            old = [key for key in self._days if key[1] < before]
-            return sum(len(self._days.pop(key)) for key in old)
+            for (measurement, day), rows in list(self._days.items()):
+                kept = tuple(row for row in rows if day >= (rollups_before if _is_of_rollup(row) else before))
+                deleted += len(rows) - len(kept)
+                if kept or not rows:
+                    self._days[measurement, day] = kept
+                else:
+                    del self._days[measurement, day]
+        return deleted
 
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``."""
@@ -108,3 +116,7 @@ class MemoryStore:
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""
+
+
+def _is_of_rollup(row: DailyAggregate) -> bool:
+    return cadence_of(row.detector if isinstance(row, DetectorRunDaily) else row.measurement) is not None

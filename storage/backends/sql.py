@@ -38,6 +38,8 @@ from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.periods import SUFFIXES, cadence_of
+from storage.rollup_models import ROLLUPS
 from storage.store import NO_FIELDS, NO_FILTER, Fields, Summary, Where, as_values, check_query
 from storage.summaries import SummaryPlan
 
@@ -46,7 +48,7 @@ Expressions = Mapping[str, sa.ColumnElement[Any]]
 
 _ERRORS: Final = sql_errors.ErrorClasses(StoreUnavailable, StoreCorrupt, StoreError)
 _SUPPORTED: Final = ("sqlite", "postgresql")
-_BUILT_IN: Final[tuple[type[DailyAggregate], ...]] = (*AGGREGATES, DetectorRunDaily)
+_BUILT_IN: Final[tuple[type[DailyAggregate], ...]] = (*AGGREGATES, *ROLLUPS, DetectorRunDaily)
 
 
 class SqlStore:
@@ -144,7 +146,7 @@ class SqlStore:
                 _prune(connection, finding.model, batch.day, {row.key() for row in finding.rows})
             _upsert(connection, DetectorRunDaily, [finding.run for finding in batch.findings])
 
-    def expire(self, before: dt.date) -> int:
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``; only the store's own tables are touched."""
         with self._transaction() as connection:
             postgresql.lock_tables(connection)
@@ -155,8 +157,14 @@ class SqlStore:
             for measurement in connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars().all():
                 if measurement not in present:
                     continue
-                table = sa.table(measurement, sa.column("date"))
-                deleted += connection.execute(sa.delete(table).where(table.c.date < before.isoformat())).rowcount
+                table = sa.table(measurement, sa.column("date"), sa.column("detector"))
+                old, old_rollups = table.c.date < before.isoformat(), table.c.date < rollups_before.isoformat()
+                if measurement == DetectorRunDaily.measurement:
+                    of_rollup = sa.or_(*(table.c.detector.endswith(end, autoescape=True) for end in SUFFIXES))
+                    is_past = sa.or_(sa.and_(of_rollup, old_rollups), sa.and_(sa.not_(of_rollup), old))
+                else:
+                    is_past = old_rollups if cadence_of(measurement) else old
+                deleted += connection.execute(sa.delete(table).where(is_past)).rowcount
             return deleted
 
     def read_home(self) -> HomeIdentity | None:

@@ -33,6 +33,7 @@ from storage.ledger.day import HINT_WHEN_CORRUPT, Clock, LedgerDay, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
 from storage.ledger.schema import ENTRIES
+from storage.periods import SUFFIXES
 
 MAX_WAIT_SECONDS: Final = 600.0  # for other runs, which hold the lock for one day each
 DAYS_KEPT_AFTER_RETENTION: Final = 30  # how long entries are kept after the store has deleted their day
@@ -242,20 +243,24 @@ class Ledger:
                 count += connection.execute(sa.update(ENTRIES).where(*here).values(redo=True)).rowcount
         return count
 
-    def expire(self, before: dt.date) -> list[Entry]:
-        """Give up staged findings of days before ``before``, and delete entries of days long before it.
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[Entry]:
+        """Give up staged findings of old days, and delete entries of days long before them.
+
+        Args:
+            before: The oldest day that the store keeps.
+            rollups_before: The oldest day of which it keeps the rows of rollups.
 
         Returns:
             What was given up by this call; it is never tried again.
         """
-        waiting = (ENTRIES.c.day < before.isoformat(), ENTRIES.c.payload.is_not(None))
-        oldest_kept = before - DAYS_KEPT_AFTER_RETENTION * ONE_DAY
+        waiting = (_is_of_day_before(before, rollups_before), ENTRIES.c.payload.is_not(None))
+        long_past = _is_of_day_before(*map(_long_before, (before, rollups_before)))
         with self._transaction() as connection:
             given_up = list(read_entries(connection, *waiting))
             connection.execute(
                 sa.update(ENTRIES).where(*waiting).values(status=Status.EXPIRED, payload=None, redo=False)
             )
-            connection.execute(sa.delete(ENTRIES).where(ENTRIES.c.day < oldest_kept.isoformat()))
+            connection.execute(sa.delete(ENTRIES).where(long_past))
         return given_up
 
     @contextmanager
@@ -278,3 +283,14 @@ class Ledger:
             raise LedgerUnavailable(f"{self._name} does not exist")
         with sql.transaction(self._engine, _ERRORS, self._name) as connection:
             yield connection
+
+
+def _is_of_day_before(day: dt.date, rollup_day: dt.date) -> sa.ColumnElement[bool]:
+    """Return the condition that an entry is of a day before one, or, if it is a rollup's, before another."""
+    is_rollup = sa.or_(*(ENTRIES.c.detector.endswith(suffix, autoescape=True) for suffix in SUFFIXES))
+    return ENTRIES.c.day < sa.case((is_rollup, rollup_day.isoformat()), else_=day.isoformat())
+
+
+def _long_before(day: dt.date) -> dt.date:
+    """Return the day before which entries are deleted, of the oldest day that the store keeps."""
+    return max(day, dt.date.min + DAYS_KEPT_AFTER_RETENTION * ONE_DAY) - DAYS_KEPT_AFTER_RETENTION * ONE_DAY

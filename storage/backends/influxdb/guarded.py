@@ -23,6 +23,7 @@ from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.organisation import verify_organisation
 from storage.errors import PatternAggregatesError, StoreError, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.rollup_models import ROLLUPS
 from storage.store import Function, Where, check_query
 
 T = TypeVar("T")
@@ -30,7 +31,7 @@ Day = dt.datetime | dt.date | str
 Filter = str | Collection[str] | None
 Row = dict[str, Any]
 
-_KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
+_KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, *ROLLUPS, DetectorRunDaily)
 _MODELS: Final = {model.measurement: model for model in _KNOWN}
 
 

@@ -60,7 +60,9 @@ _FIELDS: Final[dict[Kind, Callable[[Any], str]]] = {
     Kind.FLOAT: repr,
     Kind.TEXT: text_field,
     Kind.JSON: text_field,
+    Kind.DATE: text_field,
 }
+_DATE: Final = "date"  # the row's own, a tag; another date is a field
 
 
 @cache
@@ -68,9 +70,9 @@ def _layout(model: type[DailyAggregate]) -> _Layout:
     found = columns(model)
     if any(column.name in ("time", PRESENCE) for column in found):
         raise StoreError(f"{model.measurement}: InfluxDB cannot store a tag or field named time or {PRESENCE}")
-    values = [column for column in found if column.kind in _FIELDS]
+    values = [column for column in found if column.kind in _FIELDS and column.name != _DATE]
     return _Layout(
-        tags=tuple(sorted(column.name for column in found if column.kind not in _FIELDS)),
+        tags=tuple(sorted(column.name for column in found if column not in values)),
         fields=tuple((column.name, _FIELDS[column.kind]) for column in values),
         always=next((column.name for column in values if not column.optional), PRESENCE),
     )

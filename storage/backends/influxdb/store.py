@@ -53,6 +53,10 @@ class InfluxStore:
         read_only: Never create or change anything.
         reads_verified: Whether the caller verifies that the token belongs to the organisation that is named.
 
+    Attributes:
+        bucket: As above.
+        home: The home that its rows belong to, as far as it has been read or written; written beside each day.
+
     Raises:
         SettingsError: The certificate authority cannot be read, influxdb-client is not installed, or rows cannot be
             kept in a bucket of that name, or for so short a time.
@@ -79,7 +83,7 @@ class InfluxStore:
         self._retention_days = retention_days
         self._read_only = read_only
         self._checks = Checks(self._connection, self.bucket, self._name, reads_verified=reads_verified)
-        self._home: HomeIdentity | None = None
+        self.home: HomeIdentity | None = None
         self._replacing = threading.Lock()  # what is read back must not be another thread's day
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
@@ -137,11 +141,11 @@ class InfluxStore:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 stale = stored.keys() - {row.key() for row in finding.rows}
                 Writer(self._connection, self.bucket, finding.model).delete(batch.day, stale)
-            if self._home is not None:  # beside each day, so that it outlives the retention like the newest of them
-                write_home(self._connection, self.bucket, self._home, batch.day)
+            if self.home is not None:  # beside each day, so that it outlives the retention like the newest of them
+                write_home(self._connection, self.bucket, self.home, batch.day)
             self._write(DetectorRunDaily, batch.day, [finding.run for finding in batch.findings])
 
-    def expire(self, before: dt.date) -> int:  # noqa: ARG002 - the bucket's retention decides
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:  # noqa: ARG002 - the retention decides
         """See ``AggregateWriter.expire``: the bucket deletes old days by itself."""
         return 0
 
@@ -152,8 +156,8 @@ class InfluxStore:
             StoreMissing: The bucket does not exist.
         """
         found = read_home(self._connection, self.bucket)
-        self._home = found.home if found is not None else None
-        return self._home
+        self.home = found.home if found is not None else None
+        return self.home
 
     def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
         """See ``AggregateStore.write_home``.
@@ -170,8 +174,8 @@ class InfluxStore:
             found = read_home(self._connection, self.bucket)
         if found is None:
             raise StoreError(f"{self._name}: the home was written, but cannot be read back")
-        self._home = found.home
-        return self._home
+        self.home = found.home
+        return self.home
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``: server, version, bucket, rights and clock."""

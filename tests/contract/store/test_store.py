@@ -22,6 +22,7 @@ from storage.models import (
     Tag,
     TimeBasedDaily,
 )
+from storage.rollup_models import DriftWeekly
 from storage.store import AggregateStore, Fields
 from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
 
@@ -408,3 +409,18 @@ def test_rows_are_counted_by_day_without_reading_them(store: AggregateStore) -> 
     assert store.count_by_day(TimeBasedDaily, DateRange(NEXT, NEXT)) == {NEXT: 1}
     assert store.count_by_day(DurationDaily, BOTH) == {}
     assert store.count_by_day(ThirdPartyDaily, BOTH) == {}
+
+
+def test_rollups_are_kept_by_a_retention_of_their_own(store: AggregateStore) -> None:
+    week = DriftWeekly(date=DAY, entity_id="light.a", changed_on=DAY, before=2.5, after=7.25, score=9.5, threshold=8.0)
+    weekly = finding(DriftWeekly, [week], DAY, detector="drift_weekly")
+    store.replace_day(batch(finding(TimeBasedDaily, [time_based()]), weekly))
+    assert store.read(DriftWeekly, TODAY) == [week]
+    store.expire(NEXT)
+    is_counted = store.expire(NEXT) == 0 and not store.read(TimeBasedDaily, TODAY)  # InfluxDB: the bucket decides
+    assert store.read(DriftWeekly, TODAY) == [week]
+    kept = {run.detector for run in store.read(DetectorRunDaily, TODAY)}
+    assert kept == ({"drift_weekly"} if is_counted else {"drift_weekly", "time_based"})
+    if is_counted:
+        assert store.expire(NEXT, NEXT) == 2
+        assert store.read(DriftWeekly, TODAY) == []

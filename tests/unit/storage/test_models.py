@@ -272,11 +272,11 @@ def test_a_date_is_a_day() -> None:
 
 
 def test_a_row_knows_the_entities_it_is_about() -> None:
-    assert made(TimeBasedDaily).entities() == {"light.a"}
-    assert made(CoOccurrenceDaily).entities() == {"light.a", "light.b"}
-    assert made(SequenceDaily, sequence=["light.a:on:1", "light.b:off"]).entities() == {"light.a", "light.b"}
-    assert made(RoomBasedDaily).entities() == {"light.a"}
-    assert made(DetectorRunDaily).entities() == frozenset()
+    assert made(TimeBasedDaily).entity_ids() == {"light.a"}
+    assert made(CoOccurrenceDaily).entity_ids() == {"light.a", "light.b"}
+    assert made(SequenceDaily, sequence=["light.a:on:1", "light.b:off"]).entity_ids() == {"light.a", "light.b"}
+    assert made(RoomBasedDaily).entity_ids() == {"light.a"}
+    assert made(DetectorRunDaily).entity_ids() == frozenset()
 
 
 def define(name: str, base: type[BaseModel] = DailyAggregate, measurement: object = None, **fields: object) -> Model:

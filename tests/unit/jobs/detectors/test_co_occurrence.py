@@ -54,7 +54,7 @@ def test_a_habit_is_not_taken_for_a_link_of_the_home_itself(lag: int) -> None:
     assert row.linked_by is None
     assert row.median_gap_seconds == lag
     assert row.first_share == 1
-    assert row.entities() == {"binary_sensor.door", "light.lamp"}
+    assert row.entity_ids() == {"binary_sensor.door", "light.lamp"}
 
 
 def test_a_pair_with_too_long_a_name_is_left_out_and_counted() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.backends.influxdb.store import InfluxStore
+from storage.backends.influxdb.two_buckets import TwoBuckets
 from storage.connect import open_store
 from storage.errors import SettingsError
 from storage.settings import InfluxStoreSettings, SqlStoreSettings, store_settings
@@ -28,8 +28,8 @@ def test_without_a_kind_the_store_is_sql(tmp_path: Path) -> None:
 
 def test_a_store_of_kind_influxdb_is_opened_without_asking_the_server(tmp_path: Path) -> None:
     store = open_store(settings_of(tmp_path, kind="influxdb", url="http://127.0.0.1:1", org="home", token=SECRET))
-    assert isinstance(store, InfluxStore)
-    assert store.bucket == "pattern_aggregates_daily"
+    assert isinstance(store, TwoBuckets)
+    assert (store.daily.bucket, store.rollups.bucket) == ("pattern_aggregates_daily", "pattern_aggregates_rollups")
     store.close()
 
 
@@ -99,3 +99,17 @@ print([name for name in ("influxdb_client", "urllib3", "reactivex") if name in s
 def test_importing_the_client_needs_no_library(code: str, printed: str) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.startswith(printed), done.stdout + done.stderr
+
+
+def test_rollups_lie_in_a_bucket_of_their_own_named_after_that_of_the_days(tmp_path: Path) -> None:
+    named = settings_of(tmp_path, kind="influxdb", bucket="flat_daily", rollup_retention_days=400)
+    assert isinstance(named, InfluxStoreSettings)
+    assert (named.bucket_of_rollups, named.kept_rollup_days) == ("flat_rollups", 399)
+    other = settings_of(tmp_path, kind="influxdb", bucket="flat", rollup_bucket="weeks")
+    assert isinstance(other, InfluxStoreSettings)
+    assert other.bucket_of_rollups == "weeks"
+
+
+def test_days_and_rollups_in_one_bucket_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="cannot share the bucket 'both'"):
+        open_store(settings_of(tmp_path, kind="influxdb", bucket="both", rollup_bucket="both"))

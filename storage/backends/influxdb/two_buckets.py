@@ -1,0 +1,176 @@
+"""A store in two buckets of one InfluxDB: daily rows in one, rollups in another that keeps them longer.
+
+Each row, and the record of each run, lies in the bucket of its cadence. A bucket of rollups that does not exist yet
+reads as empty: earlier versions made none, and ``init`` makes it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from storage.backends.influxdb.store import ERRORS, InfluxStore
+from storage.backends.memory import MemoryStore
+from storage.batch import DayBatch
+from storage.dates import DateRange
+from storage.drivers.influxdb.connection import Connection
+from storage.drivers.influxdb.server import Server
+from storage.errors import SettingsError, StoreMissing
+from storage.identity import HomeIdentity
+from storage.models import DailyAggregate, DetectorRunDaily
+from storage.periods import cadence_of
+from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
+
+A = TypeVar("A", bound=DailyAggregate)
+
+Bucket = tuple[str, int]
+"""The name of a bucket, and how many days it keeps; 0 for ever."""
+
+_DETECTOR: Final = "detector"
+
+
+class TwoBuckets:
+    """An ``AggregateStore`` of two, which share a server.
+
+    Args:
+        daily: The bucket of daily rows.
+        rollups: The bucket of rollups.
+    """
+
+    def __init__(self, daily: InfluxStore, rollups: InfluxStore) -> None:
+        self.daily = daily
+        self.rollups = rollups
+
+    def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
+        """See ``AggregateReader.read``."""
+        if model is not DetectorRunDaily:
+            return self._read_rollups(model, days, where) if _is_rollup(model) else self.daily.read(model, days, where)
+        rows: list[A] = []
+        daily, rollups = _of_each(where)
+        if daily is not None:
+            rows += self.daily.read(model, days, daily)
+        if rollups is not None:
+            rows += self._read_rollups(model, days, rollups)
+        return sorted(rows, key=lambda row: (row.date, row.key()))
+
+    def _read_rollups(self, model: type[A], days: DateRange, where: Where) -> list[A]:
+        try:
+            return self.rollups.read(model, days, where)
+        except StoreMissing:
+            return []
+
+    def summarize(
+        self,
+        model: type[DailyAggregate],
+        days: DateRange,
+        fields: Fields,
+        by: Sequence[str] = (),
+        where: Where = NO_FILTER,
+    ) -> list[Summary]:
+        """See ``AggregateReader.summarize``."""
+        if model is DetectorRunDaily:  # in both buckets
+            check_query(model, fields, by, where)
+            return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)
+        if not _is_rollup(model):
+            return self.daily.summarize(model, days, fields, by, where)
+        try:
+            return self.rollups.summarize(model, days, fields, by, where)
+        except StoreMissing:
+            return []
+
+    def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
+        """See ``AggregateStore.count_by_day``."""
+        if model is DetectorRunDaily:
+            return dict(Counter(run.date for run in self.read(model, days)))
+        if not _is_rollup(model):
+            return self.daily.count_by_day(model, days)
+        try:
+            return self.rollups.count_by_day(model, days)
+        except StoreMissing:
+            return {}
+
+    def prepare(self, *, update_retention: bool = False) -> list[str]:
+        """See ``AggregateWriter.prepare``."""
+        changes = self.daily.prepare(update_retention=update_retention)
+        return changes + self.rollups.prepare(update_retention=update_retention)
+
+    def replace_day(self, batch: DayBatch) -> None:
+        """See ``AggregateWriter.replace_day``: first the daily rows, then the rollups.
+
+        Raises:
+            StoreError: As for ``InfluxStore.replace_day``.
+            StoreMissing: A bucket does not exist.
+        """
+        for store, is_of_rollup in ((self.daily, False), (self.rollups, True)):
+            findings = tuple(one for one in batch.findings if _is_rollup(one.model) is is_of_rollup)
+            if findings:
+                store.home = store.home or self.daily.home
+                store.replace_day(replace(batch, findings=findings))
+
+    def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:  # noqa: ARG002 - the buckets decide
+        """See ``AggregateWriter.expire``: each bucket deletes old days by itself."""
+        return 0
+
+    def read_home(self) -> HomeIdentity | None:
+        """See ``AggregateStore.read_home``."""
+        home = self.daily.read_home()
+        try:
+            of_rollups = self.rollups.read_home()
+        except StoreMissing:
+            return home
+        return home if of_rollups is None else of_rollups  # if they differ, the one that is not expected is reported
+
+    def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
+        """See ``AggregateStore.write_home``; both buckets are of the same home."""
+        written = self.daily.write_home(home, replace=replace)
+        try:
+            self.rollups.write_home(written, replace=replace)
+        except StoreMissing:
+            return written
+        return written
+
+    def check(self) -> list[str]:
+        """See ``AggregateStore.check``."""
+        found = self.daily.check()
+        return found + [problem for problem in self.rollups.check() if problem not in found]
+
+    def close(self) -> None:
+        """See ``AggregateStore.close``."""
+        self.daily.close()
+        self.rollups.close()
+
+
+def open_buckets(server: Server, *, daily: Bucket, rollups: Bucket, read_only: bool = False) -> TwoBuckets:
+    """Open a store in two buckets.
+
+    Raises:
+        SettingsError: As for ``InfluxStore``, or both are the same bucket.
+    """
+    if daily[0] == rollups[0]:
+        raise SettingsError(
+            f"daily rows and rollups cannot share the bucket {daily[0]!r}",
+            hint="Name another one in store.rollup_bucket: a bucket has one retention.",
+        )
+    connection = Connection(server, ERRORS, f"store {daily[0]!r}")
+    stores = (
+        InfluxStore(connection, name, retention_days=retention_days, read_only=read_only)
+        for name, retention_days in (daily, rollups)
+    )
+    return TwoBuckets(*stores)
+
+
+def _is_rollup(model: type[DailyAggregate]) -> bool:
+    return cadence_of(model.measurement) is not None
+
+
+def _of_each(where: Where) -> tuple[Where | None, Where | None]:
+    """Return the filter of records of runs for the bucket of daily rows and for that of rollups; None if none match."""
+    if _DETECTOR not in where:
+        return where, where
+    names = as_values(where[_DETECTOR])
+    daily = [name for name in names if cadence_of(name) is None]
+    rollups = [name for name in names if cadence_of(name) is not None]
+    return ({_DETECTOR: daily} if daily else None), ({_DETECTOR: rollups} if rollups else None)
