@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs.activity.entities import EntityRules
-from jobs.activity.window import HOUR, DayWindow, midnight
+from jobs.activity.window import HOUR, MINUTE, DayWindow, midnight
 from jobs.sources.csv_files import CsvFiles
 from jobs.sources.csv_rows import MAX_LINE_CHARACTERS, lines_of
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
@@ -159,3 +159,24 @@ def test_a_state_may_have_255_characters(tmp_path: Path, length: int, events: in
     source = HomeAssistantDatabase(f"sqlite:///{path}", UTC, EntityRules())
     assert len(source.read(DayWindow(dt.date(2026, 3, 2), UTC)).events) == events
     source.close()
+
+
+@pytest.mark.parametrize("length", [256, 16_384, 16_385, 3_000_000])
+@pytest.mark.parametrize("row", [0, 499, 500, 1_203])
+def test_the_rows_around_a_state_that_is_too_long_are_all_read_once(tmp_path: Path, length: int, row: int) -> None:
+    """SQLite refuses the longest; then the rows that are left are read in another way, also in the midst of a chunk."""
+    start = midnight(dt.date(2026, 3, 2), UTC)
+    logs = []
+    for name, state in (("unknown", "unknown"), ("too_long", "x" * length)):
+        with RecorderDatabase(tmp_path / f"{name}.db") as recorder:
+            recorder.run(start, start + 25 * HOUR)
+            texts = [state if number == row else "on" if number % 2 else "off" for number in range(1_300)]
+            recorder.write(StateRow(start + number * MINUTE, "light.lamp", text) for number, text in enumerate(texts))
+        source = HomeAssistantDatabase(recorder.url, UTC, EntityRules())
+        logs.append(source.read(DayWindow(dt.date(2026, 3, 2), UTC)))
+        source.close()
+    unknown, too_long = logs
+    assert too_long.events.at.tolist() == unknown.events.at.tolist()
+    assert len(too_long.intervals) == len(unknown.intervals)
+    assert too_long.samples == unknown.samples == 1_300
+    assert too_long.notices == ("1 states are not texts of at most 255 characters and were read as not known",)

@@ -2,14 +2,13 @@
 
 A sensor in watts that is added anew with a list of options has the attributes of its newest row. Its earlier rows have
 their own, which say that they are readings. They are looked at only where an entity's rows hold words as well as
-numbers, or where it was activity in one part of the day only, which is rare.
+numbers, or where it was activity at one end of the day only, which is rare.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from typing import Final
 
 import sqlalchemy as sa
 
@@ -20,10 +19,16 @@ from jobs.activity.window import SECOND, DayWindow
 from jobs.sources.home_assistant_db.causes import batches
 from jobs.sources.home_assistant_db.directory import Directory, attributes_of, last_attributes
 from jobs.sources.home_assistant_db.earlier_rows import newest_state_ids
-from jobs.sources.home_assistant_db.schema import ATTRIBUTES, SHARED_ATTRIBUTES, STATE, STATES, UPDATED, within
+from jobs.sources.home_assistant_db.schema import (
+    ATTRIBUTES,
+    IS_KNOWN,
+    SHARED_ATTRIBUTES,
+    STATE,
+    STATES,
+    UPDATED,
+    within,
+)
 from jobs.sources.home_assistant_registry import described
-
-_IS_KNOWN: Final = sa.and_(STATES.c.state.is_not(None), STATES.c.state.not_in(sorted(GAPS)))
 
 
 def read_reclassified(
@@ -53,12 +58,55 @@ def read_reclassified(
     for number, attributes in told:
         code = directory.code_of[number]
         descriptions[code].append(described(directory.entities[code].entity_id, registry, attributes))
+    return _activity_in_part(descriptions, directory, rules)
+
+
+def read_activity_between(
+    connection: sa.Connection,
+    window: DayWindow,
+    directory: Directory,
+    registry: Mapping[str, Description],
+    rules: EntityRules,
+    *,
+    codes: Collection[int],
+) -> dict[int, Description]:
+    """Return the sensors that are readings at both ends of a day and activity between, by code; ``read_reclassified``.
+
+    Args:
+        connection: To the database.
+        window: The day.
+        directory: What the entities are at the end of the day.
+        registry: What the registries know of each entity.
+        rules: How entities are classified.
+        codes: The sensors to look at: readings that have words as states on this day.
+    """
+    code_of = {number: code for code, numbers in directory.metadata_ids(codes).items() for number in numbers}
+    whose, which = STATES.c.metadata_id, STATES.c.attributes_id
+    rows: list[tuple[int, int]] = []
+    for some in batches(sorted(code_of)):
+        # In order of their last rows: the newest description that makes an entity activity counts.
+        query = sa.select(whose, which).where(within(window), whose.in_(some), IS_KNOWN, which.is_not(None))
+        found = connection.execute(query.group_by(whose, which).order_by(sa.func.max(UPDATED)))
+        rows += [(row.metadata_id, row.attributes_id) for row in found]
+    texts = _texts(connection, {attributes_id for _, attributes_id in rows})
+    descriptions: defaultdict[int, list[Description]] = defaultdict(list)
+    for number, attributes_id in rows:
+        entity_id = directory.entities[code_of[number]].entity_id
+        attributes = attributes_of(texts.get(attributes_id)) or {}
+        descriptions[code_of[number]].append(described(entity_id, registry, attributes))
+    return _activity_in_part(descriptions, directory, rules)
+
+
+def _activity_in_part(
+    descriptions: Mapping[int, Sequence[Description]], directory: Directory, rules: EntityRules
+) -> dict[int, Description]:
+    """Return the entities that are activity by some of their descriptions only, each as activity, by code."""
     found = {}
     for code, earlier in descriptions.items():
-        about, _ = prevailing([*earlier, directory.entities[code]], rules)
-        kinds = {rules.classify(one).kind for one in (*earlier, directory.entities[code])}
+        every = (*earlier, directory.entities[code])
+        kinds = {rules.classify(one).kind for one in every}
         if Kind.ACTIVITY in kinds and len(kinds) > 1:
-            found[code] = about
+            found[code], _ = prevailing(every, rules)
     return found
 
 
@@ -88,7 +136,7 @@ def _attributes_at_opening(
         first_of_each = first.group_by(whose).subquery()
         is_first = sa.and_(first_of_each.c.metadata_id == whose, first_of_each.c.at == UPDATED)
         rows = sa.select(whose, which).select_from(first_of_each.join(STATES, is_first))
-        found = connection.execute(rows.where(_IS_KNOWN, which.is_not(None)))
+        found = connection.execute(rows.where(IS_KNOWN, which.is_not(None)))
         attributes_ids += [(row.metadata_id, row.attributes_id) for row in found]
     texts = _texts(connection, {attributes_id for _, attributes_id in attributes_ids})
     told = [(number, attributes_of(texts.get(attributes_id))) for number, attributes_id in attributes_ids]

@@ -18,7 +18,16 @@ from jobs.sources.home_assistant_db.day_rows import MAX_METADATA_ID, DayRows
 from jobs.sources.home_assistant_db.earlier_rows import StateRow
 from jobs.sources.home_assistant_db.row_order import Integers, Predecessors, Rows, in_written_order
 from jobs.sources.home_assistant_db.runs import KnownTime
-from jobs.sources.home_assistant_db.schema import TOO_LONG
+from jobs.sources.home_assistant_db.schema import MAX_STATE_LENGTH, TOO_LONG
+
+
+class _StateCodes(dict[Any, int]):
+    """The code of each state; all that are too long have one, so that they are not kept."""
+
+    def __missing__(self, text: object) -> int:
+        if isinstance(text, str) and len(text) > MAX_STATE_LENGTH:
+            return self[TOO_LONG]
+        return self.setdefault(text, len(self))
 
 
 class Columns:
@@ -34,7 +43,7 @@ class Columns:
         few = {metadata_id: code for metadata_id, code in code_of.items() if 0 <= metadata_id <= MAX_METADATA_ID}
         self._table = np.full(max(few, default=0) + 1, -1, np.int32)
         self._table[list(few)] = list(few.values())
-        self._states: defaultdict[Any, int] = defaultdict(lambda: len(self._states))
+        self._states = _StateCodes()
         self._parts: list[Rows] = []
         self._changes: set[tuple[int, int]] = set()
 

@@ -20,13 +20,13 @@ import numpy as np
 import sqlalchemy as sa
 
 from jobs.activity.building import Recording
-from jobs.activity.entities import Entity, EntityRules, Kind
+from jobs.activity.entities import Description, Entity, EntityRules, Kind
 from jobs.activity.events import DayLog
 from jobs.activity.settling import SETTLING
 from jobs.activity.window import HOUR, MINUTE, DayWindow, Instants, from_instant, midnight
 from jobs.names import Names, make_names
 from jobs.sources.home_assistant_db.causes import DOMAINS, batches, read_causes
-from jobs.sources.home_assistant_db.classes import read_readings, read_reclassified
+from jobs.sources.home_assistant_db.classes import read_activity_between, read_readings, read_reclassified
 from jobs.sources.home_assistant_db.columns import Columns
 from jobs.sources.home_assistant_db.day_rows import fetch
 from jobs.sources.home_assistant_db.directory import Directory, read_directory, read_friendly_names
@@ -109,13 +109,17 @@ class HomeAssistantDatabase:
         self._skips_invalid_text = True
         return self._read(window)
 
-    def _read(self, window: DayWindow) -> DayLog:
+    def _read(self, window: DayWindow, activity_between: Mapping[str, Description] | None = None) -> DayLog:
+        """Read a day; once more if it turns out that sensors were activity between the ends of the day only."""
         with self._connection() as (connection, schema):
             rows = self._row_times(connection, schema)
             wrongly_dated = rows.count_wrongly_dated()
             unmigrated = read_unmigrated(connection, schema, window)
             directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
             reclassified = read_reclassified(connection, window, directory, self._registry.descriptions, self._rules)
+            if activity_between is not None:
+                codes = {about.entity_id: code for code, about in enumerate(directory.entities)}
+                reclassified |= {codes[one]: about for one, about in activity_between.items() if one in codes}
             directory = directory.redescribed(reclassified)
             followed = self._followed(directory)
             columns = Columns(directory.code_of)
@@ -123,11 +127,19 @@ class HomeAssistantDatabase:
             entities = {number: followed[code] for number, code in directory.code_of.items() if code in followed}
             complete = self._read_openings(connection, window, entities, known.starts, columns)
             nameless = self._read_day(connection, schema, window, directory, followed, columns)
+            if activity_between is None and (words := set(columns.entities().tolist()) - set(followed)):
+                between = read_activity_between(
+                    connection, window, directory, self._registry.descriptions, self._rules, codes=words
+                )
+                if between:
+                    return self._read(window, {about.entity_id: about for about in between.values()})
             _add_unmigrated(unmigrated, directory, followed, columns)
             nameless -= unmigrated.nameless_in_day
             oldest = rows.first()
             if oldest is not None:
-                unopened = {code for code in columns.entities().tolist() if complete.get(code, True)}
+                unopened = {
+                    code for code in columns.entities().tolist() if code in followed and complete.get(code, True)
+                }
                 numbers = directory.metadata_ids(unopened)
                 for code, instant in find_first_changes(connection, numbers, known.starts, oldest):
                     columns.mark_change(code, instant)
@@ -248,8 +260,8 @@ class HomeAssistantDatabase:
         columns.extend(rows)
         return complete
 
-    @staticmethod
     def _read_day(  # noqa: PLR0917 - what one read has found so far
+        self,
         connection: sa.Connection,
         schema: Schema,
         window: DayWindow,
@@ -257,11 +269,17 @@ class HomeAssistantDatabase:
         followed: Collection[int],
         columns: Columns,
     ) -> int:
-        """Add the day's rows, without those of entities that cannot be activity; return how many have no entity."""
-        left_out = [number for number, code in directory.code_of.items() if code not in followed]
+        """Add the day's rows, of entities that cannot be activity only some; return how many have no entity."""
+        left_out = {number: code for number, code in directory.code_of.items() if code not in followed}
         nameless = sa.select(sa.func.count()).where(within(window), STATES.c.metadata_id.is_(None))
         without_id: int = connection.execute(nameless).scalar_one()
-        return without_id + sum(columns.extend_day(some) for some in fetch(connection, schema, window, left_out))
+        readings = [number for number, code in left_out.items() if self._is_reading(directory.entities[code])]
+        rows = fetch(connection, schema, window, left_out, readings)
+        return without_id + sum(columns.extend_day(some) for some in rows)
+
+    def _is_reading(self, about: Description) -> bool:
+        """Return whether an entity is a sensor that is a reading by its description, which may change within a day."""
+        return about.entity_id.startswith("sensor.") and self._rules.classify(about).kind is Kind.READING
 
 
 def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Collection[int], columns: Columns) -> None:

@@ -1,12 +1,14 @@
 """Read the rows of a day, as fast as each database gives them.
 
 Each value that a driver makes costs time, in a hundred thousand rows. So the number of a row, what caused it and its
-metadata id come as one number (``Packing``).
+metadata id come as one number (``Packing``), and SQLite tests the length of a state only where one is far too long.
 """
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from jobs.activity.window import HOUR, SECOND, DayWindow, Instants
 from jobs.sources.home_assistant_db.causes import cause_of
 from jobs.sources.home_assistant_db.row_order import Integers
-from jobs.sources.home_assistant_db.schema import MYSQL, STATE, STATES, UPDATED, Schema, within
+from jobs.sources.home_assistant_db.schema import IS_KNOWN, MYSQL, SQLITE, STATE, STATES, UPDATED, Schema, within
 
 _CHUNK: Final = 500  # rows asked of the driver at once
 _CAUSE_BITS: Final = 2
@@ -24,8 +26,12 @@ _MAX_PACKED: Final = 2**62
 MAX_METADATA_ID: Final = 2**20  # of ids that are packed: they are the index into a table
 _MAX_SPARSENESS: Final = 4  # numbers for each row of an hour, up to which its rows are read in order of their numbers
 _NEXT_ROW: Final = "\x1e"  # ASCII's own separator of records
+_FIRST_LETTER: Final = "A"  # every database orders digits and signs before it
 _NO_STATE: Final = "\x1d"
 _MAX_TEXT_BYTES: Final = 1 << 30
+_MAX_SQLITE_TEXT_BYTES: Final = (
+    1 << 14
+)  # of a state that gets into memory; ``Columns`` leaves out more than 255 letters
 _NUMBER: Final = STATES.c.state_id
 
 
@@ -89,7 +95,13 @@ class Packing(NamedTuple):
         return numbers >> _CAUSE_BITS, (numbers & ((1 << _CAUSE_BITS) - 1)).astype(np.int8), metadata_id
 
 
-def fetch(connection: sa.Connection, schema: Schema, window: DayWindow, left_out: Collection[int]) -> Iterator[DayRows]:
+def fetch(
+    connection: sa.Connection,
+    schema: Schema,
+    window: DayWindow,
+    left_out: Collection[int],
+    readings: Collection[int] = (),
+) -> Iterator[DayRows]:
     """Yield a day's rows that have a metadata id, in order of time.
 
     Args:
@@ -97,23 +109,57 @@ def fetch(connection: sa.Connection, schema: Schema, window: DayWindow, left_out
         schema: What the database offers.
         window: The day.
         left_out: Metadata ids of entities that cannot be activity.
+        readings: Those of them whose rows are yielded all the same where the state is a word.
     """
     whose = STATES.c.metadata_id
-    chosen = whose.not_in(sorted(left_out)) if left_out else whose.is_not(None)
+    chosen: sa.ColumnElement[bool] = whose.not_in(sorted(left_out)) if left_out else whose.is_not(None)
+    if readings:  # the state is compared first: that costs less, and almost all readings are numbers
+        chosen = sa.or_(chosen, sa.and_(STATES.c.state >= _FIRST_LETTER, whose.in_(sorted(readings)), IS_KNOWN))
     packing = Packing.read(connection)
     if connection.dialect.name in MYSQL:
         joined = _fetch_joined(connection, schema, window, chosen, packing)
         if joined is not None:
             yield from joined
             return
-    query = sa.select(*packing.columns(schema), STATE, UPDATED).where(within(window), chosen)
+    is_sqlite = connection.dialect.name == SQLITE
+    state = STATES.c.state if is_sqlite else STATE
+    rows = sa.select(*packing.columns(schema), state, UPDATED).where(within(window), chosen).order_by(UPDATED, _NUMBER)
+    count = 0
+    try:
+        with _bounded_texts(connection if is_sqlite else None):
+            for some in _fetch_ordered(connection, rows, packing):
+                count += len(some.at)
+                yield some
+    except (
+        sqlite3.DataError,
+        sa.exc.DataError,
+    ):  # a state is longer than the bound: SQLite tests each of the rows that are left
+        tested = rows.with_only_columns(*packing.columns(schema), STATE, UPDATED).offset(count)
+        yield from _fetch_ordered(connection, tested, packing)
+
+
+def _fetch_ordered(connection: sa.Connection, query: sa.Select[Any], packing: Packing) -> Iterator[DayRows]:
     # Rows come as the driver's own tuples, made faster than a toolkit's, and few at once, to stay in a cache.
-    cursor = connection.execute(query.order_by(UPDATED, _NUMBER)).cursor
+    cursor = connection.execute(query).cursor
     while rows := cursor.fetchmany(_CHUNK):
         numbers, *metadata_ids, texts, seconds = zip(*rows, strict=True)
         unpacked = packing.unpack(np.fromiter(numbers, np.int64, len(rows)), *metadata_ids)
         instants = np.rint(np.fromiter(seconds, np.float64, len(rows)) * SECOND).astype(np.int64)
         yield DayRows(*unpacked, texts, instants)
+
+
+@contextmanager
+def _bounded_texts(connection: sa.Connection | None) -> Iterator[None]:
+    """Let an SQLite connection refuse longer texts than the bound, with ``sqlite3.DataError``."""
+    driver: Any = None if connection is None else connection.connection.driver_connection
+    if driver is None:
+        yield
+        return
+    before = driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_SQLITE_TEXT_BYTES)
+    try:
+        yield
+    finally:
+        driver.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, before)
 
 
 def _fetch_joined(

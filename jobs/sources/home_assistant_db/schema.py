@@ -19,6 +19,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from jobs.activity.states import GAPS
 from jobs.activity.window import SECOND, DayWindow, to_instant
 from storage.errors import SourceMismatch
 
@@ -60,6 +61,7 @@ TOO_LONG: Final = "\x1c"
 STATE: Final = sa.case((sa.func.char_length(STATES.c.state) > MAX_STATE_LENGTH, TOO_LONG), else_=STATES.c.state).label(
     "state"
 )
+IS_KNOWN: Final = sa.and_(STATES.c.state.is_not(None), STATES.c.state.not_in(sorted(GAPS)))
 SHARED_ATTRIBUTES: Final = sa.case(
     (sa.func.char_length(ATTRIBUTES.c.shared_attrs) <= MAX_ATTRIBUTES_LENGTH, ATTRIBUTES.c.shared_attrs)
 ).label("shared_attrs")

@@ -623,7 +623,7 @@ def test_an_entity_that_becomes_another_thing_within_a_day_has_the_events_of_its
         f"2025-10-21T{hour}:00:00+02:00,sensor.x,{word},enum\n"
         for hour, word in ((12, "idle"), (13, "run"), (14, "idle"))
     )
-    for rows in (watts + words, words + watts):
+    for rows in (watts + words, words + watts, watts + words + "2025-10-21T15:00:00+02:00,sensor.x,5,power\n"):
         log = read(f"time,entity_id,state,device_class\n{rows}")
         assert states(log) == ["run", "idle"]
         assert log.entities[0].kind is Kind.ACTIVITY

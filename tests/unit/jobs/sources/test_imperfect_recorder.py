@@ -875,3 +875,30 @@ def test_options_that_are_numbers_are_kept_apart_from_the_watts_before_them(
     recorder.describe("sensor.washer", OPTIONS)
     recorder.write(rows((12, "1"), (13, "2"), entity_id="sensor.washer"))
     assert washer_states(read()) == [(13, "2")]
+
+
+def test_a_sensor_that_is_activity_only_between_two_times_as_a_reading_keeps_its_events(
+    recorder: RecorderDatabase, read: Read
+) -> None:
+    """Its words are found among the rows of readings, and what its rows were recorded as decides."""
+    watts = rows((-1, "40"), (2, "12"), (3, "80"), entity_id="sensor.washer")
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(watts)
+    recorder.describe("sensor.washer", OPTIONS)
+    recorder.write(rows((9, "Idle"), (10, "run"), (11, "Idle"), entity_id="sensor.washer"))
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows((14, "12.5"), (25, "80"), entity_id="sensor.washer"))
+    assert washer_states(read()) == [(10, "run"), (11, "Idle")]
+    for days in (-1, 1):
+        assert len(read(DayWindow(WINDOW.day + dt.timedelta(days), BERLIN)).events) == 0
+
+
+@pytest.mark.parametrize("state", ["run", "unavailable", "Not measured"])
+def test_a_word_of_a_reading_makes_no_activity_of_it(recorder: RecorderDatabase, read: Read, state: str) -> None:
+    heartbeat(recorder, -24, 30)
+    recorder.describe("sensor.washer", WATTS)
+    recorder.write(rows((-1, "40"), (2, state), (3, "80"), (4, state), entity_id="sensor.washer"))
+    log = read()
+    assert washer_states(log) == []
+    assert log.entities[log.code_of("sensor.washer")].kind is Kind.READING
