@@ -14,6 +14,12 @@ A = TypeVar("A", bound=DailyAggregate)
 _FIELD = "entity_id"
 
 
+def under_present_name(row: A, renames: Mapping[str, str]) -> A:
+    """Return a row under the present name of its entity, by ``renames`` of ``RenamedReader``."""
+    name = renames.get(getattr(row, _FIELD, ""))
+    return row if name is None else row.model_copy(update={_FIELD: name})
+
+
 class RenamedReader:
     """An ``AggregateReader`` that returns the rows of a former name under the present one.
 
@@ -34,9 +40,8 @@ class RenamedReader:
         present = [row for row in rows if getattr(row, _FIELD) not in self._renames]
         keys = {(row.date, row.key()) for row in present}
         for row in rows:
-            name = self._renames.get(getattr(row, _FIELD))
-            if name is not None:
-                renamed = row.model_copy(update={_FIELD: name})
+            if getattr(row, _FIELD) in self._renames:
+                renamed = under_present_name(row, self._renames)
                 if (renamed.date, renamed.key()) not in keys:
                     present.append(renamed)
         chosen = MemoryStore(present).read(model, days, where)

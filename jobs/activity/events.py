@@ -31,6 +31,7 @@ DEVICE, USER, AUTOMATION = range(3)  # what caused a sample
 
 Codes = NDArray[np.int32]
 Flags = NDArray[np.bool_]
+Places = NDArray[np.int64]
 Spans = NDArray[np.int64]
 
 
@@ -110,7 +111,7 @@ class StateIntervals:
     def __len__(self) -> int:
         return len(self.start)
 
-    def __getitem__(self, chosen: Flags) -> StateIntervals:
+    def __getitem__(self, chosen: Flags | Places) -> StateIntervals:
         return StateIntervals(
             self.entity[chosen],
             self.state[chosen],
@@ -144,7 +145,7 @@ class Episodes:
     def __len__(self) -> int:
         return len(self.start)
 
-    def __getitem__(self, chosen: Flags | slice) -> Episodes:
+    def __getitem__(self, chosen: Flags | Places | slice) -> Episodes:
         return Episodes(
             self.entity[chosen],
             self.start[chosen],

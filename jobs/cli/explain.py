@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from typing import Annotated, Any
@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from jobs.activity.renaming import with_names
 from jobs.activity.window import DayWindow
 from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
 from jobs.cli.filters import conditions_of, model_of
@@ -24,6 +25,7 @@ from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, SourceError, UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
+from storage.renamed import RenamedReader, under_present_name
 from storage.store import AggregateStore
 
 MAX_ROWS = 5
@@ -54,10 +56,11 @@ def explain(
         if not rows:
             refuse_unknown_values(store, conditions, yesterday=home.yesterday(), names=home.names)
             _explain_absence(store, model, days)
-        household = _household(home)
+        with home.open_ledger(read_only=True) as ledger:
+            household, renames = home.read_household(ledger), ledger.renames()
         names = NO_NAMES if as_json else home.names
         explained = [
-            (row, sentence_of(row, home.zone, store, names), _evidence(home, store, row, household))
+            (row, sentence_of(row, home.zone, store, names), _evidence(home, store, row, household, renames))
             for row in rows[: None if as_json else MAX_ROWS]
         ]
         anomalies = [row for row in rows if isinstance(row, AnomalyDaily)]
@@ -76,11 +79,6 @@ def explain(
         _show(row, sentence, found)
 
 
-def _household(home: Home) -> Household:
-    with home.open_ledger(read_only=True) as ledger:
-        return home.read_household(ledger)
-
-
 def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
     detector = model.measurement.removesuffix("_daily")
     runs = store.read(DetectorRunDaily, days, {"detector": detector})
@@ -89,13 +87,26 @@ def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: D
     print_message(f"no such row; {detector} reported for {days.first}: {runs[0].reason}")
 
 
-def _evidence(home: Home, store: AggregateStore, row: DailyAggregate, household: Household) -> Evidence:
-    """Return the evidence from raw events if the source still holds them, else from what is stored."""
+def _evidence(
+    home: Home, store: AggregateStore, row: DailyAggregate, household: Household, renames: Mapping[str, str]
+) -> Evidence:
+    """Return the evidence from raw events if the source still holds them, else from what is stored.
+
+    Args:
+        home: The home.
+        store: Its store.
+        row: The row.
+        household: Its days away and mutes.
+        renames: The present name of each entity that was renamed, by its former names: a row has the name of its day.
+    """
     detector: object = next((one.detector for one in home.registered if one.detector.model is type(row)), None)
+    history = RenamedReader(store, renames)
     if isinstance(detector, ExplainsByHousehold):
-        return _explained(row, partial(detector.explain_by_history, row, store, household))
+        return _explained(
+            row, partial(detector.explain_by_history, under_present_name(row, renames), history, household)
+        )
     if isinstance(detector, ExplainsByHistory):
-        return _explained(row, partial(detector.explain_by_history, row, store))
+        return _explained(row, partial(detector.explain_by_history, under_present_name(row, renames), history))
     if isinstance(detector, ExplainsByEvents):
         try:
             with closing(home.open_source()) as source:
@@ -105,6 +116,10 @@ def _evidence(home: Home, store: AggregateStore, row: DailyAggregate, household:
             print_message(f"source: {error}", style="yellow")
         else:
             if log is not None:
+                log = with_names(log, {renames[one]: one for one in row.entities() if one in renames})
+                missing = row.entities() - {entity.entity_id for entity in log.entities}
+                if missing:
+                    return _stored(row, f"the source now has no entity {', '.join(sorted(missing))}")
                 return _explained(row, partial(detector.explain, row, log))
         return _stored(row, "the raw events are gone")
     return _stored(row, "its detector explains no rows")
