@@ -135,7 +135,7 @@ def find_close_pairs(
         first[order],
         second[order],
         p[order],
-        tested,
+        tested - search.pairs_unseen,
         len(found),
         limits,
         groups_left_out,

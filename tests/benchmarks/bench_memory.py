@@ -49,6 +49,11 @@ SIZES: Final = (
     Size(100, 20_000),
     Size(5_000, 20, "together"),
     Size(5_000, 200, "together"),
+    Size(5_000, 20, "same"),
+    Size(5_000, 20, "second"),
+    Size(5_000, 1),
+    Size(10_000, 20),
+    Size(2, 100_000),
     Size(1, 2_000_000),
 )
 
@@ -74,11 +79,19 @@ def entity_id(number: int) -> str:
 
 
 def instants(size: Size, number: int, start: int) -> list[int]:
-    """Return when an entity changes: at random, or together with all others (as after starts that nobody noticed)."""
+    """Return when an entity changes, by the shape of the home.
+
+    ``random``; ``together`` with all others within seconds, as after starts that nobody noticed; at the ``same``
+    instants as all others; or always in one ``second`` of the day.
+    """
     if size.shape == "together":
         moments = np.arange(1, size.events + 1) * (24 * HOUR // (size.events + 1))
         jitter = np.random.default_rng(number).integers(0, 15 * SECOND, size.events)
         return sorted((start + moments + jitter).tolist())
+    if size.shape == "same":
+        return (start + np.arange(1, size.events + 1) * (24 * HOUR // (size.events + 1))).tolist()
+    if size.shape == "second":
+        return (start + 12 * HOUR + np.arange(size.events) * (SECOND // size.events)).tolist()
     rng = np.random.default_rng(number)
     return sorted((start + rng.integers(MINUTE, 24 * HOUR - MINUTE, size.events)).tolist())
 

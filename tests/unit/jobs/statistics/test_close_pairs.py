@@ -142,14 +142,30 @@ def test_groups_beyond_the_limit_are_counted_and_the_rarest_left_out(limit: int,
     assert len(found.p) == 9 - left_out
 
 
-@pytest.mark.parametrize(("limit", "left_out"), [(8, 1), (9, 0)])
-def test_pairs_that_are_not_looked_at_are_counted(limit: int, left_out: int) -> None:
-    both = leading_and_following(9)
+@pytest.mark.parametrize(("limit", "left_out"), [(8, 3), (9, 0)])
+def test_the_search_ends_at_the_limit_and_counts_the_pairs_that_it_has_not_seen(limit: int, left_out: int) -> None:
+    both = leading_and_following(9)  # with the eighth pair found, three groups are left, which make three pairs
     found = find_close_pairs(both, SCALES, np.arange(18), ordered=False, rate=0.05, limits=Limits(pairs=limit))
     assert found.pairs_left_out == left_out
-    assert len(found.p) == 9 - left_out
+    assert len(found.p) == found.tested == limit
 
 
-def test_groups_of_one_owner_are_not_compared() -> None:
+@pytest.mark.parametrize("ordered", [True, False])
+def test_groups_of_one_owner_are_not_among_the_pairs_that_were_not_seen(*, ordered: bool) -> None:
     both = leading_and_following(9)
-    assert len(find_close_pairs(both, SCALES, np.arange(18) // 2, ordered=False, rate=0.05).p) == 0
+    owner = np.array([*range(16), 16, 16])
+    found = find_close_pairs(both, SCALES, owner, ordered=ordered, rate=0.05, limits=Limits(pairs=7))
+    groups_left = 5  # once the first thirteen have given seven pairs
+    pairs = groups_left * (groups_left - 1) // 2 - 1  # two of them have one owner
+    assert found.pairs_left_out == pairs * (2 if ordered else 1)
+
+
+def test_pairs_that_were_not_seen_make_it_no_easier_to_be_found() -> None:
+    """All groups act at the same instants, a hundred times as many as are looked at."""
+    both = points(*[list(range(0, 48_000, 8_000))] * 100)
+    found = find_close_pairs(both, SCALES, np.arange(100), ordered=False, rate=0.05, limits=Limits(pairs=50))
+    assert (found.tested, found.pairs_left_out) == (99, 100 * 99 // 2 - 50)  # only the first group was compared
+    without = find_close_pairs(both, SCALES, np.arange(100), ordered=False, rate=0.05)
+    assert set(zip(found.first.tolist(), found.second.tolist(), strict=True)) <= set(
+        zip(without.first.tolist(), without.second.tolist(), strict=True)
+    )
