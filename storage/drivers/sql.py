@@ -17,13 +17,14 @@ from typing import Any, Final, NamedTuple, Self
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 
-from storage.drivers import postgresql, time_limits
+from storage.drivers import mariadb, postgresql, time_limits
 from storage.drivers.sql_errors import ErrorClasses, translated
 from storage.drivers.sql_urls import sqlite_file
 from storage.errors import SettingsError
 
 MAX_LOCK_WAIT_SECONDS: Final = time_limits.MAX_LOCK_WAIT_SECONDS
 
+_LOCK_TIMEOUTS: Final = ("lock timeout", "Lock wait timeout")  # of PostgreSQL, and of MariaDB and MySQL
 _NAMES_QUERY: Final = "SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
 
 
@@ -244,14 +245,21 @@ def transaction(engine: sa.Engine, errors: ErrorClasses, name: str) -> Iterator[
             yield connection
     except (exc.SQLAlchemyError, exc.EmulatedDBAPIException, driver.Error, driver.Warning) as error:
         ours = translated(error, errors, name)
-        if engine.dialect.name == "postgresql" and "lock timeout" in str(error):
+        if any(sign in str(error) for sign in _LOCK_TIMEOUTS):
             ours.hint = _holders(engine) or ours.hint
         raise ours from error
 
 
 def _holders(engine: sa.Engine) -> str:
-    """Return who holds the locks of a PostgreSQL server, as a hint; empty if that cannot be found out."""
+    """Return who holds the locks of a server, as a hint; empty if that cannot be found out."""
+    lock_holders = {
+        "postgresql": postgresql.lock_holders,
+        "mysql": mariadb.lock_holders,
+        "mariadb": mariadb.lock_holders,
+    }.get(engine.dialect.name)
+    if lock_holders is None:
+        return ""
     with suppress(exc.SQLAlchemyError), engine.connect() as connection:
-        if holders := postgresql.lock_holders(connection):
+        if holders := lock_holders(connection):
             return f"Another program is using it: {holders}. Run again when that one has finished."
     return ""

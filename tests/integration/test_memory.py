@@ -6,7 +6,6 @@ import pytest
 
 from tests.benchmarks.bench_memory import DAY, MAX_MEGABYTES, Size, config, take, write_home
 
-
 MAX_SECONDS = 300  # of processor time; a fifth of it on the machine on which docs/performance.md was measured
 
 

@@ -160,7 +160,16 @@ def test_a_locked_table_in_mariadb_ends_reading(mariadb: MariaDb) -> None:
 
         with bounded(), pytest.raises(SourceUnavailable, match="Lock wait timeout") as caught:
             read()
+        (number,) = connection.execute(sa.text("SELECT CONNECTION_ID()")).one()
         assert "Another program" in caught.value.hint
+        assert f"one of those connected to the database: process {number} (user tester" in caught.value.hint
+        mariadb.execute("INSTALL SONAME 'metadata_lock_info'")
+        try:
+            with bounded(), pytest.raises(SourceUnavailable, match="Lock wait timeout") as caught:
+                read()
+        finally:
+            mariadb.execute("UNINSTALL SONAME 'metadata_lock_info'")
+        assert f"process {number} of the server (user tester) holds a lock of the table states" in caught.value.hint
     engine.dispose()
 
 
