@@ -7,10 +7,14 @@ which hardly any of them is seen is of another home; a home that only gains, los
 from __future__ import annotations
 
 from typing import Final
+from zoneinfo import ZoneInfo
 
 import numpy as np
 
 from jobs.activity.events import DayLog
+from jobs.activity.window import DayWindow
+from jobs.sources.base import EventSource
+from storage.dates import DateRange
 from storage.errors import HomeMismatch
 from storage.ledger.ledger import Ledger
 
@@ -25,6 +29,45 @@ def recognise(log: DayLog, ledger: Ledger) -> None:
 
     Raises:
         HomeMismatch: Hardly any of the day's entities is known; nothing is noted.
+    """
+    keys_of, known = check_entities(log, ledger)
+    names = {*keys_of, *filter(None, keys_of.values())}
+    if new := names - known:
+        ledger.add_entities(sorted(new))
+
+
+def check_source(source: EventSource, span: DateRange, ledger: Ledger, zone: ZoneInfo) -> None:
+    """Check that a source still holds the events of the ledger's home. Changes nothing.
+
+    The newest day that was computed is compared by its fingerprint; only if that has changed is a day read.
+
+    Args:
+        source: The source.
+        span: The days that it holds.
+        ledger: The ledger.
+        zone: The home's time zone.
+
+    Raises:
+        HomeMismatch: Hardly any of the day's entities is known.
+        SourceError: The source cannot be read.
+    """
+    computed = [entry for (day, _), entry in ledger.entries(span).items() if entry.has_finding and entry.samples]
+    day = max((entry.day for entry in computed), default=span.last)
+    window = DayWindow(day, zone)
+    fingerprints = {entry.fingerprint for entry in computed if entry.day == day}
+    if source.fingerprint(window) not in fingerprints:
+        check_entities(source.read(window), ledger)
+
+
+def check_entities(log: DayLog, ledger: Ledger) -> tuple[dict[str, str], frozenset[str]]:
+    """Check that a day is of the ledger's home.
+
+    Returns:
+        The day's entities, each with what stays the same of it when it is renamed, and the names and keys that the
+        ledger knows.
+
+    Raises:
+        HomeMismatch: Hardly any of the day's entities is known.
     """
     seen = np.union1d(log.events.entity, log.intervals.entity)
     keys_of = {log.entities[one].entity_id: _lasting_key(log, log.entities[one].entity_id) for one in seen}
@@ -41,9 +84,7 @@ def recognise(log: DayLog, ledger: Ledger) -> None:
             hint="Correct [source]. If the home has replaced or renamed its entities, run `pattern-aggregates init "
             "--adopt source`.",
         )
-    names = {*keys_of, *filter(None, keys_of.values())}
-    if new := names - known:
-        ledger.add_entities(sorted(new))
+    return keys_of, known
 
 
 def _lasting_key(log: DayLog, entity_id: str) -> str:

@@ -20,6 +20,7 @@ from storage.clean_text import clean, clean_lines
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SourceError, StoreError, UsageError
 from storage.ledger.entry import Entry, Status
+from storage.ledger.ledger import Ledger
 from storage.periods import has_rows_on
 from storage.plurals import counted
 from storage.store import AggregateStore
@@ -47,8 +48,9 @@ def status(
 ) -> Outcome:
     """Show for each day and detector whether it is written, staged, failed (why), missing or out of reach."""
     home = home_of(context, check_parameters=False)
-    span, outcome = _span(home)
+    home.require_source()
     with home.open_checked() as (ledger, store):
+        span, outcome = _span(home, ledger)
         entries = ledger.entries()
         household = home.read_household(ledger)
         outcome = max(outcome, _report_lost(home, entries.values(), store))
@@ -82,12 +84,21 @@ def _away(household: Household, day: dt.date) -> str | None:
     return None if away is None else away.note or ("calendar" if away.origin == "calendar" else "entered")
 
 
-def _span(home: Home) -> tuple[DateRange | None, Outcome]:
-    """Return the days that the source holds, and how reading them ended."""
+def _span(home: Home, ledger: Ledger) -> tuple[DateRange | None, Outcome]:
+    """Return the days that the source holds, and how reading them ended.
+
+    Raises:
+        HomeMismatch: The source holds the events of another home.
+    """
+    from jobs.recognition import check_source  # noqa: PLC0415 - loads numpy, as the source does
+
     try:
         source = home.open_source()
         try:
-            return source.span(), Outcome.DONE
+            span = source.span()
+            if span is not None:
+                check_source(source, span, ledger, home.zone)
+            return span, Outcome.DONE
         finally:
             source.close()
     except SourceError as error:

@@ -37,7 +37,7 @@ class Limits(NamedTuple):
         found: How many pairs are returned: those with the smallest p.
     """
 
-    groups: int = 10_000
+    groups: int = 5_000
     pairs: int = 1_000_000
     found: int = 10_000
 

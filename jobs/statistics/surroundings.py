@@ -1,7 +1,7 @@
 """How busy it is around the points of groups: the chance that two groups are near each other without being related.
 
 Time is cut into slots of 30 s. Tables by slot and group say how many of the group's points lie within a distance of the
-slot; a byte each, so that the tables of 10,000 groups take 60 MB and a row of them is added up in microseconds.
+slot; a byte each, so that the tables of 5,000 groups take 30 MB and a row of them is added up in microseconds.
 """
 
 from __future__ import annotations

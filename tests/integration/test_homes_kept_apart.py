@@ -333,6 +333,15 @@ def _forget_homes(home: Home) -> None:
         )
 
 
+def test_status_notices_a_source_whose_content_was_replaced_in_place(tmp_path: Path) -> None:
+    home = computed(tmp_path / "home", events=EVENTS_OF_THREE)
+    (home.folder / "events.csv").write_text(other_events())
+    assert "the source holds the events of another home" in refused(home, "status")
+    late = EVENTS_OF_THREE + "2026-03-02T20:00:00,light.new,off,,\n2026-03-02T21:00:00,light.new,on,,\n"
+    (home.folder / "events.csv").write_text(late)
+    assert home.call("status").exit_code == 0
+
+
 def test_other_programs_without_a_ledger_are_refused_the_store_of_another_home(tmp_path: Path) -> None:
     first = computed(tmp_path / "first")
     store = first.folder / "aggregates.db"
