@@ -63,7 +63,7 @@ def _round(seed: int, examples: int, max_seconds: float) -> tuple[int, int]:
             process.kill()
             output, _ = process.communicate()
         end = ", ended by the time"
-    passed, failed = (len(re.findall(rf"\b{word} tests/", output)) for word in ("PASSED", "FAILED"))
+    passed, failed = (len(set(re.findall(rf"\b{word} (tests/\S+)", output))) for word in ("PASSED", "FAILED"))
     sys.stdout.write(
         f"seed {seed}: {passed} properties held, {failed} broken, {examples} examples each, "
         f"{time.monotonic() - began:.0f} s{end}\n"

@@ -91,6 +91,10 @@ def undisturbed() -> list[dict[str, Any]]:
 @hypothesis.given(
     changes=st.lists(st.tuples(st.sampled_from(COLUMNS), VALUES, st.integers(0, 60)), min_size=1, max_size=5)
 )
+@hypothesis.example(changes=[("last_updated_ts", -31828417627961.0, 0)])  # found by make fuzz
+@hypothesis.example(changes=[("last_updated_ts", float("-inf"), 0)])
+@hypothesis.example(changes=[("last_updated_ts", float("inf"), 0)])
+@hypothesis.example(changes=[("last_changed_ts", -1.7e308, 0)])
 def test_a_row_costs_its_own_entity_only(changes: list[tuple[str, Any, int]]) -> None:
     with home() as made:
         with closing(sqlite3.connect(made.folder / "recorder.db")) as connection:

@@ -14,8 +14,10 @@ import sqlalchemy as sa
 
 from jobs.activity.events import DEVICE
 from jobs.activity.window import SECOND
-from jobs.sources.home_assistant_db.row_times import MIN_INSTANT
+from jobs.sources.home_assistant_db.row_times import MAX_SECONDS, MIN_INSTANT
 from jobs.sources.home_assistant_db.schema import META, MYSQL, POSTGRESQL, SQLITE, STATE, STATES, UPDATED
+
+MIN_SECONDS: Final = -MAX_SECONDS  # an earlier instant does not fit into 64 bits of microseconds
 
 _COLUMNS: Final = (STATES.c.state_id, STATES.c.metadata_id, STATE, UPDATED, STATES.c.last_changed_ts)
 _BRANCHES: Final = 16  # entities in one union: more make it no faster
@@ -75,7 +77,7 @@ def newest_state_ids(dialect: str, before: str) -> sa.FromClause:
     if dialect in MYSQL:
         last = (
             sa.select(STATES.c.metadata_id, sa.func.max(UPDATED).label("at"))
-            .where(sa.bindparam(before) > UPDATED)
+            .where(sa.bindparam(before) > UPDATED, UPDATED >= MIN_SECONDS)
             .group_by(STATES.c.metadata_id)
             .subquery()
         )
@@ -88,7 +90,11 @@ def newest_state_ids(dialect: str, before: str) -> sa.FromClause:
     inner = STATES.alias()
     newest = (
         sa.select(inner.c.state_id)
-        .where(inner.c.metadata_id == META.c.metadata_id, sa.bindparam(before) > inner.c.last_updated_ts)
+        .where(
+            inner.c.metadata_id == META.c.metadata_id,
+            sa.bindparam(before) > inner.c.last_updated_ts,
+            inner.c.last_updated_ts >= MIN_SECONDS,
+        )
         .order_by(inner.c.last_updated_ts.desc(), inner.c.state_id.desc())
         .limit(1)
         .correlate(META)
@@ -157,6 +163,7 @@ def _earlier_query(metadata_id: Any, seconds: Any, state_id: Any) -> sa.Select[A
         .where(
             STATES.c.metadata_id == metadata_id,
             seconds >= UPDATED,
+            UPDATED >= MIN_SECONDS,
             sa.or_(seconds > UPDATED, state_id > STATES.c.state_id),
         )
         .order_by(UPDATED.desc(), STATES.c.state_id.desc())

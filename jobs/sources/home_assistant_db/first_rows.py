@@ -32,7 +32,7 @@ MIN_AGE: Final = DAY  # how long after the oldest row
 
 _FIRST = (
     sa.select(STATE, UPDATED, STATES.c.last_changed_ts, STATES.c.old_state_id)
-    .where(STATES.c.metadata_id == sa.bindparam("metadata_id"), UPDATED <= MAX_SECONDS)
+    .where(STATES.c.metadata_id == sa.bindparam("metadata_id"), UPDATED.between(-MAX_SECONDS, MAX_SECONDS))
     .order_by(UPDATED, STATES.c.state_id)
     .limit(1)
 )
