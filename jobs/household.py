@@ -11,20 +11,14 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from storage.dates import DateRange, Day
 
 Origin = Literal["entered", "calendar"]
 
-ANOMALY_TYPES: Final = (
-    "activity_while_away",
-    "count_high",
-    "count_low",
-    "long_duration",
-    "still_active",
-    "unusual_hour",
-)
+AnomalyType = Literal["count_high", "count_low", "long_duration", "still_active", "unusual_hour"]
+ANOMALY_TYPES: Final = ("activity_while_away", *get_args(AnomalyType))
 NO_REASON: Final = "no reason given"
 FILE_MARK: Final = "household="  # in the fingerprint of what was judged: it depends on what people entered
 CALENDAR_MARK: Final = "calendar="  # it depends on the calendar

@@ -5,17 +5,17 @@ Each function tests all entities that have enough days; the module docstring of 
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final, Literal, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from jobs.activity.events import Flags
 from jobs.detectors._baseline import Baseline
+from jobs.household import AnomalyType
 from jobs.statistics import dispersion
 from jobs.statistics.arrays import Floats, Integers
-
-Kind = Literal["count_high", "count_low", "long_duration", "still_active", "unusual_hour"]
+from jobs.statistics.corrections import adjusted, can_be_rejected
 
 UNITS: Final = {
     "count_high": "bouts",
@@ -25,6 +25,7 @@ UNITS: Final = {
     "unusual_hour": "unusual hours",
 }
 
+DAYS_REPORTED: Final = 3  # what goes on, or stays silent, is reported on so many days; then it is the new normal
 _MIN_WEIGHT: Final = 1e-300
 
 
@@ -39,15 +40,51 @@ class Deviations(NamedTuple):
         expected: The expected value, shape (n,).
         deviation: Signed standard deviations from it, shape (n,).
         occurrences: The bouts or episodes of the judged day, shape (n,).
+        earlier_p: The p-values of the same silence ``DAYS_REPORTED`` days earlier, shape (n,); empty for another type.
     """
 
-    kind: Kind
+    kind: AnomalyType
     entity: Integers
     p: Floats
     min_p: Floats
     expected: Floats
     deviation: Floats
     occurrences: Integers
+    earlier_p: Floats = np.empty(0)
+
+
+class Corrected(NamedTuple):
+    """The tests of one type of anomaly after the correction for many tests.
+
+    Attributes:
+        p: Adjusted p-values; 1 where nothing could have been rejected, shape (n,).
+        reported: Which tests are rejected and are news, shape (n,).
+        left_out: How many are rejected but are the new normal: they were as surprising ``DAYS_REPORTED`` days earlier.
+    """
+
+    p: Floats
+    reported: Flags
+    left_out: int
+
+
+def corrected(deviations: Sequence[Deviations], rate: float) -> tuple[list[Corrected], int]:
+    """Return the tests of each type, corrected over all types together, and how many tests there are.
+
+    A test that could not be rejected, whatever the day brought, does not count.
+    """
+    p = np.concatenate([np.empty(0), *(tested.p for tested in deviations)])
+    earlier = np.concatenate(
+        [np.empty(0), *(tested.earlier_p if len(tested.earlier_p) else np.ones(len(tested.p)) for tested in deviations)]
+    )
+    possible = can_be_rejected(np.concatenate([np.empty(0), *(tested.min_p for tested in deviations)]), rate)
+    of_each, tests = np.ones(len(p)), int(np.count_nonzero(possible))
+    of_each[possible] = adjusted(p[possible])
+    rejected = of_each <= rate
+    known = rejected & (earlier <= rate * np.count_nonzero(rejected) / max(tests, 1))
+    ends = np.cumsum([len(tested.p) for tested in deviations])[:-1]
+    split = (np.split(values, ends) for values in (of_each, rejected & ~known, known))
+    results = [Corrected(p, news, int(np.count_nonzero(old))) for p, news, old in zip(*split, strict=True)]
+    return results if deviations else [], tests
 
 
 class Surprises(NamedTuple):
@@ -69,7 +106,7 @@ class Surprises(NamedTuple):
         note: Why nothing could be judged, in words; empty if something could.
     """
 
-    kind: Kind
+    kind: AnomalyType
     entity: Integers
     reported: Flags
     a_day: Floats
@@ -117,14 +154,18 @@ def count_low(baseline: Baseline, min_days: int, in_use: Collection[str] = ()) -
     basis = baseline.same_type(counted)
     rarity = ((basis & (bouts <= today)).sum(axis=0) + 0.5) / (basis.sum(axis=0) + 1)
     lower = 1 - dispersion.upper_tail(today + 1, expected, usual.days, usual.weights)
-    p_of_silence = _silence_p(silence & ~baseline.quiet[:, None], counted, bouts, usual.weights, baseline.weekend)
+    silence &= ~baseline.quiet[:, None]
+    p_of_silence = _silence_p(silence, counted, bouts, usual.weights, baseline.weekend)
     p = np.where(today > 0, np.maximum(lower, rarity), p_of_silence)
+    days_later = np.cumsum(silence[::-1], axis=0)[::-1]
+    earlier_p = _silence_p(silence & (days_later > DAYS_REPORTED), counted, bouts, usual.weights, baseline.weekend)
+    earlier_p[today > 0] = 1
     deviation = usual.deviation(today, expected)
-    return Deviations("count_low", entity, p, p_of_silence, expected, deviation, baseline.today(entity))
+    return Deviations("count_low", entity, p, p_of_silence, expected, deviation, baseline.today(entity), earlier_p)
 
 
 def _silence_p(silence: Flags, counted: Flags, bouts: Floats, weights: Floats, weekend: Flags) -> Floats:
-    """Return how likely it is that nothing happened on the silent days, shape (columns,)."""
+    """Return how likely it is that nothing happened on the silent days, shape (columns,); 1 without such days."""
     by_size, zero_chance = np.log(np.maximum(weights, _MIN_WEIGHT)), np.empty(bouts.shape)
     for is_weekend in (False, True):
         of_type = weekend == is_weekend
@@ -132,7 +173,8 @@ def _silence_p(silence: Flags, counted: Flags, bouts: Floats, weights: Floats, w
         days, total = np.maximum(past.days, 1), np.where(counted, bouts, 0)[of_type].sum(axis=0)
         by_size += dispersion.log_silence_chance(total, days, silence[of_type].sum(axis=0))
         zero_chance[of_type] = dispersion.zero_chance(past.mean, weights)
-    earlier, days_after_first = counted & (bouts == 0), silence.sum(axis=0) - 1
+    silent_days = silence.sum(axis=0)
+    earlier, days_after_first = counted & (bouts == 0), np.maximum(silent_days - 1, 0)
     after_silent = earlier[:-1] & counted[1:]  # days that follow a silent day
     again = (after_silent & earlier[1:]).sum(axis=0)  # those of them that are silent too
     clustering = np.maximum((again + 1) / (np.where(after_silent, zero_chance[1:], 0).sum(axis=0) + 1), 1)
@@ -140,8 +182,8 @@ def _silence_p(silence: Flags, counted: Flags, bouts: Floats, weights: Floats, w
     unexpected = np.maximum(earlier.sum(axis=0) - np.where(counted, zero_chance, 0).sum(axis=0), 0)
     unexplained = (unexpected + 0.5) / (counted.sum(axis=0) + 1)
     repeated = np.maximum((again + unexplained) / (after_silent.sum(axis=0) + 1), unexplained)
-    p: Floats = np.minimum(explained + unexplained * repeated**days_after_first, 1)
-    return p
+    p = np.minimum(explained + unexplained * repeated**days_after_first, 1)
+    return np.where(silent_days > 0, p, 1.0)
 
 
 def with_enough_days(counted: Flags, min_days: int) -> Integers:

@@ -10,7 +10,7 @@ import numpy as np
 
 from jobs.activity.events import Flags
 from jobs.detectors._baseline import Baseline
-from jobs.detectors._deviations import Surprises
+from jobs.detectors._deviations import DAYS_REPORTED, Surprises
 from jobs.statistics import home_rates, long_tails
 from jobs.statistics.arrays import Floats, Integers
 from storage.models import ActiveTimeDaily, DurationDaily
@@ -20,7 +20,6 @@ _MIN_RATIO: Final = 1.5  # nor is one that is not so many times as long as the l
 _MIN_DAYS_WITH_EPISODES: Final = 7
 _MIN_EPISODES: Final = 10
 _MIN_SPREAD: Final = 0.3  # of the logarithm of a length, for the deviation
-_DAYS_REPORTED: Final = 3  # an episode that goes on is reported on so many days; then it is the new normal
 _MAX_EARLIER_ANOMALIES: Final = 2  # in the baseline of the whole home; with more, they are usual in it
 _DAY_SECONDS: Final = 86_400.0
 _CLOCK_CHANGE_SECONDS: Final = 3600.0
@@ -100,7 +99,9 @@ class LongEpisodes:
         """Test for an episode that goes on at the end of the day and is already longer than chance explains."""
         one = self._episodes
         others = one.baseline & ~_went_on(one.so_far)  # an episode must not make itself usual
-        return self._test("still_active", one.so_far, one.number + 1, others, 1)  # it ends on the next day or later
+        mean = np.where(one.baseline, one.number, 0.0).sum(axis=0) / np.maximum(one.baseline.sum(axis=0), 1)
+        uses = np.maximum(one.number, mean)  # as many as a day has, whether or not one of them goes on
+        return self._test("still_active", one.so_far, uses, others, 1)  # it ends on the next day or later
 
     def _test(
         self,
@@ -121,7 +122,7 @@ class LongEpisodes:
         today = np.flatnonzero(np.isfinite(length[-1]))
         seconds, longest = np.exp(length[-1, today]), self._kept.max(axis=0, initial=-np.inf)[today]
         p, a_day = self._rates(seconds, uses[-1, today], today, longest, past)
-        earlier = np.maximum(seconds - _DAYS_REPORTED * _DAY_SECONDS, 1.0)
+        earlier = np.maximum(seconds - DAYS_REPORTED * _DAY_SECONDS, 1.0)
         is_known = self._rates(earlier, uses[-1, today], today, longest, past)[1] <= self._max_a_day
         days = np.maximum(self._tails.kept.sum(axis=0), 1)
         logs = np.where(self._tails.kept, self._kept, 0.0)

@@ -17,6 +17,7 @@ _CLOCKWORK_HOURS: Final = 20  # an entity that acts in so many of the 24 hours d
 _MIN_EVENTS: Final = 2  # on and off: a single change is the end of what began before
 _AWAKE_ENTITIES: Final = 4  # so many entities, or this share of those of a usual hour, act where somebody is up
 _AWAKE_SHARE: Final = 0.25
+_WAKING_ENTITIES: Final = 3  # so many act in an hour of the waking day: somebody may be up in the hours beside it too
 _MAX_ENTITIES: Final = 5  # where more act in quiet hours of a day that are new to them, the day is what is unusual
 _MAX_DAYS_OF_CLASS: Final = 2  # baseline days on which an entity of the same class did the like
 _MAX_DAYS_OF_HOME: Final = 4  # and on which any entity of the home did
@@ -79,10 +80,11 @@ def _candidates(baseline: Baseline, entity: Integers) -> _Candidates:
     by_hour = past[:, at_any_time].sum(axis=0).sum(axis=0)
     quiet = (by_hour < _QUIET_SHARE * by_hour.mean()) & (by_hour.mean() >= _MIN_USES_OF_HOUR)
     usual = by_hour.mean() / max(len(past) - 1, 1)
-    up = active[:, at_any_time].sum(axis=1) > max(_AWAKE_ENTITIES, _AWAKE_SHARE * usual)
+    acting = active[:, at_any_time].sum(axis=1)
+    up = acting > max(_AWAKE_ENTITIES, _AWAKE_SHARE * usual)
     usual_of_hour = past.sum(axis=(0, 1)) / max(len(past) - 1, 1)
     up |= active.sum(axis=1) - usual_of_hour > _AWAKE_ENTITIES  # also of entities that may act at any hour
-    up = _with_hours_beside(up & quiet)
+    up = _with_hours_beside((up & quiet) | ((acting >= _WAKING_ENTITIES) & ~quiet))
     judged = counted.copy()
     judged[-1] = True
     chosen = active & judged[:, :, None] & at_any_time[:, None] & (quiet & ~up)[:, None]

@@ -19,8 +19,9 @@ baseline, and no ``count_low`` is reported on them.
   the second silent day on, it is multiplied by s for each day where silent days have followed silent days s times as
   often as expected. The other part covers what no size explains: (r + ½) / (n + 1), with r the silent days beyond the
   expected ones, times the share of silent days that were followed by another (or this rate, if larger) for each further
-  day. So a single silent day proves nothing. The baseline ends where the silence begins: a silence is reported for
-  about two weeks, and then is the new normal. What is on all day is not silent, so it is not tested.
+  day. So a single silent day proves nothing. The baseline ends where the silence begins. A silence that was already as
+  unusual three days earlier is the new normal and is not reported any more. What is on all day is not silent, so it is
+  not tested.
 * ``long_duration``: the longest episode that ended on the day is longer than chance explains. The tail of the lengths
   is learnt from the longest episode of each baseline day, and from the home's other entities
   (``jobs.statistics.long_tails``); p is the chance that the longest of the day's n episodes is at least as long.
@@ -33,7 +34,8 @@ baseline, and no ``count_low`` is reported on them.
   days. It must have been so on at most 2 days for an entity of the same class (device class, else domain) and on at
   most 4 for any entity; on at most 1 if the entity has acted two hours before or after that hour. Hours in which more
   than 4 entities act, a quarter of those of a mean hour, or 4 more of all than usual are not quiet on that day, nor are
-  those beside them: somebody is up. For the same reason, nothing is reported where more than 5 acted in such hours.
+  those beside them, nor those beside an hour of the waking day in which 3 act: somebody is up. For the same reason,
+  nothing is reported where more than 5 acted in such hours.
   The adjusted p is (k + ½) / (n + 1), with k of n days.
 
 An episode is reported only if it lasts 20 minutes or more and is at least 1.5 times as long as the longest of the
@@ -46,7 +48,7 @@ two types of lengths, the adjusted p is how many entities of this home are as su
 of what the model says (p times the tests) and of what the baseline days show, each judged by the other days
 (``jobs.statistics.home_rates``). So a home in which lengths are wilder than the model thinks has no more false alarms.
 Up to two earlier anomalies in the baseline do not count in this.
-At most 0.1 false alarms a week are accepted for each of the two.
+At most 0.25 false alarms a week are accepted for each of the two.
 
 ``anomaly_score`` is min(1, -log10(adjusted p) / 12), ``severity`` follows the adjusted p (``Severity``),
 ``baseline_deviation`` is the number of standard deviations of a new observation from the expected value (of lengths:
@@ -78,7 +80,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Final
+from typing import Annotated, ClassVar, Final, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -86,16 +88,14 @@ from pydantic import Field
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.detectors._absences import MAX_AWAY_DAYS, MIN_ABSENCE_DAYS, Absences, find_absences
 from jobs.detectors._baseline import Baseline
-from jobs.detectors._deviations import UNITS, Deviations, Kind, Surprises, count_high, count_low, with_enough_days
+from jobs.detectors._deviations import UNITS, Deviations, Surprises, corrected, count_high, count_low, with_enough_days
 from jobs.detectors._groups import home_activity, silent_since, with_context
 from jobs.detectors._judged_absence import absence_evidence, judge_absence
 from jobs.detectors._long_episodes import LongEpisodes, episodes_of
 from jobs.detectors._severity import score_of, severity_of
 from jobs.detectors._stored_days import rows_by_week
 from jobs.detectors._unusual_hours import unusual_hour
-from jobs.household import NO_HOUSEHOLD, Household
-from jobs.statistics.arrays import Floats
-from jobs.statistics.corrections import adjusted, can_be_rejected
+from jobs.household import NO_HOUSEHOLD, AnomalyType, Household
 from storage.dates import DateRange, Day
 from storage.models import (
     ActiveTimeDaily,
@@ -109,8 +109,24 @@ from storage.plurals import counted
 from storage.store import AggregateReader
 
 _NOT_COMPUTED: Final = "time_based has not computed this day"
-_NEEDED_BY: Final[Mapping[Kind, str]] = {"long_duration": "duration", "still_active": "active_time"}
+_NEEDED_BY: Final[Mapping[AnomalyType, str]] = {"long_duration": "duration", "still_active": "active_time"}
 _NEEDED: Final = tuple(_NEEDED_BY.values())
+
+
+class _ComparedDays(NamedTuple):
+    """The days that a day is compared with, and that day itself.
+
+    Attributes:
+        days: From the first of them to the judged day.
+        runs: The runs of the detectors whose rows are read, on these days.
+        known: The share of each day that is known.
+        complete: The days on which somebody was home and enough is known, ascending.
+    """
+
+    days: DateRange
+    runs: Sequence[DetectorRunDaily]
+    known: Mapping[Day, float]
+    complete: list[Day]
 
 
 @detector
@@ -131,12 +147,12 @@ class Anomaly:
     version: ClassVar = 3
     model: ClassVar = AnomalyDaily
 
-    types: tuple[Kind, ...] = ("count_high", "count_low", "long_duration", "still_active", "unusual_hour")
+    types: tuple[AnomalyType, ...] = ("count_high", "count_low", "long_duration", "still_active", "unusual_hour")
     baseline_days: Annotated[int, Field(ge=7, le=366)] = 28
     min_days: Annotated[int, Field(ge=5, le=366)] = 14
     min_known_share: Annotated[float, Field(gt=0, le=1)] = 0.95
     false_discovery_rate: Annotated[float, Field(gt=0, lt=1)] = 0.03
-    max_false_alarms_a_week: Annotated[float, Field(gt=0, le=7)] = 0.1
+    max_false_alarms_a_week: Annotated[float, Field(gt=0, le=7)] = 0.25
 
     @property
     def household_days(self) -> int:
@@ -145,8 +161,7 @@ class Anomaly:
 
     def judge(self, day: Day, history: AggregateReader, household: Household = NO_HOUSEHOLD) -> Finding:
         """Return the day's anomalies; see the module's docstring."""
-        recent = DateRange.ending(day, self.baseline_days + 1)
-        absences = find_absences(history, recent, household)
+        absences = self._absences(day, history, household)
         if day in absences.sources:
             run = history.read(DetectorRunDaily, DateRange(day, day), {"detector": "time_based"})
             return (
@@ -156,21 +171,17 @@ class Anomaly:
             )
         if (away := absences.days_before(day)) >= MIN_ABSENCE_DAYS:
             return Finding([], f"not judged: the day of the return, after {away} days on which nobody was home")
-        home = absences.newest_others(DateRange.ending(day, self.household_days), len(recent))
-        days = DateRange(home[0], day)
-        runs = history.read(DetectorRunDaily, days, {"detector": ["time_based", *_NEEDED]})
-        known = _known_shares(runs)
-        complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
+        days, runs, known, complete = self._compared_days(day, absences, history)
         if problem := self._why_not_judged(day, known, complete):
             # With days away in the baseline, what is stored may have been judged without knowing of them: it has to go.
             return (Finding if absences.days else NotJudged)([], f"not judged: {problem}")
         baseline = Baseline(complete, rows_by_week(history, TimeBasedDaily, absences.looked_at))
         deviations = list(self._deviations(baseline, self.types, _in_use(history, day)))
-        corrected, tests = _corrected(deviations, self.false_discovery_rate)
+        results, tests = corrected(deviations, self.false_discovery_rate)
         rows = [
-            _row(day, baseline.ids[tested.entity[index]], tested, index, float(p[index]))
-            for tested, p in zip(deviations, corrected, strict=True)
-            for index in np.flatnonzero(p <= self.false_discovery_rate).tolist()
+            _row(day, baseline.ids[tested.entity[index]], tested, index, float(result.p[index]))
+            for tested, result in zip(deviations, results, strict=True)
+            for index in np.flatnonzero(result.reported).tolist()
         ]
         surprises: list[Surprises] = list(self._surprises(baseline, history, days, self.types))
         rows += [
@@ -190,8 +201,22 @@ class Anomaly:
         tests += sum(len(one.entity) for one in surprises)
         reason = self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows))
         notes = left_out(len(absences.days), "day on which nobody was home", "days on which nobody was home")
+        silent = sum(result.left_out for result in results)
+        notes += left_out(silent, "entity that has been silent for days", "entities that have been silent for days")
         computed = {run.detector for run in runs if run.date == day}
         return Finding(rows, "; ".join([reason, *notes, *_notes(surprises, computed)]))
+
+    def _absences(self, day: Day, history: AggregateReader, household: Household) -> Absences:
+        """Return the days on which nobody was home."""
+        return find_absences(history, DateRange.ending(day, self.baseline_days + 1), household)
+
+    def _compared_days(self, day: Day, absences: Absences, history: AggregateReader) -> _ComparedDays:
+        """Return the days of the baseline and the judged day, and what is known of them."""
+        home = absences.newest_others(DateRange.ending(day, self.household_days), self.baseline_days + 1)
+        days = DateRange(home[0], day)
+        runs = history.read(DetectorRunDaily, days, {"detector": ["time_based", *_NEEDED]})
+        known = _known_shares(runs)
+        return _ComparedDays(days, runs, known, [date for date in home if known.get(date, 0.0) >= self.min_known_share])
 
     def _why_not_judged(self, day: Day, known: Mapping[Day, float], complete: Sequence[Day]) -> str:
         """Return what keeps a day from being judged; empty if nothing does."""
@@ -222,14 +247,10 @@ class Anomaly:
         self, row: AnomalyDaily, history: AggregateReader, household: Household = NO_HOUSEHOLD
     ) -> Evidence:
         """Return the entity's bouts on each day of its baseline, how the day was used, what was expected, and p."""
-        recent = DateRange.ending(row.date, self.baseline_days + 1)
-        absences = find_absences(history, recent, household)
+        absences = self._absences(row.date, history, household)
         if row.anomaly_type == "activity_while_away":
             return absence_evidence(row, absences, history)
-        home = absences.newest_others(DateRange.ending(row.date, self.household_days), len(recent))
-        days = DateRange(home[0] if home else row.date, row.date)
-        known = _known_shares(history.read(DetectorRunDaily, days, {"detector": "time_based"}))
-        complete = [date for date in home if known.get(date, 0.0) >= self.min_known_share]
+        days, _, _, complete = self._compared_days(row.date, absences, history)
         baseline = Baseline(complete or [row.date], rows_by_week(history, TimeBasedDaily, absences.looked_at))
         if row.date not in complete or baseline.code_of(row.entity_id) < 0:
             return Evidence(("day",), [], ("the rows that this anomaly was computed from are no longer stored",))
@@ -297,19 +318,6 @@ def _in_use(history: AggregateReader, day: Day) -> set[str]:
 def _known_shares(runs: Sequence[DetectorRunDaily]) -> dict[Day, float]:
     """Return the share of each day that is known."""
     return {run.date: run.known_seconds / max(run.day_seconds, 1.0) for run in runs if run.detector == "time_based"}
-
-
-def _corrected(deviations: Sequence[Deviations], rate: float) -> tuple[list[Floats], int]:
-    """Return the adjusted p-values of each type, corrected over all types together, and the number of tests.
-
-    A test that could not be rejected, whatever the day brought, does not count; its adjusted p is 1.
-    """
-    p = np.concatenate([np.empty(0), *(tested.p for tested in deviations)])
-    possible = can_be_rejected(np.concatenate([np.empty(0), *(tested.min_p for tested in deviations)]), rate)
-    corrected = np.ones(len(p))
-    corrected[possible] = adjusted(p[possible])
-    ends = np.cumsum([len(tested.p) for tested in deviations])
-    return np.split(corrected, ends[:-1]) if deviations else [], int(np.count_nonzero(possible))
 
 
 def _why_dropped(day: Day, absences: Absences) -> str:

@@ -25,6 +25,8 @@ SIZES: Final = np.array([0.25, 0.5, 1, 2, 4, 6, 9, 14, 20, 30, 50, 100, 400])
 _PRIOR_ENTITIES: Final = 2.0  # "all sizes are equally common" weighs as much as this many entities
 _ROUNDS: Final = 40  # of expectation and maximisation; the weights no longer change by then
 _MAX_DEVIATIONS: Final = 3.0  # standard deviations: an entity further out says nothing about the day as a whole
+_UNUSUAL_DAY_ERRORS: Final = 2.0  # a day further out than so many standard errors is unlike all days before it
+_MIN_ENTITIES_OF_UNUSUAL_DAY: Final = 8  # with fewer, two that fail together would look like a busy home
 _MAX_OUTLIER_SHARE: Final = 0.15  # of the days; what happens more often is not an anomaly
 _OUTLIER_SPREADS: Final = 5  # an outlier is further than this many spreads from the median
 _MAD_TO_SIGMA: Final = 1.4826  # for a normal distribution
@@ -154,7 +156,9 @@ def busyness(counts: Floats, mean: Floats, spread: Floats, used: Flags) -> Float
     It is never below 1: that people are away does not make a fridge or a pump, which go on as ever, too busy.
 
     The factor is the others' counts over their expected counts, drawn towards 1 as far as that ratio is uncertain: by
-    its variance by chance, compared with how much whole days have varied beyond chance.
+    its variance by chance, compared with how much whole days have varied beyond chance. A day that is more than two
+    standard errors busier than this explains is unlike all days before it (visitors from morning to night). Its factor
+    is not drawn towards 1, and is at least the median of the entities' own ratios.
 
     Args:
         counts: Shape (days, columns), the judged day last.
@@ -172,4 +176,9 @@ def busyness(counts: Floats, mean: Floats, spread: Floats, used: Flags) -> Float
     others = np.maximum(expected[-1].sum() - expected[-1], 1.0)
     ratio, uncertainty = (excess[-1].sum() - excess[-1]) / others, (spread[-1].sum() - spread[-1]) / others**2
     factor: Floats = 1 + ratio * day_effect / np.maximum(day_effect + uncertainty, np.finfo(np.float64).tiny)
+    often = used[-1] & (mean[-1] >= 1)
+    if np.count_nonzero(often) >= _MIN_ENTITIES_OF_UNUSUAL_DAY:
+        is_unusual = ratio > _UNUSUAL_DAY_ERRORS * np.sqrt(day_effect + uncertainty)
+        typical = float(np.median(counts[-1, often] / mean[-1, often]))
+        factor = np.where(is_unusual, np.maximum(np.maximum(factor, 1 + ratio), typical), factor)
     return np.maximum(factor, 1)

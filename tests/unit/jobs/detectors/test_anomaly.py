@@ -48,10 +48,23 @@ def test_an_ordinary_day_has_no_anomaly_and_a_reason() -> None:
     )
 
 
-@pytest.mark.parametrize(("silent", "found"), [(1, False), (2, True), (3, True), (10, True), (20, False)])
-def test_silence_is_reported_once_its_days_are_improbable_and_until_it_is_normal(silent: int, *, found: bool) -> None:
+@pytest.mark.parametrize(("silent", "found"), [(1, False), (2, True), (4, True), (5, False), (20, False)])
+def test_silence_is_reported_on_the_first_three_days_on_which_it_is_improbable_and_then_is_normal(
+    silent: int, *, found: bool
+) -> None:
     rows = judged(history(a=[8] * (29 - silent) + [0] * silent, b=[5] * 29, c=[4] * 29))
     assert [(row.entity_id, row.anomaly_type) for row in rows] == [("light.a", "count_low")] * found
+
+
+def test_the_reason_gives_the_number_of_silences_that_are_the_new_normal() -> None:
+    rows = history(a=[8] * 19 + [0] * 10, b=[5] * 29, c=[4] * 29)
+    assert "1 entity that has been silent for days" in Anomaly().judge(LAST, MemoryStore(rows)).reason
+
+
+def test_days_on_which_the_whole_home_was_quiet_do_not_use_up_the_days_on_which_a_silence_is_reported() -> None:
+    others = {f"l{number}": [5] * 24 + [0] * 4 + [5] for number in range(8)}
+    finding = Anomaly().judge(LAST, MemoryStore(history(a=[8] * 23 + [0] * 6, **others)))
+    assert [row.key() for row in finding.rows] == [("light.a", "count_low")]
 
 
 def test_an_entity_that_is_often_silent_is_allowed_to_be() -> None:
@@ -174,13 +187,13 @@ def test_while_people_are_away_machines_are_not_too_busy_and_lamps_not_dead(away
 def test_a_home_that_grew_was_not_quiet_before() -> None:
     grown = {f"new{number}": [6, 7, 5, 6, 6, 7] for number in range(20)}
     old = {f"old{number}": [8, 9, 7, 8, 10] * 5 + [9, 8, 7, 9] for number in range(8)}
-    finding = Anomaly().judge(LAST, MemoryStore(history(dead=[6] * 21 + [0] * 8, **old, **grown)))
+    finding = Anomaly().judge(LAST, MemoryStore(history(dead=[6] * 25 + [0] * 4, **old, **grown)))
     assert [row.key() for row in finding.rows] == [("light.dead", "count_low")]
     assert "quiet" not in finding.reason
 
 
 def test_evidence_says_so_where_the_rows_of_the_baseline_are_no_longer_stored() -> None:
-    (row,) = judged(history(a=[8] * 19 + [0] * 10, b=[5] * 29, c=[4] * 29))
+    (row,) = judged(history(a=[8] * 26 + [0] * 3, b=[5] * 29, c=[4] * 29))
     for rows in (history(b=[5] * 29), []):
         evidence = Anomaly().explain_by_history(row, MemoryStore(rows))
         assert evidence.notes == ("the rows that this anomaly was computed from are no longer stored",)

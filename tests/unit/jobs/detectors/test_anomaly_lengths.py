@@ -122,12 +122,15 @@ def test_a_length_says_less_the_more_episodes_it_is_the_longest_of() -> None:
     assert of_two.anomaly_score > of_ten.anomaly_score
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_where_all_lengths_have_heavy_tails_there_is_hardly_a_false_alarm(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    longest = (600 * (1 + rng.pareto(1.5, (60, 29, 3)))).max(axis=2)
-    home = {f"light.l{code}": Lengths(of_one.tolist(), number=3, last_number=3) for code, of_one in enumerate(longest)}
-    assert len(Anomaly(types=("long_duration",)).judge(LAST, history(home)).rows) == 0
+def test_where_all_lengths_have_heavy_tails_there_are_no_more_false_alarms_than_accepted() -> None:
+    rng, found, homes = np.random.default_rng(1), 0, 12
+    for _ in range(homes):
+        longest = (600 * (1 + rng.pareto(1.5, (60, 29, 3)))).max(axis=2)
+        home = {
+            f"light.l{code}": Lengths(of_one.tolist(), number=3, last_number=3) for code, of_one in enumerate(longest)
+        }
+        found += len(Anomaly(types=("long_duration",)).judge(LAST, history(home)).rows)
+    assert found <= 1  # 0.4 are expected in 12 days
 
 
 def test_a_garage_that_is_still_open_is_reported_at_the_end_of_the_day() -> None:

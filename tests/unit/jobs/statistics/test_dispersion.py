@@ -82,6 +82,18 @@ def test_a_single_jump_does_not_make_a_day_busy_where_days_are_alike() -> None:
     assert dispersion.busyness(drawn, mean, mean, np.ones(mean.shape, np.bool_)) == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.parametrize(("entities", "low", "high"), [(20, 2.4, 3.2), (8, 2.2, 3.5), (7, 0.99, 1.6)])
+def test_a_day_unlike_all_days_before_it_is_as_busy_as_most_of_its_entities_if_there_are_enough(
+    entities: int, low: float, high: float
+) -> None:
+    rng = np.random.default_rng(9)
+    mean = np.full((DAYS + 1, entities), 10.0)
+    drawn = rng.poisson(mean).astype(np.float64)
+    drawn[-1] = rng.poisson(28, entities)
+    busy = dispersion.busyness(drawn, mean, mean, np.ones(mean.shape, np.bool_))
+    assert np.all((busy > low) & (busy < high))
+
+
 def test_a_single_entity_does_not_show_how_busy_a_day_is() -> None:
     mean = np.full((DAYS + 1, 1), 10.0)
     assert dispersion.busyness(mean * 3, mean, mean, np.ones(mean.shape, np.bool_)) == pytest.approx(1)
