@@ -171,7 +171,7 @@ def anomaly_sentence(rows: Sequence[AnomalyDaily], usual: float, newest: Day) ->
         case "still_active":
             what = "was still on at the end of the day, for unusually long"
         case _ if not last.occurrences:
-            what = f"was silent, usually active {times}"
+            what = f"was silent, usually {times}"
         case _:
             only = "only " if last.anomaly_type == "count_low" else ""
             what = f"was active {only}{counted(last.occurrences, 'time')}, usually {times}"

@@ -202,7 +202,7 @@ class Anomaly:
         reason = self._reason(baseline, len(complete) - 1, len(entities), tests, len(rows))
         notes = left_out(len(absences.days), "day on which nobody was home", "days on which nobody was home")
         silent = sum(result.left_out for result in results)
-        notes += left_out(silent, "entity that has been silent for days", "entities that have been silent for days")
+        notes += left_out(silent, "known silence", "known silences")
         computed = {run.detector for run in runs if run.date == day}
         return Finding(rows, "; ".join([reason, *notes, *_notes(surprises, computed)]))
 

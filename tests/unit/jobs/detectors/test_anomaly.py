@@ -58,7 +58,7 @@ def test_silence_is_reported_on_the_first_three_days_on_which_it_is_improbable_a
 
 def test_the_reason_gives_the_number_of_silences_that_are_the_new_normal() -> None:
     rows = history(a=[8] * 19 + [0] * 10, b=[5] * 29, c=[4] * 29)
-    assert "1 entity that has been silent for days" in Anomaly().judge(LAST, MemoryStore(rows)).reason
+    assert "1 known silence left out" in Anomaly().judge(LAST, MemoryStore(rows)).reason
 
 
 def test_days_on_which_the_whole_home_was_quiet_do_not_use_up_the_days_on_which_a_silence_is_reported() -> None:
