@@ -25,7 +25,7 @@ def anomaly(kind: str, occurrences: int, day: int = 0) -> AnomalyDaily:
     [
         ([anomaly("count_high", 30)], "2026-03-02: light.a was active 30 times, usually 8 times a day (high)."),
         ([anomaly("count_low", 1)], "2026-03-02: light.a was active only 1 time, usually 8 times a day (high)."),
-        ([anomaly("count_low", 0)], "2026-03-02: light.a was silent, usually active 8 times a day (high)."),
+        ([anomaly("count_low", 0)], "2026-03-02: light.a was silent, usually 8 times a day (high)."),
         ([anomaly("unusual_hour", 4)], "2026-03-02: light.a was active at unusual hours (high)."),
         ([anomaly("long_duration", 4)], "2026-03-02: light.a was on for unusually long (high)."),
         (
@@ -34,7 +34,7 @@ def anomaly(kind: str, occurrences: int, day: int = 0) -> AnomalyDaily:
         ),
         (
             [anomaly("count_low", 0), anomaly("count_low", 0, 1)],
-            "2026-03-02 to 2026-03-03: light.a was silent, usually active 8 times a day (high).",
+            "2026-03-02 to 2026-03-03: light.a was silent, usually 8 times a day (high).",
         ),
         (
             [anomaly("count_high", 20), anomaly("count_high", 30, 9)],
