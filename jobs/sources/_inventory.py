@@ -14,7 +14,7 @@ WORDS: Final = (
     *("docked", "cleaning", "returning"),
 )
 UNITS: Final[Mapping[str, str]] = {"temperature": "°C", "humidity": "%", "illuminance": "lx", "power": "W"}
-_SUFFIX: Final = {"climate": " heating", "cover": " blind", "light": " light", "lock": " lock"}
+_SUFFIX: Final = {"climate": " heating", "cover": " blind", "light": " light", "lock": " lock", "vacuum": " vacuum"}
 DYING_SENSOR: Final = "binary_sensor.pantry_door"  # the sensor that dies some weeks after the home's first day
 FRIDGE_DOOR: Final = "binary_sensor.fridge_door"  # on an unusual day, it does not stay closed
 

@@ -1,0 +1,58 @@
+"""``report``: write what stored rows show of a home into one HTML file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from jobs.cli.app import Last, command, day_of, days_of, home_of, print_message
+from storage.dates import DateRange
+from storage.errors import UsageError
+from storage.plurals import counted
+from storage.regular_file import replace_file
+
+DEFAULT_DAYS = "-28d"
+
+
+@command("pattern-aggregates report --out report.html", takes_days=True)
+def report(
+    context: typer.Context,
+    first: Annotated[
+        str, typer.Argument(metavar="FIRST", help="First day, or a range such as last-month. Left out: 4 weeks.")
+    ] = DEFAULT_DAYS,
+    last: Last = None,
+    out: Annotated[
+        str, typer.Option("--out", metavar="FILE", help="Where to write it; - for standard output.")
+    ] = "report.html",
+    day: Annotated[str | None, typer.Option("--day", metavar="DAY", help="One day in detail instead.")] = None,
+) -> None:
+    """Write a report of the home as one HTML file, which needs no network and no script.
+
+    It shows what was unusual, the rhythm of the week, what is on for how long, what goes together, what changed, and
+    what is missing.
+    """
+    home = home_of(context)
+    if day is not None:
+        if first != DEFAULT_DAYS or last is not None:
+            raise UsageError("--day comes with a range of days", hint="Give either a range or --day.")
+        days = DateRange.parse(day_of(home, day))
+    else:
+        days = days_of(home, first, last)
+    from jobs.report.report import make_report  # noqa: PLC0415 - loads numpy and Jinja2
+
+    html = make_report(home, days, in_detail=day is not None)
+    if out == "-":
+        sys.stdout.buffer.write(html.encode())
+        return
+    _write(Path(out), html)
+    print_message(f"{out}: {days}, {counted(len(html.encode()) // 1024 + 1, 'KB', 'KB')}")
+
+
+def _write(path: Path, html: str) -> None:
+    try:
+        replace_file(path, html)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}", hint="Name another file with --out.") from error

@@ -1,0 +1,62 @@
+"""Make the report of a home."""
+
+from __future__ import annotations
+
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jobs.names import Names
+from jobs.report.contents import find_contents
+from jobs.report.one_day import find_one_day
+from jobs.report.page import render_contents, render_one_day
+from jobs.report.rhythm import find_rhythms
+from jobs.report.stored_rows import StoredRows
+from jobs.wiring import Home
+from storage.dates import DateRange
+from storage.errors import UsageError
+from storage.query import AggregateQuery, DetectorRunDaily
+
+MAX_BYTES: Final = 300_000
+
+_FEWER_DEVICES: Final = (80, 60, 40, 20, 0)
+
+
+def make_report(home: Home, days: DateRange, *, in_detail: bool = False) -> str:
+    """Return the report of some days as HTML; the same rows and names give the same bytes.
+
+    Args:
+        home: The home.
+        days: The days that the report is about.
+        in_detail: Whether to show the first of these days in detail instead.
+
+    Raises:
+        UsageError: None of the days was computed.
+        StoreUnavailable: The store cannot be reached now.
+        StoreCorrupt: A row does not satisfy its model.
+    """
+    if in_detail:
+        days = DateRange(days.first, days.first)
+    with home.open_query() as aggregates:
+        rows = StoredRows(aggregates, days, home.enabled_detectors)
+        if not rows.of(DetectorRunDaily):
+            raise UsageError(
+                f"nothing was computed for {days}",
+                hint="`pattern-aggregates status` lists the days, and `pattern-aggregates run` computes what is due.",
+            )
+        if in_detail:
+            return render_one_day(find_one_day(aggregates, rows, home.names, home.zone))
+        return fit_period(aggregates, rows, home.names, home.zone)
+
+
+def fit_period(aggregates: AggregateQuery, rows: StoredRows, names: Names, zone: ZoneInfo) -> str:
+    """Return the report of some days as HTML of at most ``MAX_BYTES``.
+
+    Where it would be larger, fewer devices have a map of their own, and the page says how many are left out.
+    """
+    contents = find_contents(aggregates, rows, names, zone)
+    html = render_contents(contents)
+    for max_devices in _FEWER_DEVICES:
+        if len(html.encode()) <= MAX_BYTES:
+            break
+        html = render_contents(contents._replace(rhythms=find_rhythms(rows, rows.named(names), max_devices)))
+    return html

@@ -1,0 +1,63 @@
+"""``report`` writes one HTML file, of a range of days or of one day in detail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.home import CSV_CONFIG, Home
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Home:
+    home = Home(tmp_path, CSV_CONFIG)
+    home.call("backfill", "2026-03-01", "2026-03-03")
+    return home
+
+
+def test_a_report_of_a_range_is_one_file_and_its_place_and_size_are_printed(written: Home) -> None:
+    file = written.folder / "home.html"
+    result = written.call("report", "2026-03-01", "2026-03-03", "--out", str(file))
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert f"{file}: 2026-03-01 to 2026-03-03, " in result.stderr
+    html = file.read_text(encoding="utf-8")
+    assert html.startswith("<!doctype html>")
+    assert "Your home, 1 to 3 March 2026" in html
+    assert "light.kitchen" in html  # in a tooltip
+
+
+def test_a_second_report_of_the_same_rows_has_the_same_bytes(written: Home) -> None:
+    first, second = written.folder / "1.html", written.folder / "2.html"
+    for file in (first, second):
+        assert written.call("report", "2026-03", "--out", str(file)).exit_code == 0
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_one_day_is_shown_in_detail(written: Home) -> None:
+    result = written.call("report", "--day", "2026-03-02", "--out", "-")
+    assert result.exit_code == 0
+    assert "Your home, Monday 2 March 2026" in result.stdout
+    assert "What each detector reported" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "nothing was computed for"),  # the last four weeks
+        (("2026-02-01", "2026-02-10"), "pattern-aggregates status"),
+        (("2026-03-01", "--day", "2026-03-02"), "Give either a range or --day"),
+        (("2026-03-99",), "not a valid day"),
+        (("2026-03-01", "--out", "/nowhere/report.html"), "/nowhere/report.html cannot be written"),
+    ],
+)
+def test_a_call_that_is_not_valid_says_what_to_do(written: Home, words: tuple[str, ...], message: str) -> None:
+    result = written.call("report", *words)
+    assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_a_file_that_cannot_be_replaced_is_left_as_it_was(written: Home) -> None:
+    folder = written.folder / "taken"
+    folder.mkdir()
+    result = written.call("report", "2026-03", "--out", str(folder))
+    assert (result.exit_code, folder.is_dir()) == (2, True)
