@@ -81,7 +81,7 @@ def _not_known(rows: StoredRows) -> list[Gap]:
     unknown: dict[Day, float] = {}
     for run in rows.of(DetectorRunDaily):
         seconds = run.day_seconds - run.known_seconds
-        if seconds >= MIN_UNKNOWN_SECONDS and run.detector != ANOMALY:
+        if seconds >= MIN_UNKNOWN_SECONDS and run.detector in rows.detectors and run.detector != ANOMALY:
             unknown[run.date] = max(unknown.get(run.date, 0.0), seconds)
     if not unknown:
         return []

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 
 from jobs.names import Names
 from storage.dates import ONE_DAY, DateRange, Day
+from storage.periods import cadence_of
 from storage.query import (
     AggregateQuery,
     AnomalyDaily,
@@ -38,7 +39,7 @@ class StoredRows:
     Attributes:
         days: As given.
         before: The days that they are compared with.
-        detectors: As given.
+        detectors: As given, without rollups.
     """
 
     def __init__(self, aggregates: AggregateQuery, days: DateRange, detectors: Sequence[str]) -> None:
@@ -47,7 +48,7 @@ class StoredRows:
         self._rows: dict[type[DailyAggregate], dict[str, list[Any]]] = {}
         self.days = days
         self.before = DateRange.ending(days.first - ONE_DAY, COMPARED_DAYS)
-        self.detectors = tuple(detectors)
+        self.detectors = tuple(name for name in detectors if cadence_of(name) is None)
 
     def of(self, model: type[A], days: DateRange | None = None) -> list[A]:
         """Return the rows of some days, by default those of the report, ordered by date and tags."""
