@@ -116,8 +116,8 @@ def _evidence(
             print_message(f"source: {error}", style="yellow")
         else:
             if log is not None:
-                log = with_names(log, {renames[one]: one for one in row.entities() if one in renames})
-                missing = row.entities() - {entity.entity_id for entity in log.entities}
+                log = with_names(log, {renames[one]: one for one in row.entity_ids() if one in renames})
+                missing = row.entity_ids() - {entity.entity_id for entity in log.entities}
                 if missing:
                     return _stored(row, f"the source now has no entity {', '.join(sorted(missing))}")
                 return _explained(row, partial(detector.explain, row, log))
