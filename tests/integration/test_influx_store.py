@@ -26,6 +26,7 @@ from storage.drivers.influxdb.influxql import Query
 from storage.drivers.influxdb.organisation import verify_organisation
 from storage.errors import StoreError, StoreMissing, StoreUnavailable
 from storage.models import Count, DailyAggregate, DetectorRunDaily, DurationDaily, Tag, TimeBasedDaily
+from tests.support.home import CSV_CONFIG, Home
 from tests.support.influxdb import LiveServer, new_influxd
 from tests.support.rows import DAY, batch, duration, finding, time_based, time_based_batch
 
@@ -478,3 +479,22 @@ def test_the_right_token_is_not_doubted_whatever_the_newest_point_holds(influxdb
     with closing(influxdb.connection()) as connection:
         assert connection.write(bucket, f"any,entity_id=x {fields} 1772452800") == ""
         verify_organisation(connection, bucket)
+
+
+def test_the_measurement_that_a_bucket_has_lost_is_noticed_and_repaired(tmp_path: Path, influxdb: LiveServer) -> None:
+    server, bucket = influxdb.server(), influxdb.new_bucket()
+    store = f'kind = "influxdb"\nurl = "{server.url}"\norg = "{server.org}"\nbucket = "{bucket}"\n'
+    store += f'token = "{server.token.get_secret_value()}"\n'
+    home = Home(tmp_path, CSV_CONFIG.replace('url = "sqlite:///aggregates.db"\n', store))
+    assert home.call("init").exit_code == 0
+    assert home.call("backfill", "2026-03-02").exit_code == 0
+    with closing(influxdb.connection()) as connection:
+        connection.execute(Query(bucket, "DELETE FROM time_based_daily", streamed=False), list)
+    for words in (["status"], ["health"]):
+        result = home.call(*words)
+        said = " ".join(result.output.split())
+        assert result.exit_code == 1, said
+        assert "of 1 of them it lacks only rows" in said
+        assert "backfill 2026-03-02 2026-03-02 --redo lost" in said
+    assert home.call("backfill", "2026-03-02", "2026-03-02", "--redo", "lost").exit_code == 0
+    assert home.call("status").exit_code == 0
