@@ -6,9 +6,9 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from jobs.cli.app import Json, command, days_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.app import Json, command, days_of, home_of, print_json, print_message
+from jobs.cli.tables import print_table
 from jobs.household import Away
 from jobs.household_file import MAX_DAYS_AWAY, MAX_TEXT, with_away, without_away
 from jobs.wiring import Home
@@ -92,10 +92,14 @@ def _list(home: Home, *, as_json: bool) -> None:
     if not found:
         print_message("no days away are known")
         return
-    table = Table()
-    for heading in ("first", "last", "days", "note", "from"):
-        table.add_column(heading)
-    for one in found:
-        origin = "the calendar" if one.origin == "calendar" else "entered"
-        table.add_row(str(one.first), str(one.last), str(len(one.days)), terminal_text(one.note), origin)
-    out.print(table)
+    rows = [
+        (
+            str(one.first),
+            str(one.last),
+            str(len(one.days)),
+            one.note,
+            "the calendar" if one.origin == "calendar" else "entered",
+        )
+        for one in found
+    ]
+    print_table(("first", "last", "days", "note", "from"), rows, numbers=("days",), texts=("note",))

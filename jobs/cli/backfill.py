@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from jobs import nightly
-from jobs.cli.app import First, Json, Last, command, days_of, home_of, out
+from jobs.cli.app import First, Json, Last, command, days_of, home_of, print_line
 from jobs.cli.run_report import plan, print_report, progress_bar
 from jobs.due import Redo
 from jobs.outcome import Outcome
 from jobs.publish.publishing import Publishing
+from storage.plurals import counted
 
 
 @command("pattern-aggregates backfill 2026-10-01 yesterday --detector time_based", takes_days=True)
@@ -57,8 +58,8 @@ def backfill(
     if not dry_run or as_json:
         return print_report(report, as_json=as_json)
     for planned in plan(report):
-        out.print(f"{planned['day']}  {', '.join(planned['detectors']) or 'write what is staged'}", markup=False)
-    out.print(f"{len(report.plan)} days would be worked on; nothing was changed.")
+        print_line(f"{planned['day']}  {', '.join(planned['detectors']) or 'write what is staged'}")
+    print_line(f"{counted(len(report.plan), 'day')} would be worked on; nothing was changed.")
     for notice in report.notices:
-        out.print(notice, markup=False)
+        print_line(notice)
     return report.outcome

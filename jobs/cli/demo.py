@@ -12,9 +12,9 @@ import typer
 from rich.text import Text
 
 from jobs import nightly
-from jobs.cli.app import command, out, program
+from jobs.cli.app import Json, command, out, print_json, print_line, program
 from jobs.cli.demo_findings import show_findings
-from jobs.cli.run_report import progress_bar
+from jobs.cli.run_report import document, progress_bar
 from jobs.outcome import Outcome
 from jobs.run_report import RunReport
 from jobs.wiring import open_home, system_clock
@@ -34,6 +34,7 @@ def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Folder for settings, store and ledger.")] = Path(
         "demo-home"
     ),
+    as_json: Json = False,
 ) -> Outcome:
     """Simulate a home, run the real job over it, and show what it found."""
     config = directory / "config.toml"
@@ -50,6 +51,9 @@ def demo(
             rollup_retention_days=home.store_settings.kept_rollup_days,
             progress=progress,
         )
+    if as_json:
+        print_json({"settings": str(config), **document(report)})
+        return report.outcome
     with home.open_query() as aggregates:
         show_findings(aggregates, span, home.enabled_detectors)
     _next_steps(config, span, report)
@@ -107,11 +111,13 @@ def _next_steps(config: Path, span: DateRange, report: RunReport) -> None:
         rows = sum(one.rows for day in report.days for one in day.detectors.values())
         seconds = sum(day.seconds for day in report.days)
         days = counted(len(report.days), "day")
-        out.print(f"\n{days}: {counted(events, 'activity event')} became {counted(rows, 'row')} in {seconds:.1f} s.")
+        print_line("")
+        print_line(f"{days}: {counted(events, 'activity event')} became {counted(rows, 'row')} in {seconds:.1f} s.")
     else:
-        out.print("\nNothing was due: an earlier demo has computed these days.")
+        print_line("")
+        print_line("Nothing was due: an earlier demo has computed these days.")
     command_line = f"{program()} --config {shlex.quote(str(config))}"
-    out.print(f"The aggregates are in {config.parent / 'aggregates.db'}. To go on:", markup=False, soft_wrap=True)
+    print_line(f"The aggregates are in {config.parent / 'aggregates.db'}. To go on:")
     for words in (
         "status",
         f"query time_based_daily {span.last} {span.last}",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from functools import partial
 from statistics import fmean, median
 from typing import Final
 
-from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import out, terminal_text
+from jobs.cli.app import out, print_line
 from jobs.cli.cells import hours_as_bars
+from jobs.cli.tables import print_table
+from jobs.sentences.wording import length
 from storage.dates import DateRange, Day
 from storage.models import (
-    HOURS,
     AnomalyDaily,
     CoOccurrenceDaily,
     DurationDaily,
@@ -31,7 +32,6 @@ MAX_PEAK_HOURS: Final = 3
 MAX_AREAS: Final = 3
 MAX_COLUMNS: Final = 100
 WIDE_COLUMNS: Final = 98  # from here on, tables have room for their last columns
-MINUTE_SECONDS: Final = 60
 DAY_SECONDS: Final = 86_400
 
 
@@ -57,19 +57,15 @@ def _used_when(aggregates: AggregateQuery, span: DateRange) -> None:
     for row in aggregates.daily(TimeBasedDaily, span.first, span.last, allow_missing=True):
         by_entity[row.entity_id].append(row)
     busiest = sorted(by_entity.items(), key=lambda item: -sum(row.bouts or 0 for row in item[1]))[:MAX_ROWS]
-    table = _table("What was used when (the most used entities)", "entity")
-    table.add_column("times a day", justify="right")
-    table.add_column("0h    6h    12h   18h", no_wrap=True, min_width=HOURS)
-    if wide := out.width >= WIDE_COLUMNS:
-        table.add_column("peak hours")
+    headings = ["entity", "times a day", "0h    6h    12h   18h", "peak hours"][: None if _is_wide() else 3]
+    lines = []
     for entity_id, rows in busiest:
         hours = [sum(counts) for counts in zip(*(row.hourly_distribution for row in rows), strict=True)]
         peaks = Counter(hour for row in rows for hour in row.peak_hours).most_common(MAX_PEAK_HOURS)
         often = ", ".join(f"{hour}h" for hour, days in sorted(peaks) if days > 1)
         bouts = sum(row.bouts or 0 for row in rows) / len(rows)
-        cells = (terminal_text(entity_id), f"{bouts:.1f}", hours_as_bars(hours))
-        table.add_row(*cells, *([often] if wide else []))
-    _print(table)
+        lines.append((entity_id, f"{bouts:.1f}", hours_as_bars(hours), often)[: len(headings)])
+    _print_table(headings, lines, title="What was used when (the most used entities)", numbers=("times a day",))
 
 
 def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
@@ -81,21 +77,19 @@ def _on_how_long(aggregates: AggregateQuery, span: DateRange) -> None:
         entity_id: sum(row.avg_duration_seconds * (row.episodes or 0) for row in rows)
         for entity_id, rows in by_entity.items()
     }
-    table = _table("What was on for how long (the longest)", "entity")
-    headings = ("times", "on average", "longest", "per day", "attended")
-    for heading in headings if (wide := out.width >= WIDE_COLUMNS) else headings[:3]:
-        table.add_column(heading, justify="right")
+    headings = ("entity", "times", "on average", "longest", "per day", "attended")[: None if _is_wide() else 4]
+    lines = []
     for entity_id in sorted(totals, key=lambda one: -totals[one])[:MAX_ROWS]:
         rows = by_entity[entity_id]
         times = sum(row.episodes or 0 for row in rows)
         scores = [row.efficiency_score for row in rows if row.efficiency_score is not None]
-        longest = _duration(max(row.max_duration_seconds for row in rows))
-        more = (_duration(totals[entity_id] / len(span)), f"{fmean(scores):.0%}" if scores else "")
-        cells = (terminal_text(entity_id), str(times), _duration(totals[entity_id] / times), longest)
-        table.add_row(*cells, *(more if wide else ()))
-    _print(table)
-    if wide:
-        out.print("attended: the share of this time during which somebody was in the room")
+        longest = max(row.max_duration_seconds for row in rows)
+        lengths = map(length, (totals[entity_id] / times, longest, totals[entity_id] / len(span)))
+        cells = (entity_id, str(times), *lengths, f"{fmean(scores):.0%}" if scores else "")
+        lines.append(cells[: len(headings)])
+    _print_table(headings, lines, title="What was on for how long (the longest)", numbers=headings[1:])
+    if "attended" in headings:
+        print_line("attended: the share of this time during which somebody was in the room")
 
 
 def _together(aggregates: AggregateQuery, span: DateRange) -> None:
@@ -106,13 +100,14 @@ def _together(aggregates: AggregateQuery, span: DateRange) -> None:
     chains: dict[str, list[int]] = defaultdict(list)
     for chain in aggregates.daily(SequenceDaily, span.first, span.last, allow_missing=True):
         chains[", then ".join(step.replace(":", " ", 1) for step in chain.sequence)].append(chain.frequency)
-    table = _table("What is used together, and what follows what (on the most days)", "entities")
-    table.add_column("days", justify="right")
-    table.add_column("times a day", justify="right")
-    for found in (pairs, chains):
-        for name, counts in sorted(found.items(), key=lambda item: -len(item[1]))[:MAX_PAIRS]:
-            table.add_row(terminal_text(name), str(len(counts)), f"{fmean(counts):.1f}")
-    _print(table)
+    lines = [
+        (name, str(len(counts)), f"{fmean(counts):.1f}")
+        for found in (pairs, chains)
+        for name, counts in sorted(found.items(), key=lambda item: -len(item[1]))[:MAX_PAIRS]
+    ]
+    title = "What is used together, and what follows what (on the most days)"
+    headings = ("entities", "days", "times a day")
+    _print_table(headings, lines, title=title, numbers=headings[1:], texts=headings[:1])
 
 
 def _rooms(aggregates: AggregateQuery, span: DateRange) -> None:
@@ -125,19 +120,19 @@ def _rooms(aggregates: AggregateQuery, span: DateRange) -> None:
         for transition in row.transition_patterns:
             moves[row.area_id][str(transition["to"])] += int(transition["count"] or 0)
     days = len({row.date for row in rows})
-    table = _table("Where things happened, and where people went from there", "area")
-    table.add_column("of the activity", justify="right")
-    table.add_column("next area")
+    lines = []
     for area, level in sorted(levels.items(), key=lambda item: -item[1]):
         total = moves[area].total()
-        then = [f"{terminal_text(to).plain} {count / total:.0%}" for to, count in moves[area].most_common(MAX_AREAS)]
-        table.add_row(terminal_text(area), f"{level / days:.0%}", Text(", ".join(then)))
-    _print(table)
+        then = [f"{to} {count / total:.0%}" for to, count in moves[area].most_common(MAX_AREAS)]
+        lines.append((area, f"{level / days:.0%}", ", ".join(then)))
+    title = "Where things happened, and where people went from there"
+    headings = ("area", "of the activity", "next area")
+    _print_table(headings, lines, title=title, numbers=headings[1:2], texts=headings[2:])
 
 
 def _unusual(aggregates: AggregateQuery, span: DateRange) -> None:
     """Print each anomaly as a sentence; an anomaly that lasted for days is one sentence."""
-    out.print(Text("What was unusual (severity in brackets)", style="table.title"))
+    print_line(Text("What was unusual (severity in brackets)", style="table.title"))
     anomalies: dict[tuple[str, str], list[AnomalyDaily]] = defaultdict(list)
     for row in aggregates.daily(AnomalyDaily, span.first, span.last, allow_missing=True):
         anomalies[row.entity_id, row.anomaly_type].append(row)
@@ -145,9 +140,9 @@ def _unusual(aggregates: AggregateQuery, span: DateRange) -> None:
         bouts = aggregates.daily(TimeBasedDaily, span.first, span.last, allow_missing=True, entity_id=entity_id)
         days = {row.date for row in rows}
         usual = median([row.bouts or 0 for row in bouts if row.date not in days] or [0])
-        out.print(terminal_text(anomaly_sentence(rows, usual, span.last)), soft_wrap=True)
+        print_line(anomaly_sentence(rows, usual, span.last))
     if not anomalies:
-        out.print("Nothing was found to be unusual.")
+        print_line("Nothing was found to be unusual.")
 
 
 def anomaly_sentence(rows: Sequence[AnomalyDaily], usual: float, newest: Day) -> str:
@@ -185,38 +180,23 @@ def _missing(aggregates: AggregateQuery, span: DateRange, detectors: Sequence[st
     known = {one.day: one.known_share for one in completeness if one.state is not State.MISSING}
     partly = {day: share for day, share in sorted(known.items()) if share < 1}
     for day, share in partly.items():
-        out.print(f"{day}: the recorder was down for {_duration((1 - share) * DAY_SECONDS)}; that time is not known.")
+        print_line(f"{day}: the recorder was down for {length((1 - share) * DAY_SECONDS)}; that time is not known.")
     empty: dict[str, list[Completeness]] = defaultdict(list)
     for one in completeness:
         if one.state is State.MISSING:
-            out.print(Text(f"{one.day} {one.detector}: not computed"))
+            print_line(f"{one.day} {one.detector}: not computed")
         elif one.state is State.EMPTY:
             empty[one.detector].append(one)
     for detector, days in empty.items():
-        out.print(Text(f"{detector} found nothing on {counted(len(days), 'day')}, most recently on {days[-1].day}:"))
-        out.print(terminal_text(f"  {days[-1].reason}"), soft_wrap=True)
+        print_line(f"{detector} found nothing on {counted(len(days), 'day')}, most recently on {days[-1].day}:")
+        print_line(f"  {days[-1].reason}")
     if not partly and all(one.state is State.WRITTEN for one in completeness):
-        out.print("Nothing is missing: every day is known from end to end and computed.")
+        print_line("Nothing is missing: every day is known from end to end and computed.")
 
 
-def _table(title: str, heading: str) -> Table:
-    """Return an empty table with its first column."""
-    table = Table(title=title, title_justify="left")
-    table.add_column(heading, overflow="fold", min_width=20)
-    return table
+_print_table = partial(print_table, max_width=MAX_COLUMNS)
 
 
-def _print(table: Table) -> None:
-    out.print(table, width=min(out.width, MAX_COLUMNS))
-
-
-def _duration(seconds: float) -> str:
-    """Return a number of seconds in convenient units.
-
-    >>> _duration(42), _duration(605), _duration(9000)
-    ('42 s', '10 min', '2 h 30 min')
-    """
-    if seconds < MINUTE_SECONDS:
-        return f"{seconds:.0f} s"
-    hours, rest = divmod(round(seconds / MINUTE_SECONDS), 60)
-    return f"{hours} h {rest} min" if hours else f"{rest} min"
+def _is_wide() -> bool:
+    """Return whether tables have room for their last columns."""
+    return out.width >= WIDE_COLUMNS

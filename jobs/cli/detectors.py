@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import Json, command, home_of, out, print_json
+from jobs.cli.app import Json, command, home_of, print_json
+from jobs.cli.tables import print_table
 from jobs.detector import HistoryDetector
 from storage.clean_text import clean_lines
 
@@ -29,13 +29,11 @@ def detectors(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json(registered)
         return
-    table = Table()
-    for heading in ("name", "version", "enabled", "reads", "settings", "origin"):
-        table.add_column(heading)
+    rows = []
     for one in registered:
         settings = one["settings"]
         values = "\n".join(f"{key} = {value}" for key, value in settings.items()) if isinstance(settings, dict) else ""
         enabled = "yes" if one["enabled"] else "no"
         cells = (one["name"], one["version"], enabled, one["reads"], values, one["origin"])
-        table.add_row(*(Text(clean_lines(str(cell))) for cell in cells))
-    out.print(table)
+        rows.append([Text(clean_lines(str(cell))) for cell in cells])
+    print_table(("name", "version", "enabled", "reads", "settings", "origin"), rows, numbers=("version",))

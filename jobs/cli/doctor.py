@@ -11,9 +11,9 @@ import typer
 from rich.text import Text
 
 from jobs.activity.entities import Entity
-from jobs.cli.app import Json, command, home_of, print_json, print_line
+from jobs.cli.app import Json, command, home_of, print_json, print_line, terminal_text
 from jobs.cli.checks import Check, check_home
-from jobs.cli.tables import print_table
+from jobs.cli.tables import fits, print_table
 from jobs.outcome import Outcome
 from jobs.rebuild import rebuild_ledger as rebuild_ledger_from
 from jobs.wiring import Home
@@ -83,10 +83,17 @@ def _entity(one: Entity) -> dict[str, object]:
 def _print_entities(entities: Sequence[Entity]) -> None:
     if not entities:
         return
-    rows = []
+    rows, joined = [], []
     for one in entities:
-        active = ", ".join(sorted(one.active_states)) if one.kind == "activity" else ""
-        presence = "yes" if one.presence and one.kind == "activity" else ""
-        rows.append((one.entity_id, one.kind, one.reason, one.area_id or "", active, presence))
+        is_active = one.kind == "activity"
+        active = ", ".join(sorted(one.active_states)) if is_active else ""
+        presence = "yes" if one.presence and is_active else ""
+        cells = (one.entity_id, one.kind, one.reason, one.area_id or "", active, presence)
+        rows.append([terminal_text(cell) for cell in cells])
+        about = (one.area_id, f"active when {active}" if active else "", "shows presence" if presence else "")
+        joined.append((one.entity_id, "; ".join((f"{one.kind} ({one.reason})", *filter(None, about)))))
     headings = ("entity", "class", "why", "area", "active when", "presence")
-    print_table(headings, rows, title="entities", texts=("why", "area", "active when"))
+    if fits(headings, rows):
+        print_table(headings, rows, title="entities")
+    else:
+        print_table(("entity", "how it is classified"), joined, title="entities", texts=("how it is classified",))

@@ -8,13 +8,13 @@ from functools import partial
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from jobs.activity.renaming import with_names
 from jobs.activity.window import DayWindow
-from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.app import Json, command, day_of, home_of, print_json, print_line, print_message
 from jobs.cli.filters import conditions_of, model_of
 from jobs.cli.known_values import refuse_unknown_values
+from jobs.cli.tables import SEVERITY_STYLE, print_table
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
 from jobs.isolation import describe, run_isolated
@@ -22,6 +22,7 @@ from jobs.names import NO_NAMES
 from jobs.sentences.groups import stories
 from jobs.sentences.rows import sentence_of
 from jobs.wiring import Home
+from storage.clean_text import clean
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, SourceError, UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
@@ -74,7 +75,9 @@ def explain(
         )
         return
     for story in found_stories:
-        out.print(terminal_text(f"- {story.sentence} ({story.severity})", "dim" if story.is_muted else ""))
+        print_line(
+            f"- {story.sentence} ({story.severity})", style="dim" if story.is_muted else SEVERITY_STYLE[story.severity]
+        )
     for row, sentence, found in explained:
         _show(row, sentence, found)
 
@@ -141,19 +144,21 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
 
 
 def _show(row: DailyAggregate, sentence: str, found: Evidence) -> None:
-    out.print()
-    out.print(terminal_text(" ".join((str(row.date), row.measurement, *row.key())), "bold"))
+    print_line("")
+    print_line(" ".join((str(row.date), row.measurement, *row.key())), style="bold")
     if sentence:
-        out.print(terminal_text(sentence))
-    table = Table()
+        print_line(sentence)
     filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
-    for place in filled:
-        table.add_column(terminal_text(found.columns[place]))
-    for line in found.lines:
-        table.add_row(*(terminal_text(_plain(line[place])) for place in filled))
-    out.print(table)
+    headings = [clean(found.columns[place]) for place in filled]
+    lines = [[_plain(line[place]) for place in filled] for line in found.lines]
+    texts = [heading for place, heading in enumerate(headings) if any(_is_sentence(line[place]) for line in lines)]
+    print_table(headings, lines, texts=texts)
     for note in found.notes:
-        out.print(terminal_text(note), soft_wrap=True)
+        print_line(note)
+
+
+def _is_sentence(text: str) -> bool:
+    return len(text.split()) > 2  # noqa: PLR2004 - an instant is two words, and is not broken
 
 
 def _plain(value: Any) -> str:  # noqa: ANN401 - text or number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from jobs.cli.app import command, home_of, out
+from jobs.cli.app import Json, command, home_of, print_json, print_line
 from jobs.daemon.health import State, check_health, check_store
 from jobs.lost_days import LostDays
 from jobs.outcome import Outcome
@@ -13,7 +13,7 @@ from storage.errors import LedgerError
 
 
 @command("pattern-aggregates health")
-def health(context: typer.Context) -> Outcome:
+def health(context: typer.Context, as_json: Json = False) -> Outcome:
     """Exit 0 if the newest due day is written and the store has lost nothing, else 1 with the reason.
 
     For a container's HEALTHCHECK.
@@ -21,7 +21,10 @@ def health(context: typer.Context) -> Outcome:
     home = home_of(context, check_parameters=False)
     home.require_source()
     found = check_health(home, lost=_lost(home))
-    out.print(f"{found.state}: {found.reason}", markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"state": found.state, "reason": found.reason})
+    else:
+        print_line(f"{found.state}: {found.reason}", style="green" if found.state is State.FRESH else "red")
     return Outcome.DONE if found.state is State.FRESH else Outcome.INCOMPLETE
 
 

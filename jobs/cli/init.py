@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs.belonging import Adoption, Belonging
-from jobs.cli.app import command, home_of, out
+from jobs.cli.app import Json, command, home_of, print_json, print_line
 from jobs.rebuild import rebuild_ledger
 from jobs.wiring import Home
 from storage.errors import StoreMissing, UsageError
@@ -38,13 +38,14 @@ def init(
         bool,
         typer.Option("--remove", help="Remove the device of this home from Home Assistant (MQTT), and nothing else."),
     ] = False,
+    as_json: Json = False,
     _mend: Annotated[bool, typer.Option("--mend", hidden=True, callback=_refuse_former_name)] = False,
 ) -> None:
     """Create what store and ledger need, or upgrade them. Safe to repeat; prints what it changed."""
     home = home_of(context)
     home.require_source()
     if remove:
-        _remove(home)
+        _remove(home, as_json=as_json)
         return
     with home.open_ledger() as ledger, closing(home.open_store()) as store:
         changes = [ledger.changes] if ledger.changes else []
@@ -57,17 +58,23 @@ def init(
             changes += _adopt(home, belonging, adoption)
         changes += home.settle(ledger, store)
         changes += store.prepare(update_retention=update_retention)
-    for change in changes or ["nothing to change"]:
-        out.print(change, markup=False, soft_wrap=True)
+    _print(changes, as_json=as_json, if_none="nothing to change")
 
 
-def _remove(home: Home) -> None:
+def _print(changes: list[str], *, as_json: bool, if_none: str) -> None:
+    if as_json:
+        print_json({"changes": changes})
+        return
+    for change in changes or [if_none]:
+        print_line(change)
+
+
+def _remove(home: Home, *, as_json: bool) -> None:
     from jobs.publish.publishing import Publishing  # noqa: PLC0415 - only where it is used
 
     if not home.settings.mqtt.host:
         raise UsageError("no MQTT broker is named", hint="Name the broker that has the device in [mqtt] host.")
-    for change in Publishing(home).remove() or ["nothing to remove: nothing was published yet"]:
-        out.print(change, markup=False, soft_wrap=True)
+    _print(Publishing(home).remove(), as_json=as_json, if_none="nothing to remove: nothing was published yet")
 
 
 def _adopt(home: Home, belonging: Belonging, adoption: Adoption) -> list[str]:

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from jobs.cli.app import Json, command, day_of, home_of, out, print_json, print_message, terminal_text
+from jobs.cli.app import Json, command, day_of, home_of, print_json, print_message
 from jobs.cli.known_values import known_values
+from jobs.cli.tables import print_table
 from jobs.household import ANOMALY_TYPES, Household, Mute
 from jobs.household_file import MAX_TEXT, with_mute
 from jobs.wiring import Home
@@ -123,10 +123,7 @@ def _list(home: Home, *, as_json: bool) -> None:
     if not found:
         print_message("nothing is muted")
         return
-    table = Table()
-    for heading in ("entity", "type", "from", "until", "reason"):
-        table.add_column(heading)
-    for one in found:
-        kind, end = one.anomaly_type or "all", str(one.until) if one.until else "no end"
-        table.add_row(terminal_text(one.entity), kind, str(one.first), end, terminal_text(one.reason))
-    out.print(table)
+    rows = [
+        (one.entity, one.anomaly_type or "all", str(one.first), str(one.until or "no end"), one.reason) for one in found
+    ]
+    print_table(("entity", "type", "from", "until", "reason"), rows, texts=("reason",))

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
-from jobs.cli.app import err, hint_of, out, print_json, print_message, terminal_text
+from jobs.cli.app import err, hint_of, print_json, print_line, print_message, terminal_text
+from jobs.cli.tables import print_table
 from jobs.nightly import Progress as ProgressCallback
 from jobs.outcome import Outcome
 from jobs.run_report import DayReport, DayStatus, RunReport
@@ -50,11 +50,11 @@ def print_report(report: RunReport, *, as_json: bool) -> Outcome:
             print_message(notice, style="yellow")
         return report.outcome
     if report.days:
-        out.print(_table(report))
+        _print_days(report)
     elif report.outcome is Outcome.DONE:
-        out.print("Nothing is due.")
+        print_line("Nothing is due.")
     for line in _problems(report):
-        out.print(line, soft_wrap=True)
+        print_line(line)
     return report.outcome
 
 
@@ -120,12 +120,16 @@ def plan(report: RunReport) -> list[dict[str, Any]]:
     ]
 
 
-def _table(report: RunReport) -> Table:
-    table = Table(title=f"{len(report.days)} days", title_justify="left")
-    for heading in ("day", "status", "events", "rows", "seconds"):
-        table.add_column(heading, justify="left" if heading in ("day", "status") else "right")
-    for day in report.days:
-        rows = ", ".join(f"{name} {one.rows}" for name, one in day.detectors.items())
-        status = Text(day.status, style=STYLE[day.status])
-        table.add_row(str(day.day), status, f"{day.events:,}", terminal_text(rows), f"{day.seconds:.2f}")
-    return table
+def _print_days(report: RunReport) -> None:
+    headings = ("day", "status", "events", "rows", "seconds")
+    rows = [
+        (
+            str(day.day),
+            Text(day.status, style=STYLE[day.status]),
+            f"{day.events:,}",
+            f"{sum(one.rows for one in day.detectors.values()):,}",
+            f"{day.seconds:.2f}",
+        )
+        for day in report.days
+    ]
+    print_table(headings, rows, title=counted(len(report.days), "day"), numbers=headings[2:])

@@ -20,6 +20,7 @@ Cell = str | Text
 
 SEVERITY_STYLE: Final = {"low": "", "medium": "yellow", "high": "red", "critical": "bold red"}
 GAP: Final = 2  # blanks between the columns of a table without lines, and before the lines of a block
+MAX_WIDTH: Final = 1000  # columns
 MAX_NAME_WIDTH: Final = 28  # of a heading in a block
 
 
@@ -31,6 +32,7 @@ def print_table(
     numbers: Collection[str] = (),
     texts: Collection[str] = (),
     with_lines: bool = True,
+    max_width: int = MAX_WIDTH,
 ) -> None:
     """Print rows as a table, or as blocks of lines where the terminal is too narrow for it.
 
@@ -41,11 +43,13 @@ def print_table(
         numbers: The headings of columns that are aligned to the right.
         texts: The headings of columns with sentences or lists, which may be wrapped between words.
         with_lines: Whether to draw lines between the columns where there is room for them.
+        max_width: How wide the table may be where the terminal, or a file, has room for more.
     """
+    width = min(out.width, max_width)
     cells = [[terminal_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
-    if with_lines and fits(headings, cells, texts=texts):
+    if with_lines and fits(headings, cells, width, texts=texts):
         table = Table(title=title or None, title_justify="left")
-    elif fits(headings, cells, texts=texts, with_lines=False):
+    elif fits(headings, cells, width, texts=texts, with_lines=False):
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     else:
         _print_blocks(headings, cells, title)
@@ -55,16 +59,21 @@ def print_table(
         table.add_column(Text(heading), justify=justify, no_wrap=heading not in texts, overflow="fold")
     for row in cells:
         table.add_row(*row)
-    out.print(table)
+    out.print(table, width=width)
 
 
 def fits(
-    headings: Sequence[str], rows: Sequence[Sequence[Text]], *, texts: Collection[str] = (), with_lines: bool = True
+    headings: Sequence[str],
+    rows: Sequence[Sequence[Text]],
+    width: int | None = None,
+    *,
+    texts: Collection[str] = (),
+    with_lines: bool = True,
 ) -> bool:
-    """Return whether the terminal is wide enough for a table; see ``print_table``."""
+    """Return whether a width, by default that of the terminal, is enough for a table; see ``print_table``."""
     widths = [_width(place, heading, rows, heading in texts) for place, heading in enumerate(headings)]
     room_for_lines = (GAP + 1) * len(widths) + 1 if with_lines else GAP * (len(widths) - 1)
-    return sum(widths) + room_for_lines <= out.width
+    return sum(widths) + room_for_lines <= (out.width if width is None else width)
 
 
 def _width(place: int, heading: str, rows: Sequence[Sequence[Text]], may_wrap: bool) -> int:
@@ -80,10 +89,21 @@ def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[Text]], title
     width = min(MAX_NAME_WIDTH, max(map(cell_len, names[1:]), default=0)) + GAP
     for row in rows:
         out.print(Text(row[0].plain, style="bold"), soft_wrap=True)
-        grid = Table.grid(padding=0)
-        grid.add_column(min_width=width, no_wrap=True)
-        grid.add_column(overflow="fold")
         for name, cell in zip(names[1:], row[1:], strict=True):
             if cell.plain:
-                grid.add_row(Text(name, style="dim"), cell)
-        out.print(Padding(grid, (0, 0, 0, GAP), expand=False))
+                _print_entry(Text(name, style="dim"), cell, width)
+
+
+def _print_entry(name: Text, cell: Text, width: int) -> None:
+    """Print a name and a value beside it; below it, if a word of the value is too long for that."""
+    has_room = max(map(cell_len, cell.plain.split()), default=0) <= out.width - GAP - width
+    grid = Table.grid(padding=0)
+    grid.add_column(min_width=width, no_wrap=True)
+    if has_room:
+        grid.add_column(overflow="fold")
+        grid.add_row(name, cell)
+    else:
+        grid.add_row(name)
+    out.print(Padding(grid, (0, 0, 0, GAP), expand=False))
+    if not has_room:
+        out.print(Padding(cell, (0, 0, 0, 2 * GAP), expand=False))
