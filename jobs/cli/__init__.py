@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import errno
 import sys
+from collections.abc import Sequence
 
 from jobs import logs, signals
 from jobs.cli import app
 
 
-def main() -> None:
-    """Run ``pattern-aggregates``."""
+def main(words: Sequence[str] | None = None) -> None:
+    """Run ``pattern-aggregates``; it ends with SystemExit.
+
+    Args:
+        words: Command and options; those of this process if left out.
+    """
     signals.watch()
     sys.excepthook = logs.print_uncaught
     app.replace_unknown_characters()
     try:
-        app.app(prog_name=app.NAME)
+        app.app(words, prog_name=app.NAME)
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO):
             raise

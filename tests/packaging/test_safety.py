@@ -22,7 +22,10 @@ RUNS_WHAT_IT_READS = {
 }
 CALLS = {"__import__", "compile", "eval", "exec", "input"}
 OF_OS = re.compile(r"system|popen|exec[lv].*|spawn.*|posix_spawn.*|fork")
-INTERRUPTS_A_THREAD = {"jobs/time_limit.py": ["ctypes"]}  # by its number, and with nothing that was read
+HARMLESS = {
+    "jobs/time_limit.py": ["ctypes"],  # interrupts a thread by its number, and with nothing that was read
+    "jobs/cli/recorder_search.py": ["load"],  # with a loader that makes plain values only
+}
 YAML = {"load", "load_all", "unsafe_load"}
 
 
@@ -53,7 +56,7 @@ def test_the_search_finds_what_it_looks_for(text: str) -> None:
 def test_nothing_that_is_read_can_be_run() -> None:
     assert len(SOURCES) > 50
     found = {str(file.relative_to(ROOT)): list(faults(ast.parse(file.read_text(encoding="utf-8")))) for file in SOURCES}
-    assert {name: what for name, what in found.items() if what} == INTERRUPTS_A_THREAD
+    assert {name: what for name, what in found.items() if what} == HARMLESS
 
 
 def normal(name: str) -> str:
@@ -83,7 +86,7 @@ def test_every_package_that_the_program_needs_is_pinned() -> None:
     assert all(re.fullmatch(r"\d[\w.]*", version) for version in pinned.values())
     everything = needed(("influxdb", "postgresql"))
     assert everything - set(pinned) == set()
-    assert len(needed(())) <= 26  # influxdb-client brings four, jinja2 one
+    assert len(needed(())) <= 27  # influxdb-client brings four, jinja2 one
     assert len(everything) <= 30
 
 

@@ -1,0 +1,1 @@
+"""The Home Assistant app: from its options and the services of the Supervisor to the settings, and then the daemon."""
