@@ -49,7 +49,7 @@ def write_settings(places: Places, *, token: str, time_zone: str, now: dt.dateti
     Args:
         places: Where things are.
         token: The app's token for the Supervisor.
-        time_zone: The home's time zone.
+        time_zone: The time zone of the machine, for a Home Assistant that does not say which one it has.
         now: The present instant.
 
     Returns:
@@ -59,15 +59,16 @@ def write_settings(places: Places, *, token: str, time_zone: str, now: dt.dateti
         SettingsError: The options are not valid, or there is no recorder database.
         SupervisorUnavailable: The recorder may be in a MariaDB, and the Supervisor cannot be asked for it.
     """
+    options, found = read_options(places.data / "options.json"), []
+    url = options.database_url
+    if not url:
+        recorder = find_recorder(places.home_assistant, lambda: read_service("mysql", token, places.supervisor), now)
+        url, time_zone = recorder.url, recorder.time_zone or time_zone
+        found.append(f"the recorder database: {recorder.origin}")
     if not time_zone:
         raise SettingsError(
             "the time zone of the home is not known", hint="Set it in Home Assistant: Settings, General."
         )
-    options, found = read_options(places.data / "options.json"), []
-    url = options.database_url
-    if not url:
-        url = find_recorder(places.home_assistant, lambda: read_service("mysql", token, places.supervisor), now)
-        found.append(f"the recorder database is {url if url.startswith('sqlite') else 'in the MariaDB of another app'}")
     mqtt: Service | None = None
     if options.mqtt:
         try:

@@ -122,6 +122,29 @@ def test_a_file_that_was_left_behind_gives_way_to_mariadb_and_stays_without_one(
     assert written(places)["source"]["url"] == expected
 
 
+def test_the_database_that_home_assistant_is_configured_for_is_taken(places: Places, supervisor: Supervisor) -> None:
+    leave_file(places, dt.timedelta())
+    configuration = places.home_assistant / "configuration.yaml"
+    configuration.write_text("recorder:\n  db_url: !secret recorder\n", encoding="utf-8")
+    secrets = places.home_assistant / "secrets.yaml"
+    secrets.write_text("recorder: postgresql://u:p@host/db\n", encoding="utf-8")
+    supervisor.services = {"mysql": MARIADB}
+    assert written(places)["source"]["url"] == "postgresql://u:p@host/db"
+    assert supervisor.asked == ["mqtt"]
+
+
+def test_the_time_zone_is_home_assistants_else_the_machines(places: Places) -> None:
+    leave_file(places, dt.timedelta())
+    assert written(places)["home"]["time_zone"] == "Europe/Berlin"
+    storage = places.home_assistant / ".storage"
+    storage.mkdir()
+    (storage / "core.config").write_text('{"data": {"time_zone": "Asia/Tokyo"}}', encoding="utf-8")
+    assert written(places)["home"]["time_zone"] == "Asia/Tokyo"
+    set_options(places, database_url="postgresql://u:p@host/db")
+    with pytest.raises(SettingsError, match="time zone of the home is not known"):
+        write_settings(places, token=TOKEN, time_zone="", now=NOW)
+
+
 def test_a_file_whose_log_is_being_written_is_in_use(places: Places, supervisor: Supervisor) -> None:
     file = leave_file(places, 10 * MAX_AGE)
     log = file.with_name(f"{FILE}-wal")

@@ -60,14 +60,10 @@ def test_the_pages_answer_ingress_only() -> None:
 
 
 def test_the_broker_of_another_app_is_used_with_its_account() -> None:
-    assert made(mqtt=BROKER)["mqtt"] == {
-        "host": "core-mosquitto",
-        "port": 1883,
-        "username": "addons",
-        "password": "s3cret-word",
-        "tls": True,
-    }
-    assert "mqtt" not in made()
+    mqtt = checked(made(mqtt=BROKER)).mqtt
+    assert (mqtt.host, mqtt.port, mqtt.username, mqtt.tls) == ("core-mosquitto", 1883, "addons", True)
+    assert mqtt.password.get_secret_value() == "s3cret-word"
+    assert checked(made()).mqtt.host == ""
 
 
 def test_further_settings_count_before_the_options_and_add_to_their_tables() -> None:
