@@ -695,8 +695,9 @@ def test_a_state_that_is_not_a_text_is_not_known_and_costs_no_other_entity(
     recorder.write(rows((-13, "off"), (-12, "off"), (8, "on"), (8.25, "on"), (9, "off")))
     recorder.write(rows((-13, "off"), (8, "on"), (9, "off"), entity_id=other))
     recorder.connection.execute(
-        f"UPDATE states SET state = {state} WHERE last_updated_ts = ?",  # noqa: S608 - written above
-        (at(hour) / SECOND,),
+        f"UPDATE states SET state = {state} WHERE last_updated_ts = ? AND metadata_id = "  # noqa: S608 - written above
+        "(SELECT metadata_id FROM states_meta WHERE entity_id = ?)",
+        (at(hour) / SECOND, LAMP),
     )
     recorder.connection.commit()
     log = read()
