@@ -31,6 +31,23 @@ _MAX_LOST: Final = 5  # rows that are looked at until one has attributes at all
 
 _END_OF_TIME: Final = 2.0**53  # seconds; wrongly dated rows hold names too
 
+# Domains without device classes and units: no attribute decides what such an entity is.
+_WITHOUT_CLASSES: Final = (
+    "alarm_control_panel.",
+    "climate.",
+    "device_tracker.",
+    "fan.",
+    "input_boolean.",
+    "lawn_mower.",
+    "light.",
+    "lock.",
+    "person.",
+    "remote.",
+    "siren.",
+    "vacuum.",
+    "water_heater.",
+)
+
 _KNOWN_ATTRIBUTES = (
     sa.select(SHARED_ATTRIBUTES)
     .select_from(STATES.join(ATTRIBUTES, ATTRIBUTES.c.attributes_id == STATES.c.attributes_id))
@@ -90,7 +107,8 @@ def read_directory(
     """
     names, not_texts = _names(connection)
     shared = {number: held for number, held in names.items() if len(held) > 1}
-    attributes, attributes_ids = _newest_attributes(connection, end / SECOND)
+    classless = {number for number, held in names.items() if held[0].startswith(_WITHOUT_CLASSES)}
+    attributes, attributes_ids = _newest_attributes(connection, end / SECOND, classless)
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for number, held in names.items():
         if number not in shared:
@@ -143,9 +161,12 @@ def _names(connection: sa.Connection) -> tuple[dict[int, list[str]], int]:
 
 
 def _newest_attributes(
-    connection: sa.Connection, end: float
+    connection: sa.Connection, end: float, classless: Collection[int] = ()
 ) -> tuple[dict[int, dict[str, object]], dict[int, int | None]]:
-    """Return the attributes by metadata id, and the number of those of the newest row."""
+    """Return the attributes by metadata id, and the number of those of the newest row.
+
+    Where that row has none, earlier ones are looked at, except for ``classless`` entities.
+    """
     newest = newest_state_ids(connection.dialect.name, "end")
     query = sa.select(newest.c.metadata_id, STATE, STATES.c.attributes_id, SHARED_ATTRIBUTES).select_from(
         newest.join(STATES, STATES.c.state_id == newest.c.state_id).outerjoin(
@@ -158,11 +179,11 @@ def _newest_attributes(
     for number, state, attributes_id, text in connection.execute(query, {"end": end}).all():
         attributes_ids[number] = attributes_id
         attributes = attributes_of(text)
-        if state is None or state in GAPS:
+        if (state is None or state in GAPS) and number not in classless:
             earlier = connection.execute(_KNOWN_ATTRIBUTES, {"metadata_id": number, "end": end}).scalars()
             readable = (known for one in earlier if (known := attributes_of(one)) is not None)
             attributes = (attributes or {}) | next(readable, {})
-        elif attributes is None:
+        elif attributes is None and number not in classless:
             lost.append(number)
         found[number] = attributes or {}
     return found | last_attributes(connection, lost, end), attributes_ids
