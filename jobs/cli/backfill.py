@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from jobs import nightly
+from jobs.cli import completion
 from jobs.cli.app import First, Json, Last, command, days_of, home_of, print_line
 from jobs.cli.run_report import plan, print_report, progress_bar
 from jobs.due import Redo
@@ -22,7 +23,10 @@ def backfill(
     first: First,
     last: Last = None,
     detector: Annotated[
-        list[str] | None, typer.Option("--detector", help="Compute only this detector; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--detector", help="Compute only this detector; may be repeated.", autocompletion=completion.detectors
+        ),
     ] = None,
     redo: Annotated[
         Redo | None,

@@ -11,6 +11,7 @@ import typer
 
 from jobs.activity.renaming import with_names
 from jobs.activity.window import DayWindow
+from jobs.cli import completion
 from jobs.cli.app import Json, command, day_of, home_of, print_json, print_line, print_message
 from jobs.cli.filters import conditions_of, model_of
 from jobs.cli.known_values import refuse_unknown_values
@@ -35,9 +36,22 @@ MAX_ROWS = 5
 @command("pattern-aggregates explain time_based_daily yesterday --where entity_id=light.kitchen", takes_days=True)
 def explain(
     context: typer.Context,
-    measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, anomaly_daily ...")],
+    measurement: Annotated[
+        str,
+        typer.Argument(
+            metavar="MEASUREMENT", help="time_based_daily, anomaly_daily ...", autocompletion=completion.measurements
+        ),
+    ],
     day: Annotated[str, typer.Argument(metavar="DAY", help="YYYY-MM-DD, yesterday or -7d.")],
-    where: Annotated[list[str] | None, typer.Option("--where", metavar="TAG=VALUE", help="Only such rows.")] = None,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--where",
+            metavar="TAG=VALUE",
+            help="Only such rows.",
+            autocompletion=completion.conditions,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Show what a row means and the evidence for it, or why the row is missing.

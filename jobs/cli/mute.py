@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.cli import completion
 from jobs.cli.app import Json, command, day_of, home_of, print_json, print_message
 from jobs.cli.known_values import known_values
 from jobs.cli.tables import print_table
@@ -24,7 +25,12 @@ from storage.errors import UsageError
 def mute(
     context: typer.Context,
     entity: Annotated[
-        str | None, typer.Argument(metavar="ENTITY[:TYPE]", help="An entity or a glob; perhaps one type of anomaly.")
+        str | None,
+        typer.Argument(
+            metavar="ENTITY[:TYPE]",
+            help="An entity or a glob; perhaps one type of anomaly.",
+            autocompletion=completion.entities,
+        ),
     ] = None,
     until: Annotated[str | None, typer.Option("--until", metavar="DAY", help="The last day. Left out: no end.")] = None,
     first: Annotated[str, typer.Option("--from", metavar="DAY", help="The first day.")] = "yesterday",

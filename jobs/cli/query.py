@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from jobs.cli import completion
 from jobs.cli.app import (
     First,
     Json,
@@ -56,7 +57,12 @@ class Format(StrEnum):
 @command("pattern-aggregates query time_based_daily -7d yesterday --by entity_id --sum occurrences", takes_days=True)
 def query(
     context: typer.Context,
-    measurement: Annotated[str, typer.Argument(metavar="MEASUREMENT", help="time_based_daily, duration_daily ...")],
+    measurement: Annotated[
+        str,
+        typer.Argument(
+            metavar="MEASUREMENT", help="time_based_daily, duration_daily ...", autocompletion=completion.measurements
+        ),
+    ],
     first: First,
     last: Last = None,
     where: Annotated[
@@ -65,21 +71,64 @@ def query(
             "--where",
             metavar="TAG=VALUE",
             help="Only rows with this tag value, or with one that matches a glob such as light.*; may be repeated.",
+            autocompletion=completion.conditions,
         ),
     ] = None,
     by: Annotated[
-        list[str] | None, typer.Option("--by", metavar="TAG", help="Group summaries by a tag, date, week or month.")
+        list[str] | None,
+        typer.Option(
+            "--by",
+            metavar="TAG",
+            help="Group summaries by a tag, date, week or month.",
+            autocompletion=completion.groups,
+        ),
     ] = None,
-    sums: Annotated[list[str] | None, typer.Option("--sum", metavar="FIELD")] = None,
+    sums: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sum",
+            metavar="FIELD",
+            autocompletion=completion.fields,
+        ),
+    ] = None,
     means: Annotated[
         list[str] | None,
-        typer.Option("--mean", metavar="FIELD", help="Weighted, if rows give their number of observations."),
+        typer.Option(
+            "--mean",
+            metavar="FIELD",
+            help="Weighted, if rows give their number of observations.",
+            autocompletion=completion.fields,
+        ),
     ] = None,
-    counts: Annotated[list[str] | None, typer.Option("--count", metavar="FIELD")] = None,
-    minima: Annotated[list[str] | None, typer.Option("--min", metavar="FIELD")] = None,
-    maxima: Annotated[list[str] | None, typer.Option("--max", metavar="FIELD")] = None,
+    counts: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--count",
+            metavar="FIELD",
+            autocompletion=completion.fields,
+        ),
+    ] = None,
+    minima: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--min",
+            metavar="FIELD",
+            autocompletion=completion.fields,
+        ),
+    ] = None,
+    maxima: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--max",
+            metavar="FIELD",
+            autocompletion=completion.fields,
+        ),
+    ] = None,
     sort: Annotated[
-        str | None, typer.Option("--sort", metavar="FIELD", help="Lowest first; -FIELD: highest first.")
+        str | None,
+        typer.Option(
+            "--sort", metavar="FIELD", help="Lowest first; -FIELD: highest first.", autocompletion=completion.fields
+        ),
     ] = None,
     top: Annotated[
         int | None,

@@ -75,7 +75,7 @@ def setup(
     if outcome_of(checks) is Outcome.DONE:
         print_line(f"{counted(len(entities), 'entity', 'entities')} can be used; `doctor` shows how.")
         print_line("To go on:")
-        for words in ("run", "status"):
+        for words in ("run", "report", "status"):
             named = "" if file == LOCAL_FILE else f" --config {shlex.quote(str(file))}"
             print_line(f"  {program()}{named} {words}")
     return outcome_of(checks)
