@@ -8,7 +8,7 @@ If n of the others act within two hours, p is the Poisson tail P(N >= n) of the 
 times 12 for the places where the two hours may lie. It is at least (r + 1/2) / (m + 1), where as many acted, and as
 many doors, on r of the m earlier days away. Where only doors acted, only doors are counted. Hours in which a robot
 vacuum ran do not count. Where fewer than two earlier days away are known, movement in six hours of the day or more is
-taken for an animal.
+taken for an animal: only doors count, if they act in one or two hours; in more, somebody is at home.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ _PRIORS: Final[Mapping[bool, tuple[float, float]]] = {True: (0.003, 2.997), Fals
 _MAX_UNEXPECTED_CHANCE: Final = 0.2
 _WINDOW_HOURS: Final = 2
 _MIN_KNOWN_DAYS: Final = 2
+_MAX_HOURS_OF_INTRUDER: Final = 2  # in which doors open; those of somebody at home open in more
 
 
 class Movement(NamedTuple):
@@ -57,9 +58,11 @@ def movement_while_away(day: Day, absences: Absences, history: AggregateReader) 
         return Movement(1.0, [], 0.0, 0, "somebody may have been home for a part of the day")
     earlier = [other for other in absences.days if other < day and other not in absences.partly]
     sensors = _Sensors(rows_by_week(history, TimeBasedDaily, absences.looked_at), [*earlier, day])
-    if len(earlier) < _MIN_KNOWN_DAYS and sensors.hours_of_day(len(earlier)) >= MIN_HOURS_OF_LIFE:
-        return Movement(1.0, [], 0.0, len(earlier), "movement all day long, as of an animal or of somebody at home")
     here = len(earlier)
+    if here < _MIN_KNOWN_DAYS and sensors.hours_of_day(here) >= MIN_HOURS_OF_LIFE:
+        if not 1 <= sensors.hours_of_day(here, openings_only=True) <= _MAX_HOURS_OF_INTRUDER:
+            return Movement(1.0, [], 0.0, here, "movement all day long, as of an animal or of somebody at home")
+        sensors.leave_out_movements()
     unexpected, expected = sensors.unexpected(here, range(here))
     n = len(unexpected)
     p = min(1.0, HOURS / _WINDOW_HOURS * float(poisson_tail(np.array([n]), np.array([expected]))[0])) if n else 1.0
@@ -112,9 +115,14 @@ class _Sensors:
         """Return how many of some entities are doors, windows, gates or locks."""
         return sum(self._openings[self.ids.index(entity_id)] for entity_id in entities)
 
-    def hours_of_day(self, day: int) -> int:
-        """Return in how many hours of a day anything moved."""
-        return int(self._active[day].any(axis=0).sum())
+    def hours_of_day(self, day: int, *, openings_only: bool = False) -> int:
+        """Return in how many hours of a day anything moved, or any door, window, gate or lock did."""
+        counted = np.array(self._openings, np.bool_) | (not openings_only)
+        return int(self._active[day][counted].any(axis=0).sum())
+
+    def leave_out_movements(self) -> None:
+        """Leave only doors, windows, gates and locks."""
+        self._active &= np.array(self._openings, np.bool_)[:, None]
 
     def unexpected(self, day: int, others: Sequence[int] | range) -> tuple[set[str], float]:
         """Return what moved unexpectedly on a day, in its busiest two hours, and how much is expected in two hours."""

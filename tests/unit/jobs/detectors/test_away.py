@@ -138,7 +138,7 @@ def test_a_person_who_is_never_home_says_nothing() -> None:
 
 
 def _all(store: MemoryStore) -> list[DailyAggregate]:
-    return [*store.read(TimeBasedDaily, DAYS), *store.read(DetectorRunDaily, DAYS)]
+    return [row for model in (TimeBasedDaily, ActiveTimeDaily, DetectorRunDaily) for row in store.read(model, DAYS)]
 
 
 def test_a_burglar_is_found_with_the_hour_and_in_one_group() -> None:
@@ -151,6 +151,18 @@ def test_a_burglar_is_found_with_the_hour_and_in_one_group() -> None:
     assert [row.hours for row in rows] == [[3], [3]]
     assert len({row.group for row in rows}) == 1
     assert "it was entered as a day away (Norway)" in reason
+
+
+@pytest.mark.parametrize(("hours", "is_reported"), [((), False), ((3,), True), ((3, 4), True), ((3, 9, 15), False)])
+def test_on_the_first_day_with_an_animal_at_home_a_door_is_news_unless_somebody_is_at_home(
+    hours: tuple[int, ...], is_reported: bool
+) -> None:
+    store = stored(DateRange(LAST, LAST), persons={"person.ann": True})
+    animal = acted(LAST, "binary_sensor.kitchen_motion", (1, 4, 8, 11, 16, 20, 23), "motion")
+    door = [acted(LAST, "binary_sensor.hall_door", hours, "door")] if hours else []
+    rows, reason = judge(MemoryStore([*_all(store), animal, *door]))
+    assert [row.entity_id for row in rows] == ["binary_sensor.hall_door"] * is_reported
+    assert "nobody was home" in reason
 
 
 def test_what_moved_on_earlier_days_away_is_no_news() -> None:
