@@ -42,11 +42,13 @@ class News:
         newest: The newest day that was judged; None if none was yet.
         waiting: Days with the stories that wait, the oldest first.
         may_send: Whether a message may be sent: none was sent today.
+        is_first: Whether nothing was delivered over this channel so far.
     """
 
     newest: DayNews | None
     waiting: tuple[DayNews, ...] = ()
     may_send: bool = True
+    is_first: bool = False
 
     @property
     def waiting_stories(self) -> list[Story]:

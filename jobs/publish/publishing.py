@@ -203,11 +203,12 @@ class Publishing:
             (day for (day, name), one in entries.items() if name == JUDGE and one.status is Status.WRITTEN),
             default=None,
         )
-        today = self._home.today()
+        today, state = self._home.today(), announcements.state()
         news = News(
             news_of(newest) if newest is not None else None,
             _waiting(announcements, publisher, news_of),
-            may_send=announcements.state().sent_on != today,
+            may_send=state.sent_on != today,
+            is_first=not state.delivered_at,
         )
         announcements.note_delivery(today if publisher.deliver(news, delivered) else None)
 

@@ -20,7 +20,8 @@ from storage.plurals import counted
 _log = logging.getLogger(__name__)
 
 CHANNEL: Final = "mqtt"
-MAX_LISTENER_SECONDS: Final = 3.0  # for Home Assistant to subscribe, after it has learnt of the device
+NEW_DEVICE_SECONDS: Final = 3.0  # for Home Assistant to make the entities of a device that is new to it
+MAX_LISTENER_SECONDS: Final = 3.0  # to wait for anybody who listens to findings
 LISTENER_CHECK_SECONDS: Final = 0.2
 
 
@@ -123,6 +124,8 @@ class MqttPublisher:
         broker = self._connected()
         try:
             self._publish_states(broker, news)
+            if news.is_first and news.waiting_stories:
+                time.sleep(NEW_DEVICE_SECONDS)  # others may listen already, so that the broker would not tell
             self._publish_events(broker, news, delivered)
         except PublishError:
             self.close()
