@@ -3,7 +3,7 @@
 
 FROM python:3.13-slim-bookworm AS builder
 
-ARG EXTRAS=calendar,influxdb,mysql,postgresql
+ARG EXTRAS=calendar,influxdb,mqtt,mysql,postgresql
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 
 WORKDIR /source

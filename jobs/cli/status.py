@@ -54,6 +54,7 @@ def status(
         entries = ledger.entries()
         household = home.read_household(ledger)
         outcome = max(outcome, _report_lost(home, entries.values(), store))
+        _report_channels(ledger)
     days = _recent(home, span, [day for day, _ in entries]) if first is None else days_of(home, first, last)
     enabled = home.enabled_detectors
     names = [*enabled, *sorted({name for _, name in entries if name not in enabled})]
@@ -104,6 +105,14 @@ def _span(home: Home, ledger: Ledger) -> tuple[DateRange | None, Outcome]:
     except SourceError as error:
         print_message(f"source: {error}; what is out of reach is not known. {error.hint}", style="yellow")
         return None, Outcome.of_error(error)
+
+
+def _report_channels(ledger: Ledger) -> None:
+    """Print what could not be published, and why; it is no part of the night's work, so it changes no outcome."""
+    for name, state in ledger.channels().items():
+        if state.error:
+            waiting = f" ({counted(state.waiting, 'anomaly waits', 'anomalies wait')})" if state.waiting else ""
+            print_message(f"not published: {name}{waiting}: {state.error}", style="yellow")
 
 
 def _report_lost(home: Home, entries: Iterable[Entry], store: AggregateStore) -> Outcome:

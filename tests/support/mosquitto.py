@@ -22,6 +22,7 @@ from tests.support.influxdb import free_port
 from tests.support.skips import skip_without
 
 READY_SECONDS = 20
+CATCH_UP = "catch-up"
 
 
 def find_broker() -> str | None:
@@ -113,30 +114,41 @@ class Listener:
     Args:
         port: Where the broker answers, on loopback.
         topics: What it subscribes to.
-
-    Attributes:
-        heard: Every message so far.
     """
 
     def __init__(self, port: int, *topics: str) -> None:
-        self.heard: list[Heard] = []
+        self._messages: list[Heard] = []
         self._subscribed = False
         self._client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5, reconnect_on_failure=False)
-        self._client.on_message = lambda _client, _data, message: self.heard.append(
+        self._client.on_message = lambda _client, _data, message: self._messages.append(
             Heard(message.topic, bytes(message.payload), message.retain)
         )
         self._client.on_subscribe = self._on_subscribe
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics or ("#",)])
+        chosen = (*topics, CATCH_UP) if topics else ("#",)
+        self._client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in chosen])
         self.wait_until(lambda: self._subscribed)
 
     def publish(self, topic: str, payload: str, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(10)
 
+    @property
+    def heard(self) -> list[Heard]:
+        """Every message that the broker has taken so far."""
+        if self._client.is_connected():  # a broker hands messages over in order: once this one is here, all are
+            number = f"{time.monotonic_ns()}".encode()
+            self._client.publish(CATCH_UP, number, qos=1)
+            deadline = time.monotonic() + READY_SECONDS
+            while self._client.is_connected() and time.monotonic() < deadline:
+                if any(one.topic == CATCH_UP and one.payload == number for one in list(self._messages)):
+                    break
+                time.sleep(0.002)
+        return [one for one in list(self._messages) if one.topic != CATCH_UP]
+
     def on(self, topic: str) -> list[Heard]:
         """Return what was heard on topics that end like this."""
-        return [one for one in list(self.heard) if one.topic.endswith(topic)]
+        return [one for one in self.heard if one.topic.endswith(topic)]
 
     def wait_until(self, holds: Callable[[], object], seconds: float = 15) -> None:
         deadline = time.monotonic() + seconds
