@@ -46,3 +46,19 @@ def test_another_programs_database_is_not_taken_for_the_store(tmp_path: Path) ->
     with sqlite3.connect(tmp_path / "aggregates.db") as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("states",)]
     other.close()
+
+
+@pytest.mark.parametrize("name", ["aggregates.db", "ledger.db"])
+def test_another_programs_database_ends_every_command_alike_whichever_file_it_is(tmp_path: Path, name: str) -> None:
+    home = Home(tmp_path)
+    with sqlite3.connect(tmp_path / name) as other:
+        other.execute("CREATE TABLE theirs (number INTEGER)")
+    other.close()
+    before = (tmp_path / name).read_bytes()
+    for words in (["run"], ["backfill", "2026-03-02"], ["init"], ["status"], ["health"], ["doctor"]):
+        result = home.call(*words)
+        assert result.exit_code == 78, (words, result.output)
+        said = " ".join(result.output.split())
+        assert "names a database of another program" in said, words
+        assert "(it has theirs ...)" in said, words
+    assert (tmp_path / name).read_bytes() == before
