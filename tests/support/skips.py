@@ -14,9 +14,19 @@ import pytest
 
 NOT_HERE: Final = "not here: "
 REQUIRED_VARIABLE: Final = "PATTERN_AGGREGATES_REQUIRED_SERVERS"
-SERVERS: Final = ("InfluxDB 1.x", "InfluxDB 2.x", "MariaDB", "Mosquitto", "PostgreSQL", "Prometheus")
+SERVERS: Final = (
+    "axe-core",
+    "Chromium",
+    "InfluxDB 1.x",
+    "InfluxDB 2.x",
+    "MariaDB",
+    "Mosquitto",
+    "PostgreSQL",
+    "Prometheus",
+)
 HOW_TO_GET_THEM: Final = (
-    "To run them too: `make servers` installs what Debian has. For InfluxDB 2.x, put its influxd on PATH as influxd2, "
+    "To run them too: `make servers` installs what Debian has, and .ci/axe gets axe-core. For InfluxDB 2.x, put its "
+    "influxd on PATH as influxd2, "
     "or name a running server (tests/support/influxdb.py says how)."
 )
 
