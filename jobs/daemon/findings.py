@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Final, NamedTuple
 
 from jobs.household import Away
+from jobs.names import NO_NAMES, Names
 from jobs.sentences.days import DayWord, word_of_day
 from jobs.sentences.groups import Story, stories
 from jobs.wiring import Home
@@ -39,11 +40,13 @@ class Findings(NamedTuple):
 
     Attributes:
         days: The newest days, the newest first.
+        names: What people call entities.
         calendar_away: Days away of the calendar.
         problem: Why this is not known, or not all of it; empty if it is.
     """
 
     days: tuple[DayFindings, ...] = ()
+    names: Names = NO_NAMES
     calendar_away: tuple[Away, ...] = ()
     problem: str = ""
 
@@ -58,7 +61,11 @@ NO_FINDINGS: Final = Findings()
 
 
 def read_findings(home: Home) -> Findings:
-    """Return what is stored of the newest days; whatever cannot be read is a problem, not an error."""
+    """Return what is stored of the newest days; whatever cannot be read is a problem, not an error.
+
+    Args:
+        home: The home; its names are those of the time at which they are first used.
+    """
     days = DateRange(home.yesterday() - (DAYS - 1) * ONE_DAY, home.yesterday())
     try:
         with closing(home.open_reader()) as store:
@@ -71,7 +78,7 @@ def read_findings(home: Home) -> Findings:
                     day,
                     word_of_day(by_day[day], runs.get(day)),
                     runs[day].reason if day in runs else "",
-                    tuple(stories(by_day[day], home.zone, store)),
+                    tuple(stories(by_day[day], home.zone, store, home.names)),
                 )
                 for day in sorted(days, reverse=True)
             ]
@@ -80,4 +87,4 @@ def read_findings(home: Home) -> Findings:
     except PatternAggregatesError as error:
         return Findings(problem=f"{error}. {error.hint}".strip())
     away = tuple(one for one in household.away if one.origin == "calendar")
-    return Findings(tuple(found), away, "; ".join(household.notices))
+    return Findings(tuple(found), home.names, away, "; ".join(household.notices))

@@ -11,6 +11,7 @@ from functools import partial
 
 from jobs.household import Away, Household, Mute
 from jobs.household_file import MAX_DAYS_AWAY, MAX_TEXT, HouseholdFile, with_away, with_mute, without_away
+from jobs.publish.away_switch import switched
 from storage.clean_text import clean
 from storage.dates import DateRange, parse_day
 from storage.errors import UsageError
@@ -32,17 +33,23 @@ class HouseholdForms:
         self._file = file
         self._token = token
 
-    def change_away(self, fields: Fields) -> None:
+    def change_away(self, fields: Fields, today: dt.date) -> None:
         """Enter days away, or remove some.
 
         Args:
-            fields: ``first`` and ``last`` as YYYY-MM-DD, ``note``; ``remove`` if they are to be removed.
+            fields: ``switch`` as ``on`` or ``off``, as in Home Assistant; or ``first`` and ``last`` as YYYY-MM-DD,
+                ``note``, and ``remove`` if they are to be removed.
+            today: The present local day.
 
         Raises:
             UsageError: The form is not valid.
             HouseholdError: The file cannot be changed.
         """
         self._check(fields)
+        if "switch" in fields:
+            self._file.change(partial(switched, today=today, on=fields["switch"] == "on"))
+            _log.info("away was switched on the page: %s", clean(fields["switch"]))
+            return
         first = parse_day(_text(fields, "first"))
         last = parse_day(_text(fields, "last") or str(first))
         if last < first:

@@ -25,7 +25,6 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from jobs import nightly
 from jobs.daemon import health
-from jobs.daemon.findings import NO_FINDINGS, Findings, read_findings
 from jobs.daemon.http import Response, http_server
 from jobs.daemon.metrics import CONTENT_TYPE, Metrics
 from jobs.daemon.overview import RunState
@@ -80,7 +79,8 @@ class Daemon:
         self._attempts = 0
         self._began_at: dt.datetime | None = None
         self._retry_at: dt.datetime | None = None
-        self._findings: Findings = NO_FINDINGS
+        self._has_new_days = False
+        self._pages = Pages(home, self.run_state)
         self._lost: LostDays | None = None
         self._mismatch = ""
         self._store_checked_at = home.clock()
@@ -114,10 +114,11 @@ class Daemon:
         listen = self._home.settings.health
         with ExitStack() as stack:
             if listen.port:
-                pages = Pages(self._home, self.run_state, lambda: self._findings)
-                routes = {**pages.routes}
+                routes = dict(self._pages.routes)
                 routes |= {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
-                server = http_server(listen.host, listen.port, routes, forms=pages.forms, only_client=listen.ingress)
+                server = http_server(
+                    listen.host, listen.port, routes, forms=self._pages.forms, only_client=listen.ingress
+                )
                 stack.enter_context(server)
             self._load_ledger()
             stack.callback(self._publishing.close)
@@ -174,7 +175,8 @@ class Daemon:
             self._began_at, self._retry_at = self._home.clock(), None
             self.last_error = self._run_once(catch_up)
             self._began_at = None
-            self._read_findings()
+            if self._home.settings.health.port and not self._stopping.is_set():  # otherwise nobody would see it
+                self._pages.refresh(has_new_days=self._has_new_days)
             if self.last_error and not self._stopping.is_set():
                 at = self._retry_at = self._home.clock() + pause
                 _log.info("the next try is at %s", at.astimezone(self._home.zone))
@@ -184,6 +186,7 @@ class Daemon:
     def _run_once(self, catch_up: CatchUp) -> str:
         """Run the job and return what went wrong; errors are logged and counted, never raised."""
         settings, yesterday = self._home.settings, self._home.yesterday()
+        self._has_new_days = False
         self.metrics.begin_run()
         self._publishing.begin_run()
         try:
@@ -208,6 +211,7 @@ class Daemon:
             self.metrics.end_failed_run(error, now=self._home.clock())
             self._publishing.fail_run(error)
             return f"{type(error).__name__}: {error}"
+        self._has_new_days = bool(report.days)
         self._note_lost(report.lost)
         self.metrics.end_run(report, report.entries.values(), yesterday=yesterday, now=self._home.clock())
         for notice in report.notices:
@@ -216,15 +220,6 @@ class Daemon:
         _log.info("%d of %d planned days done, exit code %d", len(report.days), len(report.plan), code)
         self._publishing.end_run(report)
         return _errors(report)
-
-    def _read_findings(self) -> None:
-        """Read what the page shows of the newest days; after a stop, nobody would see it."""
-        if self._home.settings.health.port and not self._stopping.is_set():
-            try:
-                self._findings = read_findings(self._home)
-            except Exception as error:  # noqa: BLE001 - a page is not worth a night, whatever goes wrong
-                _log.exception("what was unusual cannot be shown")
-                self._findings = Findings(problem=f"{type(error).__name__}: {error}")
 
     def _plan_publishing(self, publish: Callable[[], object], pause: dt.timedelta) -> None:
         at = self._home.clock() + pause

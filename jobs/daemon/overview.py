@@ -10,6 +10,7 @@ from jobs.daemon import health
 from jobs.daemon.findings import Findings
 from jobs.household import Household
 from jobs.lost_days import LostDays
+from jobs.publish.away_switch import is_away
 from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import HouseholdError, PatternAggregatesError
@@ -65,6 +66,7 @@ class Overview(NamedTuple):
         run: What the daemon does now and next, in local time.
         nights: The newest days, the newest first.
         findings: What was unusual.
+        is_away: Whether today is a day away that people have entered.
         household: Days away that are not long past, and mutes; its ``problem`` says why they are not known.
         today: The present local day.
         zone: The name of the home's time zone.
@@ -75,6 +77,7 @@ class Overview(NamedTuple):
     nights: tuple[Night, ...]
     findings: Findings
     household: Household
+    is_away: bool
     today: dt.date
     zone: str
 
@@ -99,7 +102,16 @@ def read_overview(home: Home, run: RunState, findings: Findings) -> Overview:
     nights = [_night(day, by_day.get(day, []), home.enabled_detectors, household) for day in days if day >= first]
     began_at = run.began_at and run.began_at.astimezone(home.zone)
     local = run._replace(began_at=began_at, next_at=run.next_at.astimezone(home.zone))
-    return Overview(found, local, tuple(reversed(nights)), findings, household, home.today(), home.zone.key)
+    return Overview(
+        found,
+        local,
+        tuple(reversed(nights)),
+        findings,
+        household,
+        is_away(household, home.today()),
+        home.today(),
+        home.zone.key,
+    )
 
 
 def _household(home: Home, findings: Findings, oldest: dt.date) -> Household:

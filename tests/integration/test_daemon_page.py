@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -69,6 +70,14 @@ def test_the_page_shows_health_nights_with_reasons_and_the_next_run(site: Site) 
     assert "The first run has not ended yet" not in page
 
 
+def test_the_report_is_behind_a_link_on_the_page(site: Site) -> None:
+    wait_for(site.port, "/", lambda _status, body: '<a href="report">' in body)
+    status, page = get(site.port, "/report")
+    assert status == HTTPStatus.OK
+    assert page.startswith("<!doctype html>")
+    assert "<script" not in page
+
+
 def test_days_away_are_entered_and_removed_on_the_page(site: Site) -> None:
     status, _ = site.send("/away", first="2026-08-01", last="2026-08-14", note="to <b>Rome</b>")
     assert status == HTTPStatus.OK  # of the page that the form leads back to
@@ -77,13 +86,23 @@ def test_days_away_are_entered_and_removed_on_the_page(site: Site) -> None:
     assert site.file.read().away == ()
 
 
+def test_away_is_switched_on_and_off_on_the_page_as_in_home_assistant(site: Site) -> None:
+    site.send("/away", switch="on")
+    (away,) = site.file.read().away
+    assert "Somebody is home again" in get(site.port, "/")[1]
+    site.send("/away", switch="off")
+    assert site.file.read().away == ()  # it had begun on the same day
+    assert "Nobody is home from today on" in get(site.port, "/")[1]
+    assert away.first == dt.datetime.now(ZoneInfo("Europe/Berlin")).date()
+
+
 def test_a_mute_that_the_page_does_not_offer_is_refused_and_one_that_is_there_is_removed(site: Site) -> None:
     status, page = site.send("/mute", what="light.nowhere:count_high")
     assert status == HTTPStatus.BAD_REQUEST
     assert "nothing like that is on the page" in page
     known = Mute("light.hall", None, DAY)
     site.file.change(lambda household: household.__class__(household.away, (known,)))
-    assert "light.hall: from" in get(site.port, "/")[1]
+    assert "light.hall</span>: from" in get(site.port, "/")[1]
     assert site.send("/mute", what="light.hall", remove="1")[0] == HTTPStatus.OK
     assert site.file.read().mutes == ()
     assert site.send("/mute", what="light.hall", remove="1")[0] == HTTPStatus.BAD_REQUEST

@@ -15,6 +15,7 @@ from jobs.daemon.health import Health, State
 from jobs.daemon.overview import Night, Overview, RunState
 from jobs.daemon.page import error_page, overview_page
 from jobs.household import Away, Household, Mute
+from jobs.names import NO_NAMES, Names
 from jobs.sentences.days import DayWord
 from jobs.sentences.groups import Story
 from storage.clean_text import remember_secrets
@@ -44,6 +45,7 @@ def overview(**changes: object) -> Overview:
         (NIGHT,),
         Findings((DayFindings(DAY, DayWord.USUAL, "12 entities", ()),)),
         Household(),
+        False,  # whether today is away
         DAY + dt.timedelta(days=1),
         "Europe/Berlin",
     )
@@ -79,7 +81,7 @@ def hostile() -> Overview:
     return overview(
         health=Health(State.FAILING, DAY, HOSTILE),
         nights=(Night(DAY, "failed", HOSTILE, HOSTILE, ((HOSTILE, HOSTILE),)),),
-        findings=Findings((found, found), (), HOSTILE),
+        findings=Findings((found, found), NO_NAMES, (), HOSTILE),
         household=household,
     )
 
@@ -122,7 +124,7 @@ def test_every_form_holds_the_token() -> None:
     found = Findings((DayFindings(DAY, DayWord.UNUSUAL, "", (story,)),))
     page = html_of(overview(household=household, findings=found), token=TOKEN)
     forms = re.findall(r"<form.*?</form>", page, flags=re.DOTALL)
-    assert len(forms) == 4  # one removes the entered days, none those of the calendar
+    assert len(forms) == 5  # one removes the entered days, none those of the calendar
     assert all(f'name="token" value="{TOKEN}"' in form for form in forms)
 
 
@@ -152,6 +154,16 @@ def test_muted_anomalies_are_not_offered_for_muting() -> None:
     )
     found = Findings((DayFindings(DAY, DayWord.UNUSUAL, "", (story,)),))
     assert found.muteable == [("light.hall", "count_high")]
+
+
+def test_people_read_names_and_forms_send_ids() -> None:
+    story = Story((ROW,), "it was busy", Severity.HIGH, is_muted=False)
+    names = Names({"light.hall": "Lamp in the hall", "light.attic": "Attic"})
+    found = Findings((DayFindings(DAY, DayWord.UNUSUAL, "", (story,)),), names)
+    page = html_of(overview(findings=found, household=Household((), (Mute("light.attic", None, DAY),))), token=TOKEN)
+    assert '<option value="light.hall:count_high" title="light.hall">Lamp in the hall: ' in page
+    assert '<span title="light.attic">Attic</span>' in page
+    assert 'name="what" value="light.attic"' in page
 
 
 def test_a_home_without_any_day_has_a_page() -> None:
