@@ -1,4 +1,4 @@
-# What a person types: `make demo`, `make test`. What a developer adds: `make lint`, `make test-all`, `make servers`,
+# What a person types: `make demo`, `make setup`, `make test`. What a developer adds: `make lint`, `make test-all`, `make servers`,
 # `make bench`, `make quality`, `make arena`, `make faults`, `make fuzz`, `make soak`, `make image`.
 PYTHON ?= python3
 VENV ?= .venv
@@ -7,11 +7,15 @@ ENGINE ?= docker
 IMAGE := pattern-aggregates
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: demo test test-slow test-all servers lint bench quality arena faults fuzz soak image clean
+.PHONY: demo setup test test-slow test-all servers lint bench quality arena faults fuzz soak image clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.demo
 	$(BIN)/pattern-aggregates demo
+
+# Settings for your own home; ARGS names Home Assistant's folder, its database file or a database URL.
+setup: $(VENV)/.demo
+	$(BIN)/pattern-aggregates setup $(ARGS)
 
 # All but the slow tests. Tests of a server that is not installed are left out; the last lines say which.
 test: $(VENV)/.test
