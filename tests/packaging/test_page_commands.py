@@ -38,7 +38,10 @@ exec "$@"
 exec /usr/bin/install "$@"
 """,
     "make": """#!/bin/sh
-case "$1" in demo) exec pattern-aggregates demo --days 30;; esac
+case "$1" in
+  demo) exec pattern-aggregates demo --days 30;;
+  setup) python3 -m venv .venv; exec .venv/bin/pattern-aggregates setup "${2#ARGS=}";;
+esac
 """,
     "python3": """#!/bin/sh
 if [ "$1 $2" != "-m venv" ]; then exec {python} "$@"; fi
@@ -90,7 +93,10 @@ class Machine:
             if file.is_file():
                 copy = self.clone / file.relative_to(ROOT)
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                copy.write_text(self._moved(file.read_text(encoding="utf-8")), encoding="utf-8")
+                if file.suffix == ".png":
+                    copy.write_bytes(file.read_bytes())
+                else:
+                    copy.write_text(self._moved(file.read_text(encoding="utf-8")), encoding="utf-8")
                 copy.chmod(file.stat().st_mode)
         for name, text in SHIMS.items():
             filled = text.replace("{python}", sys.executable).replace("{shims}", str(shims))
@@ -114,8 +120,8 @@ class Machine:
         """Where a path of the machine really lies."""
         return self._system / path.strip("/")
 
-    def paste(self, text: str, timeout_seconds: float = 240) -> subprocess.CompletedProcess[str]:
-        """Run shell lines in one shell, stopping at the first that fails."""
+    def paste(self, text: str, timeout_seconds: float = 240, answers: str = "") -> subprocess.CompletedProcess[str]:
+        """Run shell lines in one shell, stopping at the first that fails; ``answers`` are typed into it."""
         environment = {"PATH": self._path, "HOME": str(self.clone), "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
         return subprocess.run(
             ["/bin/bash", "-euxo", "pipefail", "-c", self._moved(text)],
@@ -125,6 +131,7 @@ class Machine:
             cwd=self.clone,
             env=environment,
             timeout=timeout_seconds,
+            input=answers,
         )
 
     def _moved(self, text: str) -> str:
@@ -155,10 +162,12 @@ def _as_daemon(machine: Machine) -> None:
 
 def test_readme_leads_from_a_clone_to_the_rows_of_a_real_home(machine: Machine) -> None:
     _with_recorder(machine)
-    done = machine.paste(blocks(ROOT / "README.md", "sh").replace("make demo", ":"))
+    page = blocks(ROOT / "README.md", "sh").replace("make demo", ":")
+    done = machine.paste(page, answers="Europe/Berlin\n90\n")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "home_assistant_db holds" in done.stdout
     assert list(machine.clone.rglob("aggregates.db"))
+    assert (machine.clone / "report.html").is_file()
 
 
 def test_operations_installs_and_looks_after_one_daemon(machine: Machine) -> None:
