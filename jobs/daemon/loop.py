@@ -87,6 +87,7 @@ class Daemon:
         self._trigger = DailyTrigger(dt.time.fromisoformat(home.settings.schedule.at), home.zone)
         self._catch_up: CatchUp = home.settings.schedule.catch_up
         self._scheduler = _new_scheduler()
+        self._planned_deliveries = 0
         self._publishing = DaemonPublishing(home, self.metrics, self._plan_publishing)
 
     def stop(self) -> None:
@@ -222,8 +223,14 @@ class Daemon:
         return _errors(report)
 
     def _plan_publishing(self, publish: Callable[[], object], pause: dt.timedelta) -> None:
+        """Have something published after a pause, in place of what was planned before."""
+        self._planned_deliveries += 1
         at = self._home.clock() + pause
-        self._scheduler.add_job(publish, "date", run_date=at, id="publish", replace_existing=True)
+        self._scheduler.add_job(self._publish, "date", run_date=at, args=(self._planned_deliveries, publish))
+
+    def _publish(self, number: int, publish: Callable[[], object]) -> None:
+        if number == self._planned_deliveries:  # a job's id would not do: one that plans itself anew is removed with it
+            publish()
 
     def _plan_store_check(self, pause: dt.timedelta) -> None:
         """Have the store checked in the scheduler's thread, beside no run, if the last time is that long ago."""
