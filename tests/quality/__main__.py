@@ -25,7 +25,7 @@ from tests.support.noise_homes import KINDS
 from tests.support.real_homes import homes
 
 SIZES = (10, 50, 200)
-_LIVED_ENTITIES = 100
+_LIVED_ENTITIES = 40
 ABSENCES: Sequence[tuple[int, Known, Meanwhile]] = (
     (15, "persons", "nothing"),
     (40, "persons", "nothing"),
@@ -131,9 +131,16 @@ def _lived(seed: int, days: int) -> None:
     def rows() -> Iterable[Sequence[object]]:
         for life in LIVES:
             score = lived(life, _LIVED_ENTITIES, number, seed)
-            yield life, *(_share(score, kind) for kind in TYPES), *(f"{score.a_week(one):.2f}" for one in names)
+            rates = *(score.a_week(one) for one in names), score.a_week(), score.false_messages / score.days * 7
+            yield life, *(_share(score, kind) for kind in TYPES), *(f"{rate:.2f}" for rate in rates)
 
-    head = "life", *(f"{kind} (oracle)" for kind in TYPES), *(f"{one}, false a week" for one in names)
+    head = (
+        "life",
+        *(f"{kind} (oracle)" for kind in TYPES),
+        *(f"{one}, false a week" for one in names),
+        "all",
+        "messages",
+    )
     _table(f"Homes in which people live, {number} of {_LIVED_ENTITIES} entities each, 62 days", head, rows())
 
 

@@ -40,12 +40,14 @@ class Lived:
         found: What was found of what was planted, by kind.
         provable: What an oracle finds of ``long`` and ``still_on``: it knows the distribution of each thing's lengths.
         false: False alarms by type.
+        false_messages: Groups of one day's rows of which none is about something planted.
     """
 
     days: int = 0
     found: Found = field(default_factory=Found)
     provable: Found = field(default_factory=Found)
     false: Counter[str] = field(default_factory=Counter)
+    false_messages: int = 0
 
     def a_week(self, *types: str) -> float:
         """Return the false alarms a week of some types; of all by default."""
@@ -78,9 +80,13 @@ def _count(score: Lived, home: LivedHome, rows: list[AnomalyDaily]) -> None:
             last = min(one.last, one.day + dt.timedelta(_DAYS_TO_FIND - 1))
             hit = any((one.entity_id, day, TYPES[one.kind]) in reported for day in DateRange(one.day, last))
             score.found.add(one.kind, hit=hit)
+    messages = {(row.date, row.group) for row in rows}
     for row in rows:
-        if (row.entity_id, row.date) not in right:
+        if (row.entity_id, row.date) in right:
+            messages.discard((row.date, row.group))
+        else:
             score.false[row.anomaly_type] += 1
+    score.false_messages += len(messages)
 
 
 def _true_p(home: LivedHome, store: MemoryStore, one: Planted) -> float:

@@ -250,6 +250,9 @@ class Planter:
         index = int(self.rng.choice(first_days))
         for code in self.rng.permutation(len(self.lived.things)).tolist():
             if self._usual(code, index) >= 2 and self._is_free(code, index, "dead"):
+                entity_id, day = self.lived.about[code].entity_id, self._days[index]
+                # What was planted into it later does not happen any more.
+                self.planted = [one for one in self.planted if one.entity_id != entity_id or one.day < day]
                 self._note("dead", code, index, len(self._days) - 1)
                 self._silence(code, self.lived.calendar.windows[index].start, self.lived.calendar.end)
                 return

@@ -78,6 +78,15 @@ def test_sensors_die_only_where_ten_days_are_left(judged: int) -> None:
     assert all((home.days.last - one.day).days >= 10 for one in dead)
 
 
+def test_nothing_is_planted_into_a_thing_after_it_died() -> None:
+    plan = Plan(jump=0.5, still_on=0.5, dead=4)
+    homes = [LivedHome(LIVES["regular"], seed, entities=15, plan=plan) for seed in range(6)]
+    assert {one.kind for home in homes for one in home.planted} == {"jump", "still_on", "dead"}
+    for home in homes:
+        died = {one.entity_id: one.day for one in home.planted if one.kind == "dead"}
+        assert all(one.day <= died.get(one.entity_id, one.day) for one in home.planted)
+
+
 def test_what_is_planted_lies_in_judged_days_and_is_visible_in_the_rows() -> None:
     home = LivedHome(LIVES["holidays"], SEED, judged=62, plan=Plan(0.3, 0.3, 0.3, 0.3, 2, 1, burglar=True))
     rows = {(type(row), row.date, row.key()[0]): row for of_day in home.rows_by_day.values() for row in of_day}
