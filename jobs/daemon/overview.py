@@ -18,6 +18,7 @@ from storage.ledger.entry import Entry, Status
 from storage.plurals import counted
 
 NIGHTS: Final = 14
+AWAY_DAYS: Final = 366  # days away that ended longer ago are not shown
 
 _BAD: Final = frozenset({Status.FAILED, Status.LOST, Status.EXPIRED})
 
@@ -67,7 +68,7 @@ class Overview(NamedTuple):
         nights: The newest days, the newest first.
         findings: What was unusual.
         is_away: Whether today is a day away that people have entered.
-        household: Days away that are not long past, and mutes; its ``problem`` says why they are not known.
+        household: Days away of the last year, the newest first, and mutes; its ``problem`` says why they are not known.
         today: The present local day.
         zone: The name of the home's time zone.
     """
@@ -89,7 +90,7 @@ def read_overview(home: Home, run: RunState, findings: Findings) -> Overview:
     """
     found = health.check_health(home, run.last_error, run.lost, run.mismatch)
     days = DateRange(found.day - (NIGHTS - 1) * ONE_DAY, found.day)
-    household = _household(home, findings, days.first)
+    household = _household(home, findings)
     try:
         with home.open_ledger(read_only=True) as ledger:
             entries = ledger.entries(days)
@@ -114,12 +115,14 @@ def read_overview(home: Home, run: RunState, findings: Findings) -> Overview:
     )
 
 
-def _household(home: Home, findings: Findings, oldest: dt.date) -> Household:
+def _household(home: Home, findings: Findings) -> Household:
+    oldest = home.today() - AWAY_DAYS * ONE_DAY
     try:
         entered = home.household_file.read()
     except HouseholdError as error:
         return Household(problem=f"{error}. {error.hint}".strip())
-    away = sorted(one for one in (*entered.away, *findings.calendar_away) if one.last >= oldest)
+    away = [one for one in (*entered.away, *findings.calendar_away) if one.last >= oldest]
+    away.sort(reverse=True)
     return Household(tuple(away), tuple(sorted(entered.mutes, key=str)))
 
 

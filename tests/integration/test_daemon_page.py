@@ -10,14 +10,19 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from http import HTTPStatus
+from http.client import HTTPConnection
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request
+from werkzeug import Response as ProxyResponse
 
-from jobs.household import Away, Mute
+from jobs.household import Away, Household, Mute
 from jobs.household_file import MAX_DAYS_AWAY, MAX_TEXT, HouseholdFile
 from storage.dates import ONE_DAY
+from tests.support.browser import find_violations
 from tests.support.daemon import CONFIG, get, serve, wait_for
 from tests.support.influxdb import free_port
 
@@ -52,7 +57,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     process = serve(folder, port, 3, CONFIG + 'ingress = "127.0.0.1"\n')
     try:
         wait_for(port, "/healthz", lambda status, _body: status == HTTPStatus.OK)
-        wait_for(port, "/", lambda _status, body: "Unusual things" in body or "not judged" in body)
+        wait_for(port, "/", lambda _status, body: '<a href="report">' in body)  # is made last after a run
         yield Site(port, folder)
     finally:
         process.kill()
@@ -70,8 +75,54 @@ def test_the_page_shows_health_nights_with_reasons_and_the_next_run(site: Site) 
     assert "The first run has not ended yet" not in page
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("width", "is_dark"), [(1200, False), (400, True)])
+def test_axe_finds_nothing_that_keeps_people_from_reading_the_page(
+    site: Site, tmp_path: Path, width: int, *, is_dark: bool
+) -> None:
+    before = site.file.read()
+    site.file.change(lambda _household: Household((Away(DAY, DAY, "by the sea"),), (Mute("light.*", None, DAY),)))
+    try:
+        page = get(site.port, "/")[1]
+    finally:
+        site.file.change(lambda _household: before)
+    assert find_violations(page, tmp_path, width=width, is_dark=is_dark) == []
+
+
+def test_behind_a_proxy_with_a_random_path_every_link_and_form_leads_back_to_it(
+    site: Site, httpserver: HTTPServer
+) -> None:
+    prefix = "/api/hassio_ingress/Vp4EXoOd7WVg"
+
+    def forward(request: Request) -> ProxyResponse:
+        """As supervisor/api/ingress.py does: the path without the prefix, and the answer as it is."""
+        connection = HTTPConnection("127.0.0.1", site.port, timeout=10)
+        kept = {name: value for name, value in request.headers.items() if name not in ("Host", "Content-Length")}
+        connection.request(request.method, request.path.removeprefix(prefix), request.get_data() or None, kept)
+        answer = connection.getresponse()
+        location = {"Location": answer.headers["Location"]} if "Location" in answer.headers else {}
+        body = answer.read()
+        connection.close()
+        return ProxyResponse(body, answer.status, {"Content-Type": answer.headers["Content-Type"], **location})
+
+    httpserver.expect_request(re.compile(f"{prefix}/.*")).respond_with_handler(forward)
+    home = httpserver.url_for(f"{prefix}/")
+
+    def load(target: str, data: bytes | None = None) -> tuple[str, str]:
+        url = urllib.parse.urljoin(home, target)
+        with urllib.request.urlopen(url, data, timeout=10) as answer:  # noqa: S310 - of the proxy above
+            return answer.url, answer.read().decode()
+
+    page = load("")[1]
+    for target in re.findall(r'href="([^"]+)"', page):
+        assert load(target)[0].startswith(home)
+    shown = load("away", urllib.parse.urlencode({"token": site.token(), "switch": "on"}).encode())
+    assert shown[0] == home
+    assert "Somebody is home again" in shown[1]
+    site.send("/away", switch="off")
+
+
 def test_the_report_is_behind_a_link_on_the_page(site: Site) -> None:
-    wait_for(site.port, "/", lambda _status, body: '<a href="report">' in body)
     status, page = get(site.port, "/report")
     assert status == HTTPStatus.OK
     assert page.startswith("<!doctype html>")
