@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import errno
 import functools
 import io
@@ -27,12 +26,13 @@ from jobs.cli.commands import LazyGroup
 from jobs.exit_codes import EXIT_CODES, INTERRUPTED
 from jobs.outcome import Outcome
 from storage.clean_text import clean, clean_json, clean_lines
-from storage.dates import DateRange, parse_day
 from storage.errors import PatternAggregatesError, SettingsError, UsageError
-from storage.settings_file import hint_with_origin
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from jobs.wiring import Home
+    from storage.dates import DateRange
 
 P = ParamSpec("P")
 
@@ -162,6 +162,8 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
 
 def hint_of(error: PatternAggregatesError) -> str:
     """Return the hint of an error; for one about settings, also at their first use, with what has set them."""
+    from storage.settings_file import hint_with_origin  # noqa: PLC0415 - `--help` reads no settings
+
     return hint_with_origin(error, _overrides) if isinstance(error, SettingsError) else error.hint
 
 
@@ -177,6 +179,8 @@ def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
 
 def days_of(home: Home, first: str, last: str | None) -> DateRange:
     """Return the range from one typed day to another; see ``DateRange.parse`` for a single one."""
+    from storage.dates import DateRange  # noqa: PLC0415 - `--help` needs no days
+
     days = DateRange.parse(first, last, today=home.today())
     if len(days) > MAX_DAYS:
         raise UsageError(f"{days} is {len(days):,} days long", hint=f"A range may have at most {MAX_DAYS:,} days.")
@@ -185,6 +189,8 @@ def days_of(home: Home, first: str, last: str | None) -> DateRange:
 
 def day_of(home: Home, text: str) -> dt.date:
     """Return the day that somebody typed."""
+    from storage.dates import parse_day  # noqa: PLC0415 - `--help` needs no days
+
     return parse_day(text, today=home.today())
 
 

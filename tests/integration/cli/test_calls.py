@@ -61,6 +61,7 @@ def test_days_counted_back_are_not_taken_for_options(home: Home) -> None:
 def test_every_command_shows_an_example_in_its_help(home: Home) -> None:
     for command in (
         "demo",
+        "setup",
         "init",
         "run",
         "backfill",

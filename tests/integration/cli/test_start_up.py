@@ -46,7 +46,7 @@ SERVERS = {"apscheduler", "influxdb_client", "prometheus_client", "urllib3", "re
 def test_help_and_version_load_nothing_but_the_command_line(words: tuple[str, ...]) -> None:
     found = loaded(*words)
     assert "typer" in found
-    assert not found & {"numpy", "sqlalchemy", "pydantic", "jobs.wiring", *SERVERS}
+    assert not found & {"numpy", "sqlalchemy", "pydantic", "tomllib", "storage.dates", "jobs.wiring", *SERVERS}
 
 
 def test_the_help_of_a_command_loads_only_that_command() -> None:
