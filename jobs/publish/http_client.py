@@ -6,13 +6,14 @@ the environment (``HTTPS_PROXY``, ``NO_PROXY``), as other programs do.
 
 from __future__ import annotations
 
+import base64
 import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from email.message import Message
 from typing import IO, Final
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
 
 from jobs.publish.publisher import PublishError
 
@@ -46,10 +47,11 @@ def post(
         PublishError: The service cannot be reached, or does not accept it.
     """
     name = f"{what} ({_host(url)})"
+    url, login = _without_login(url)
     proxies = {"http": proxy, "https": proxy} if proxy else None
     opener = urllib.request.build_opener(_NoRedirect, urllib.request.ProxyHandler(proxies))
     try:
-        request = urllib.request.Request(url, body, {"User-Agent": USER_AGENT, **headers}, method="POST")  # noqa: S310 - the settings allow http and https only
+        request = urllib.request.Request(url, body, {"User-Agent": USER_AGENT, **login, **headers}, method="POST")  # noqa: S310 - the settings allow http and https only
         with opener.open(request, timeout=timeout_seconds) as answer:
             answer.read(MAX_ANSWER_BYTES)
     except urllib.error.HTTPError as error:
@@ -57,8 +59,20 @@ def post(
             raise PublishError(f"{name} answers {error.code} {error.reason}", hint=_hint(url, error)) from None
     except urllib.error.URLError as error:
         raise PublishError(f"{name} cannot be reached: {error.reason}") from None
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (ValueError, http.client.InvalidURL):  # its text repeats a part of the address, or a token
+        raise PublishError(f"{name}: not a valid address, or not a valid token", hint="Correct the settings.") from None
+    except (OSError, http.client.HTTPException) as error:
         raise PublishError(f"{name} cannot be reached: {str(error) or type(error).__name__}") from None
+
+
+def _without_login(url: str) -> tuple[str, dict[str, str]]:
+    """Return an address without user and password, and the header that says them instead."""
+    parts = urlsplit(url)
+    login, separator, place = parts.netloc.rpartition("@")
+    if not separator:
+        return url, {}
+    encoded = base64.b64encode(unquote(login).encode()).decode()
+    return urlunsplit(parts._replace(netloc=place)), {"Authorization": f"Basic {encoded}"}
 
 
 def _host(url: str) -> str:

@@ -19,6 +19,14 @@ class PublishError(PatternAggregatesError):
     retryable = True
 
 
+class PublishTimeout(PublishError):
+    """Publishing has taken all of its time."""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        del hint  # the one of a day's limit, which a setting sets
+        super().__init__(message, hint="What waits is published after the next run.")
+
+
 class Publisher(Protocol):
     """Tells people, or programs of theirs, what was found."""
 

@@ -23,7 +23,7 @@ from jobs.publish.messages import AppriseServices, MessagePublisher, Ntfy
 from jobs.publish.news import JUDGE, DayNews, News, keys_of, read_news
 from jobs.publish.outbox import KEPT_DAYS, find_new
 from jobs.publish.pings import RunPings
-from jobs.publish.publisher import Publisher, PublishError
+from jobs.publish.publisher import Publisher, PublishError, PublishTimeout
 from jobs.run_report import RunReport
 from jobs.sentences.groups import Story
 from jobs.time_limit import TimeLimit
@@ -158,7 +158,7 @@ class Publishing:
         if pings is None:
             return []
         try:
-            TimeLimit(MAX_SECONDS).run(partial(ping, pings), "the ping of the monitor", error=PublishError)
+            TimeLimit(MAX_SECONDS).run(partial(ping, pings), "the ping of the monitor", error=PublishTimeout)
         except PatternAggregatesError as error:
             return _logged([Problem(PING, _in_words(error))])
         except Exception as error:  # noqa: BLE001 - as above: a ping never fails a run
@@ -173,13 +173,14 @@ class Publishing:
             days = DateRange(home.yesterday() - KEPT_DAYS * ONE_DAY, home.yesterday())
             entries = ledger.entries(days)
             household = self._household(ledger)
+            names = replace(home).names  # read anew: a home keeps those that it has read first
             reader = RenamedReader(store, ledger.renames())
-            news_of = cache(partial(read_news, reader=reader, household=household, zone=home.zone, names=home.names))
+            news_of = cache(partial(read_news, reader=reader, household=household, zone=home.zone, names=names))
             for publisher in self._opened(ledger):
                 announcements = ledger.announcements(publisher.channel)
                 work = partial(self._deliver_over, publisher, announcements, entries, news_of)
                 try:
-                    limit.run(work, f"publishing over {publisher.channel}", share=MAX_SHARE, error=PublishError)
+                    limit.run(work, f"publishing over {publisher.channel}", share=MAX_SHARE, error=PublishTimeout)
                 except PatternAggregatesError as error:
                     announcements.note_error(_in_words(error))
                     problems.append(Problem(publisher.channel, _in_words(error)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from pydantic import ValidationError
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -147,6 +148,27 @@ def test_a_redirect_is_not_followed_and_the_message_names_the_other_server_witho
     (problem,) = deliver(made)
     assert problem.endswith("It redirects to http://127.0.0.2: give that address in the settings.")
     assert len(service.requests) == 1
+
+
+def test_user_and_password_of_an_address_are_sent_as_a_login(tmp_path: Path, service: Service) -> None:
+    place = urlsplit(service.url).netloc
+    made = PublishedHome(tmp_path, messages={"ntfy_url": f"http://ada:p%40ss@{place}/{TOPIC}"})
+    made.write(anomaly())
+    assert deliver(made) == []
+    (request,) = service.requests
+    assert request.authorization is not None
+    assert (request.authorization.username, request.authorization.password) == ("ada", "p@ss")
+
+
+def test_an_address_that_is_not_valid_is_not_repeated(tmp_path: Path, service: Service) -> None:
+    made = PublishedHome(tmp_path / "space", ping={"url": f"{service.url.rstrip('/')}/a b/secret-uuid"})
+    with published(made.home) as publishing:
+        (problem,) = publishing.end_run(done())
+    expected = "the monitor of [ping] (localhost): not a valid address, or not a valid token. Correct the settings."
+    assert problem.text == expected
+    with pytest.raises(ValidationError) as refused:
+        PublishedHome(tmp_path / "port", messages={"ntfy_url": "http://ntfy.example:8x/secret-topic"})
+    assert "secret-topic" not in refused.value.errors()[0]["msg"]
 
 
 def test_a_proxy_of_the_settings_gets_the_message(tmp_path: Path, service: Service) -> None:

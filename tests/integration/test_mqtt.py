@@ -21,6 +21,7 @@ from jobs.publish.publishing import Publishing
 from jobs.publish.settings import MqttSettings
 from storage.dates import ONE_DAY
 from storage.ledger.announcements import ChannelState
+from tests.support.home import Home
 from tests.support.mosquitto import Listener, Mosquitto, listening, mosquitto, write_password
 from tests.support.mqtt_exchange import unsteady_publisher
 from tests.support.published_home import TODAY, YESTERDAY, PublishedHome, anomaly, done
@@ -345,3 +346,45 @@ def test_what_could_not_be_published_is_a_notice_and_the_run_stays_a_success(tmp
 
 def test_settings_of_a_broker_show_no_password() -> None:
     assert "secret-word" not in repr(MqttSettings(host="broker", password="secret-word"))  # noqa: S106 - invented
+
+
+CLI_CONFIG = """
+[source]
+kind = "csv_files"
+path = "events.csv"
+[store]
+url = "sqlite:///aggregates.db"
+[ledger]
+path = "ledger.db"
+[mqtt]
+host = "127.0.0.1"
+port = {port}
+timeout_seconds = 5
+"""
+
+
+def test_commands_publish_report_what_waits_and_remove_the_device(broker: Mosquitto, tmp_path: Path) -> None:
+    made = home_at(broker, tmp_path)
+    made.write(anomaly())
+    home = Home(tmp_path, CLI_CONFIG.format(port=broker.port))
+    with listening(broker.port) as listener:
+        published = home.call("run")
+        assert published.exit_code in (0, 1), published.output
+        assert listener.on("/config")
+        broker.kill()
+    waiting = home.call("run")
+    assert waiting.exit_code == published.exit_code
+    assert "not published: mqtt: MQTT broker 127.0.0.1" in waiting.output
+    assert "not published: mqtt" in home.call("status", "-2d").output
+    failed = home.call("init", "--remove")
+    assert failed.exit_code == 75, failed.output
+    broker.start()
+    removed = home.call("init", "--remove")
+    assert removed.exit_code == 0, removed.output
+    assert "removed the device from Home Assistant" in removed.output
+    assert "not published" not in home.call("status", "-2d").output
+
+
+def test_a_removal_without_a_broker_in_the_settings_is_not_a_valid_call(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    assert home.call("init", "--remove").exit_code == 2
