@@ -8,20 +8,29 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from storage.dates import DateRange, is_relative
 from storage.errors import DaysMissing, SettingsError, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.periods import has_rows_on
 from storage.rollup_models import ROLLUPS
-from storage.store import NO_FIELDS, NO_FILTER, AggregateStore, Fields, Summary, Where
+from storage.store import NO_FIELDS, NO_FILTER, AggregateReader, Fields, Summary, Where
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 A = TypeVar("A", bound=DailyAggregate)
 Day = str | dt.date
+
+
+@runtime_checkable
+class SupportsClose(Protocol):
+    """Whatever can be closed."""
+
+    def close(self) -> None:
+        """Close it."""
+        ...
 
 
 class State(StrEnum):
@@ -57,12 +66,12 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
     """Queries to a store. Safe to use from several threads.
 
     Args:
-        store: Where the aggregates are; closed by ``close``.
+        store: Where the aggregates are: a store, which ``close`` closes, or any other reader of aggregates.
         today: Returns the present local day of the home, which ``yesterday`` and ``-7d`` count from; without it, such
             days are refused.
     """
 
-    def __init__(self, store: AggregateStore, *, today: Callable[[], dt.date] | None = None) -> None:
+    def __init__(self, store: AggregateReader, *, today: Callable[[], dt.date] | None = None) -> None:
         self._store = store
         self._today = today
 
@@ -74,7 +83,8 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
 
     def close(self) -> None:
         """Close all connections. Safe to repeat."""
-        self._store.close()
+        if isinstance(self._store, SupportsClose):
+            self._store.close()
 
     def daily(
         self,

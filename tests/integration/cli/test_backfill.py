@@ -12,6 +12,7 @@ import pytest
 from tests.support.home import CSV_CONFIG, EVENTS, Home
 
 DETECTORS = ["active_time", "co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
+ROLLUPS = ["drift_weekly", "routine_weekly"]  # 2026-03-01 is a Sunday
 
 
 def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: Home) -> None:
@@ -26,7 +27,7 @@ def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: 
         "reason": "2 entities had 5 activity events; none with a peak hour",
     }
     assert (middle["events"], middle["error"]) == (5, None)
-    assert report["plan"][0] == {"day": "2026-03-01", "detectors": DETECTORS, "recheck": False}
+    assert report["plan"][0] == {"day": "2026-03-01", "detectors": [*DETECTORS, *ROLLUPS], "recheck": False}
     again = home.json("backfill", "2026-03-01", "2026-03-03", "--json")
     assert (again["days"], again["plan"]) == ([], [])
     assert "Nothing is due." in home.call("backfill", "2026-03-01", "2026-03-03").stdout

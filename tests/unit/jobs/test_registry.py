@@ -13,12 +13,14 @@ from typing import Any
 import pytest
 
 import jobs.detectors
+import jobs.rollups
 from jobs.activity.building import example_day
 from jobs.detector import EventDetector, Finding, HistoryDetector
 from jobs.detectors.duration import Duration
 from jobs.detectors.time_based import TimeBased
 from jobs.registry import enabled_names, load
 from storage.errors import DetectorInvalid, SettingsError
+from storage.periods import cadence_of
 from tests.support.packages import write_package
 
 GOOD = """
@@ -63,7 +65,8 @@ def provide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Provide
 
 
 def files() -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(jobs.detectors.__path__) if module.name[0] != "_")
+    folders = [*jobs.detectors.__path__, *jobs.rollups.__path__]
+    return sorted(module.name for module in pkgutil.iter_modules(folders) if module.name[0] != "_")
 
 
 def refusal(settings: dict[str, Any] | None = None) -> str:
@@ -83,8 +86,9 @@ def test_every_file_of_the_package_is_one_detector_of_its_name_and_measurement()
     registered = load()
     assert sorted(one.detector.name for one in registered) == files()
     for one in registered:
-        assert one.origin == f"jobs.detectors.{one.detector.name}"
-        assert one.detector.model.measurement == f"{one.detector.name}_daily"
+        cadence = cadence_of(one.detector.name)
+        assert one.origin == f"jobs.{'rollups' if cadence else 'detectors'}.{one.detector.name}"
+        assert one.detector.model.measurement == f"{one.detector.name}{'' if cadence else '_daily'}"
         assert one.detector.version >= 1
         assert one.enabled
 

@@ -1,0 +1,123 @@
+"""Whether activity differs between two periods: its level, by bouts a day, and its shape, by hours.
+
+Both periods are compared on as many Mondays, Tuesdays ...: where one of them lacks a day, the other leaves out one too.
+
+* Level: given their sum, the bouts of the two periods are Dirichlet-multinomial, whatever the mean is
+  (``jobs.statistics.dispersion``): beta-binomial, with the spread of the counts of this home. Two-sided, exact.
+* Shape: the distance between the two mean 24-hour curves, each divided by its sum, compared with that of the same days
+  dealt to the periods at random (permutation; Dawadi et al. 2016, "activity curves").
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import numpy as np
+
+from jobs.activity.events import Flags
+from jobs.rollups._days import Usage
+from jobs.statistics.arrays import Floats, Integers
+from jobs.statistics.corrections import benjamini_hochberg
+from jobs.statistics.dispersion import SIZES, size_weights
+from jobs.statistics.special_functions import log_gamma
+
+Change = Literal["more", "less", "other_hours", "none"]
+MIN_DAYS: Final = 4  # of each period; fewer say nothing
+
+_MAX_SUM: Final = 4_000  # of bouts: of more, every tenth or so is as good, and takes as little time
+_FIRST_DEALS: Final = 500
+_MORE_DEALS: Final = 4_000  # for what the first deals leave open
+_OPEN_P: Final = 0.03
+_MIN_EVENTS: Final = 10.0  # of each period: fewer have no shape
+_SEED: Final = 17
+
+
+def balanced(days: Sequence[dt.date], is_now: Flags) -> tuple[Integers, Integers]:
+    """Return the places of the days of both periods to compare: as many of each weekday, the newest.
+
+    Args:
+        days: The days of both periods, ascending.
+        is_now: Which of them are of the later period.
+    """
+    weekdays = [day.weekday() for day in days]
+    of_now = Counter(weekday for weekday, now in zip(weekdays, is_now, strict=True) if now)
+    of_before = Counter(weekday for weekday, now in zip(weekdays, is_now, strict=True) if not now)
+    left = {now: Counter({day: min(of_now[day], of_before[day]) for day in range(7)}) for now in (True, False)}
+    chosen: dict[bool, list[int]] = {True: [], False: []}
+    for place in reversed(range(len(days))):
+        now = bool(is_now[place])
+        if left[now][weekdays[place]]:
+            left[now][weekdays[place]] -= 1
+            chosen[now].append(place)
+    return np.array(sorted(chosen[False]), np.int64), np.array(sorted(chosen[True]), np.int64)
+
+
+def changes(usage: Usage, is_now: Flags, false_discovery_rate: float) -> list[Change | None]:
+    """Return how each subject has changed; None for all if there are too few days to compare.
+
+    Args:
+        usage: The subjects on the days of both periods.
+        is_now: Which of the days are of the later period.
+        false_discovery_rate: The share of the changes that may be due to chance.
+    """
+    before, now = balanced(usage.days, is_now)
+    if len(now) < MIN_DAYS or not usage.names:
+        return [None] * len(usage.names)
+    bouts = np.round(usage.bouts).T
+    everywhere = np.ones(bouts.shape, np.bool_)  # each period and type of day has a mean of its own
+    kinds = [(is_now == now) & (usage.weekend == weekend) for now in (True, False) for weekend in (True, False)]
+    weights = size_weights(bouts, [everywhere & kind[:, None] for kind in kinds])
+    sums = bouts[before].sum(axis=0), bouts[now].sum(axis=0)
+    level = np.array(
+        [_level_p(*pair, len(now), weights[:, place]) for place, pair in enumerate(zip(*sums, strict=True))]
+    )
+    shape = _shape_p(usage.events[:, before], usage.events[:, now])
+    rejected = benjamini_hochberg(np.concatenate((level, shape)), false_discovery_rate).reshape(2, -1)
+    rises = sums[1] > sums[0]
+    return [
+        ("more" if rises[place] else "less") if rejected[0, place] else "other_hours" if rejected[1, place] else "none"
+        for place in range(len(usage.names))
+    ]
+
+
+def _level_p(before: float, now: float, days: int, weights: Floats) -> float:
+    """Return the two-sided p of the bouts of two periods of as many days."""
+    scale = max(1.0, (before + now) / _MAX_SUM)
+    before, now = round(before / scale), round(now / scale)
+    total = before + now
+    if not total:
+        return 1.0
+    counts = np.arange(total + 1, dtype=np.float64)
+    alpha: Floats = (SIZES * float(days))[:, None].astype(np.float64)
+    log_chance: Floats = log_gamma(counts + alpha) - log_gamma(counts + 1)
+    log_chance = log_chance + log_chance[:, ::-1]
+    chance = np.exp(log_chance - log_chance.max(axis=1, keepdims=True))
+    mixed = weights @ (chance / chance.sum(axis=1, keepdims=True))
+    return float(min(1.0, 2 * min(mixed[: int(now) + 1].sum(), mixed[int(now) :].sum())))
+
+
+def _shape_p(before: Floats, now: Floats) -> Floats:
+    """Return the permutation p of each subject's shape; 1 where there is too little activity.
+
+    Args:
+        before: Hourly counts of the days of the earlier period, shape (subjects, days, 24).
+        now: Those of the later one, in the same shape.
+    """
+    p = np.ones(len(now))
+    enough = np.flatnonzero((before.sum(axis=(1, 2)) >= _MIN_EVENTS) & (now.sum(axis=(1, 2)) >= _MIN_EVENTS))
+    both, days = np.concatenate((before, now), axis=1), now.shape[1]
+    rng = np.random.default_rng(_SEED)
+    for deals in (_FIRST_DEALS, _MORE_DEALS):
+        order = rng.random((deals, 2 * days)).argsort(axis=1)
+        is_now = np.concatenate((np.arange(2 * days)[None] >= days, order >= days)).astype(np.float64)
+        for place in enough.tolist():
+            later = is_now @ both[place]
+            earlier = both[place].sum(axis=0) - later
+            shares = [curve / np.maximum(curve.sum(axis=1, keepdims=True), 1e-9) for curve in (earlier, later)]
+            distance = np.abs(shares[0] - shares[1]).sum(axis=1)
+            p[place] = np.count_nonzero(distance >= distance[0] - 1e-9) / len(distance)
+        enough = enough[p[enough] <= _OPEN_P]
+    return p

@@ -1,0 +1,125 @@
+"""Drifts: found where they were planted, rare where nothing changes, and never made of days away."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from jobs.detector import NotJudged
+from jobs.household import Away, Household
+from jobs.rollups._level_shift import MAX_DAYS_AFTER, find_shifts, threshold
+from jobs.rollups.drift_weekly import DriftWeekly
+from jobs.statistics.arrays import Floats
+from storage.backends.memory import MemoryStore
+from storage.dates import ONE_DAY
+from storage.rollup_models import DriftWeekly as Row
+from tests.support.weeks_of_rows import FIRST, last_day, run_of, usage_row
+
+DAYS = 91
+SUNDAY = last_day(DAYS)
+
+
+def negative_binomial_home(rng: np.random.Generator, entities: int, days: int) -> Floats:
+    """Return daily bouts of a home without any change: levels, spreads and weekends differ from entity to entity."""
+    mean, size = np.exp(rng.normal(np.log(4), 1, entities)), rng.choice([2, 5, 10, 50, 400], entities)
+    weekend = np.where((np.arange(days) % 7 >= 5)[:, None], rng.choice([1.0, 1.5], entities), 1.0)
+    return rng.poisson(mean * weekend * rng.gamma(size, 1 / size, (days, entities))).astype(np.float64)
+
+
+def scores(counts: Floats) -> Floats:
+    days = np.arange(len(counts))
+    everywhere = np.ones(counts.shape, np.bool_)
+    return find_shifts(counts, everywhere, days % 7 >= 5, days >= len(counts) - MAX_DAYS_AFTER).score
+
+
+def stored(counts: Floats, names: list[str] | None = None) -> MemoryStore:
+    names = names or [f"light.n{code:02}" for code in range(counts.shape[1])]
+    rows = [
+        usage_row(FIRST + day * ONE_DAY, name, [0] * 20 + [int(count), 0, 0, 0])
+        for day, of_day in enumerate(counts)
+        for name, count in zip(names, of_day, strict=True)
+        if count
+    ]
+    return MemoryStore([*rows, *(run_of(FIRST + day * ONE_DAY) for day in range(len(counts)))])
+
+
+def test_chance_reaches_the_threshold_no_more_often_than_stated() -> None:
+    rng = np.random.default_rng(20)
+    entities, homes = 60, 52
+    limit = threshold(1 / 13, entities)
+    drifts = sum(int((scores(negative_binomial_home(rng, entities, 90)) >= limit).sum()) for _ in range(homes))
+    assert drifts <= homes / 13 + 2 * np.sqrt(homes / 13)  # at most one a quarter, of 52 home-weeks
+
+
+@pytest.mark.slow
+def test_two_hundred_home_quarters_have_at_most_one_false_drift_each_on_average() -> None:
+    rng = np.random.default_rng(21)
+    entities, quarters, drifts = 40, 200, 0
+    limit = threshold(DriftWeekly().max_false_alarms_a_quarter / 13, entities)
+    for _ in range(quarters):
+        home = negative_binomial_home(rng, entities, 90 + 12 * 7)
+        drifts += sum(int((scores(home[7 * week : 90 + 7 * week]) >= limit).sum()) for week in range(13))
+    assert drifts <= quarters
+
+
+@pytest.mark.parametrize(("factor", "recall"), [(1.5, 0.65), (0.5, 0.95)])
+def test_a_change_by_half_at_eight_bouts_a_day_is_found_within_two_weeks(factor: float, recall: float) -> None:
+    rng = np.random.default_rng(22)
+    entities, homes, found = 40, 40, 0
+    limit = threshold(DriftWeekly().max_false_alarms_a_quarter / 13, entities)
+    for _ in range(homes):
+        home = negative_binomial_home(rng, entities, 90)
+        home[:, 0] = rng.poisson(8, 90)
+        home[-14:, 0] = rng.poisson(8 * factor, 14)
+        found += any(scores(home[: len(home) - 7 * late])[0] >= limit for late in (1, 0))
+    assert found / homes >= recall
+
+
+def test_the_threshold_grows_with_the_home_and_beyond_the_table() -> None:
+    heights = [threshold(1 / 13, entities) for entities in (1, 10, 100, 1_000, 100_000)]
+    assert heights == sorted(heights)
+    assert heights[-1] > 11.3
+
+
+def test_the_day_and_both_levels_of_a_change_are_reported() -> None:
+    counts = np.full((DAYS, 3), 8.0)
+    counts[-10:, 1] = 20
+    finding = DriftWeekly().judge(SUNDAY, stored(counts))
+    (row,) = finding.rows
+    assert isinstance(row, Row)
+    assert (row.entity_id, row.changed_on, row.before, row.after) == ("light.n01", SUNDAY - 9 * ONE_DAY, 8.0, 20.0)
+    evidence = DriftWeekly().explain_by_history(row, stored(counts))
+    assert evidence.lines[-1] == (str(SUNDAY - 6 * ONE_DAY), 7, 20.0)
+    assert "8 a day before" in evidence.notes[0]
+
+
+@pytest.mark.parametrize(("new_days", "drifts"), [(2, 0), (4, 1), (14, 1), (40, 0)])
+def test_a_level_is_new_from_its_fourth_to_its_fourteenth_day(new_days: int, drifts: int) -> None:
+    counts = np.full((DAYS, 2), 8.0)
+    counts[-new_days:, 0] = 20
+    found = [row.changed_on for row in DriftWeekly().judge(SUNDAY, stored(counts)).rows if isinstance(row, Row)]
+    assert found == [SUNDAY - (new_days - 1) * ONE_DAY] * drifts
+
+
+def test_one_wild_day_is_no_drift() -> None:
+    counts = np.full((DAYS, 3), 8.0)
+    counts[-6, 0] = 90
+    assert DriftWeekly().judge(SUNDAY, stored(counts)).rows == []
+
+
+def test_days_away_and_quiet_days_are_no_drift() -> None:
+    counts = np.full((DAYS, 6), 8.0)
+    counts[-10:] = 0
+    assert DriftWeekly().judge(SUNDAY, stored(counts)).rows == []
+    busy = np.full((DAYS, 2), 8.0)
+    busy[-10:, 0] = 1
+    away = Household((Away(SUNDAY - 9 * ONE_DAY, SUNDAY),))
+    assert len(DriftWeekly().judge(SUNDAY, stored(busy)).rows) == 1
+    finding = DriftWeekly().judge(SUNDAY, stored(busy), away)
+    assert finding.rows == []
+    assert "10 days away or quiet left out" in finding.reason
+
+
+def test_too_few_days_are_not_judged() -> None:
+    finding = DriftWeekly().judge(last_day(21), stored(np.full((21, 2), 8.0)))
+    assert (type(finding), finding.reason) == (NotJudged, "not judged: 21 of the 25 complete days that are needed")
