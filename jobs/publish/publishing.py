@@ -15,6 +15,8 @@ from functools import cache, partial
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple, Protocol
 
+from filelock import FileLock, Timeout
+
 from jobs.household import Household
 from jobs.isolation import describe
 from jobs.outcome import Outcome
@@ -39,6 +41,7 @@ from storage.renamed import RenamedReader
 _log = logging.getLogger(__name__)
 
 MAX_SECONDS: Final = 60.0  # for everything that is published after a run
+MAX_WAIT_SECONDS: Final = 30.0  # for another process that publishes for this home
 MAX_SHARE: Final = 0.6  # of it for one channel, so that one that hangs leaves time for the others
 PING: Final = "ping"
 
@@ -167,6 +170,16 @@ class Publishing:
         return []
 
     def _deliver(self, limit: TimeLimit) -> list[Problem]:
+        """Deliver over each channel, alone among all processes: two would both announce what waits."""
+        path = self._home.ledger_path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with FileLock(path.with_suffix(".publishing.lock"), mode=0o600).acquire(timeout=MAX_WAIT_SECONDS):
+                return self._deliver_alone(limit)
+        except Timeout as error:
+            raise PublishTimeout(f"another process has been publishing for {MAX_WAIT_SECONDS:.0f} s") from error
+
+    def _deliver_alone(self, limit: TimeLimit) -> list[Problem]:
         home = self._home
         problems = []
         with home.open_ledger() as ledger, closing(home.open_reader()) as store:

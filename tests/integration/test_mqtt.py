@@ -6,6 +6,7 @@ import datetime as dt
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -131,6 +132,19 @@ def test_findings_wait_until_somebody_listens(broker: Mosquitto, tmp_path: Path)
     with listening(broker.port) as listener:
         assert deliver(made) == []
         assert len(listener.on("/finding")) == 2
+
+
+def test_two_programs_that_publish_at_the_same_time_announce_a_finding_once(broker: Mosquitto, tmp_path: Path) -> None:
+    made = home_at(broker, tmp_path / "home")
+    made.write(*(anomaly(f"light.{number}") for number in range(5)))
+    with listening(broker.port) as listener:
+        threads = [threading.Thread(target=deliver, args=(made,)) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(listener.on("/config")) == 3
+        assert len(listener.on("/finding")) == 5
 
 
 class Staying:
