@@ -119,6 +119,7 @@ def _next_steps(config: Path, span: DateRange, report: RunReport) -> None:
     command_line = f"{program()} --config {shlex.quote(str(config))}"
     print_line(f"The aggregates are in {config.parent / 'aggregates.db'}. To go on:")
     for words in (
+        f"report --out {shlex.quote(str(config.with_name('report.html')))}",
         "status",
         f"query time_based_daily {span.last} {span.last}",
         f"query duration_daily {span.first} {span.last} --by entity_id --mean avg_duration_seconds --sum episodes",

@@ -28,12 +28,14 @@ class DayCell(NamedTuple):
 
     Attributes:
         day: The day.
+        month: Its month where it is the first day of it, or of the report; else empty.
         label: What it was like, in one word, or "not computed"; empty outside of the report.
         unusual: How many things were unusual, without muted ones.
         item: The number of the first of these among the items, from 1; 0 if none is shown.
     """
 
     day: Day
+    month: str
     label: str
     unusual: int
     item: int
@@ -95,8 +97,10 @@ def find_unusual(rows: StoredRows, names: Names, zone: ZoneInfo) -> Unusual:
     found = [story for of_day in by_day.values() for story in of_day]
     items, muted = (_items(story for story in found if story.is_muted is state) for state in (False, True))
     item_of = {day: number for number, item in reversed([*enumerate(items[:MAX_ITEMS], 1)]) for day in item.days}
+    months = {day: f"{day:%B}" for day in rows.days if day.day == 1 or day == rows.days.first}
     cells = [
-        DayCell(day, labels.get(day, ""), counts.get(day, 0), item_of.get(day, 0)) for day in DateRange(monday, sunday)
+        DayCell(day, months.get(day, ""), labels.get(day, ""), counts.get(day, 0), item_of.get(day, 0))
+        for day in DateRange(monday, sunday)
     ]
     weeks = [cells[at : at + 7] for at in range(0, len(cells), 7)]
     left_out = max(0, len(items) - MAX_ITEMS) + max(0, len(muted) - MAX_ITEMS)

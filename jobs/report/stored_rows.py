@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 from jobs.names import Names
 from storage.dates import ONE_DAY, DateRange, Day
-from storage.periods import cadence_of
 from storage.query import (
     AggregateQuery,
     AnomalyDaily,
@@ -24,6 +23,9 @@ from storage.store import NO_FILTER
 
 COMPARED_DAYS: Final = 28  # before the report: what is usual, and what changed
 HISTORY_DAYS: Final = 56  # before the report: since when something has been silent
+SHOWN_DETECTORS: Final = (
+    *("active_time", "anomaly", "co_occurrence", "duration", "room_based", "sequence", "time_based"),
+)
 
 A = TypeVar("A", bound=DailyAggregate)
 
@@ -39,7 +41,7 @@ class StoredRows:
     Attributes:
         days: As given.
         before: The days that they are compared with.
-        detectors: As given, without rollups.
+        detectors: Those of which the report shows rows.
     """
 
     def __init__(self, aggregates: AggregateQuery, days: DateRange, detectors: Sequence[str]) -> None:
@@ -48,7 +50,7 @@ class StoredRows:
         self._rows: dict[type[DailyAggregate], dict[str, list[Any]]] = {}
         self.days = days
         self.before = DateRange.ending(days.first - ONE_DAY, COMPARED_DAYS)
-        self.detectors = tuple(name for name in detectors if cadence_of(name) is None)
+        self.detectors = tuple(name for name in SHOWN_DETECTORS if name in detectors)
 
     def of(self, model: type[A], days: DateRange | None = None) -> list[A]:
         """Return the rows of some days, by default those of the report, ordered by date and tags."""

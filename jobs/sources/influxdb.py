@@ -132,7 +132,9 @@ class InfluxSource:
         newest = self._edge(OLDEST, None, "DESC")
         if not len(newest):
             return NO_NAMES
-        query = self._query(f"LAST({quote_name(_NAME)}::string) AS name", int(newest[0]) - self._lookback, None)
+        query = self._query(
+            f"LAST({quote_name(_NAME)}::string) AS {quote_name('name')}", int(newest[0]) - self._lookback, None
+        )
         query.text += f" GROUP BY {', '.join(map(quote_name, self._entity_tags()))}"
         found = self._connection.execute(query, lambda parts: newest_attributes(parts, self._layout))
         return make_names({one: about.get("name") for one, about in found.items()}, {})

@@ -403,3 +403,21 @@ def test_a_bucket_that_is_not_there_and_a_server_that_is_not_are_told_apart(infl
     with pytest.raises(SourceUnavailable):
         dead.span()
     dead.close()
+
+
+def test_entities_are_called_as_their_newest_points_say(influxdb: LiveServer) -> None:
+    def named(name: str, at: int) -> tuple[str, int]:
+        return f'{LIGHT} state="on",friendly_name_str="{name}"', at
+
+    bucket = fill(influxdb, [*alive(START, START + HOUR), named("Old", START), named("Hall lamp", START + HOUR)])
+    source = source_of(influxdb, bucket)
+    names = source.names()
+    source.close()
+    assert names.entities == {"light.hall": "Hall lamp"}
+
+
+def test_a_bucket_without_points_or_names_has_no_names(influxdb: LiveServer) -> None:
+    for lines in ([], alive(START, START + HOUR)):
+        source = source_of(influxdb, fill(influxdb, lines))
+        assert not source.names().entities
+        source.close()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from tests.quality.away import Known, Meanwhile, fortnight_away, trackers_that_report_nothing
+from tests.quality.changes import multiplied, unchanged
 from tests.quality.lived import TYPES, Lived, lived
 from tests.quality.real import all_homes, real_home
 from tests.quality.scores import (
@@ -47,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "anomaly": _anomaly,
         "lived": _lived,
         "away": _away,
+        "changes": _changes,
         "simulated": _simulated,
         "real": _real,
     }
@@ -172,6 +174,14 @@ def _away(seed: int, days: int) -> None:
     _table("A fortnight away", head, rows())
     wrong, all_days = trackers_that_report_nothing(range(seed, seed + 6), 40)
     sys.stdout.write(f"\nTrackers that report nothing: {wrong} of {all_days} days counted as days away.\n")
+
+
+def _changes(seed: int, _days: int) -> None:
+    found = unchanged(range(seed, seed + 40))
+    head = "homes", "reports that name a change", "changes", "tests"
+    _table("What changed, in homes of 40 devices in which nothing changes", head, [found])
+    rows = [(factor, *multiplied(range(seed + 40, seed + 60), factor)) for factor in (1.5, 2, 3)]
+    _table("What changed, where a device is used so many times as often", ("times as often", "found", "planted"), rows)
 
 
 def _simulated(seed: int, _days: int) -> None:
