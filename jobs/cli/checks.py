@@ -230,7 +230,10 @@ def _source(home: Home) -> tuple[list[Check], DayLog | None]:
                 "Check the clock of the machine that records.",
             )
         )
-    found = f"{log.window.day}: {log.samples:,} samples of {len(log.entities)} entities, {len(log.events):,} events"
+    found = (
+        f"{log.window.day}: {counted(log.samples, 'sample')} of {counted(len(log.entities), 'entity', 'entities')}, "
+        f"{counted(len(log.events), 'event')}"
+    )
     checks.append(Check("newest day", "ok" if len(log.events) else "note", found))
     checks += [Check("newest day", "note", notice) for notice in log.notices]
     return [*checks, *_areas(log, home)], log

@@ -56,8 +56,9 @@ def _conditions(context: typer.Context, incomplete: str) -> list[str]:
 
 def _measurements() -> list[str]:
     from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily  # noqa: PLC0415 - only where it is used
+    from storage.rollup_models import ROLLUPS  # noqa: PLC0415 - only where it is used
 
-    models: tuple[type[DailyAggregate], ...] = (*AGGREGATES, DetectorRunDaily)
+    models: tuple[type[DailyAggregate], ...] = (*AGGREGATES, *ROLLUPS, DetectorRunDaily)
     return [model.measurement for model in models]
 
 

@@ -125,4 +125,4 @@ def _next_steps(config: Path, span: DateRange, report: RunReport) -> None:
         f"query duration_daily {span.first} {span.last} --by entity_id --mean avg_duration_seconds --sum episodes",
         "doctor",
     ):
-        out.print(Text(f"  {command_line} {words}"), soft_wrap=True)
+        out.print(Text(f"  {command_line} {words}"), soft_wrap=True)  # in one line, for copying

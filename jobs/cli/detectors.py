@@ -32,8 +32,16 @@ def detectors(context: typer.Context, as_json: Json = False) -> None:
     rows = []
     for one in registered:
         settings = one["settings"]
-        values = "\n".join(f"{key} = {value}" for key, value in settings.items()) if isinstance(settings, dict) else ""
+        values = (
+            "\n".join(f"{key} = {_plain(value)}" for key, value in settings.items())
+            if isinstance(settings, dict)
+            else ""
+        )
         enabled = "yes" if one["enabled"] else "no"
         cells = (one["name"], one["version"], enabled, one["reads"], values, one["origin"])
         rows.append([Text(clean_lines(str(cell))) for cell in cells])
     print_table(("name", "version", "enabled", "reads", "settings", "origin"), rows, numbers=("version",))
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
