@@ -56,7 +56,7 @@ def check_home(home: Home) -> tuple[list[Check], list[Entity]]:
     Returns:
         The checks, and the entities of the newest day, ordered by class and id; none if the source cannot be read.
     """
-    checks = [*_settings(home), *_store(home), *_ledger(home), *_home(home), *_space(home)]
+    checks = [*_settings(home), *_store(home), *_ledger(home), *_home(home), *_space(home), *_broker(home)]
     source_checks, log = _source(home)
     checks += source_checks
     entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
@@ -88,6 +88,21 @@ def _settings(home: Home) -> Iterator[Check]:
     enabled = home.enabled_detectors
     hint = "" if enabled else "Set enabled = true in some [detectors.NAME]."
     yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none are enabled", hint)
+
+
+def _broker(home: Home) -> Iterator[Check]:
+    """Check that the broker accepts a connection; no run fails if it does not."""
+    mqtt = home.settings.mqtt
+    if not mqtt.host:
+        return
+    from jobs.publish.publishing import check_broker  # noqa: PLC0415 - only where it is used
+
+    try:
+        check_broker(home)
+    except PatternAggregatesError as error:
+        yield Check("mqtt", "note", str(error), error.hint)
+    else:
+        yield Check("mqtt", "ok", f"the broker {mqtt.host}:{mqtt.port} accepts the connection")
 
 
 def _secrets(file: Path) -> Iterator[Check]:

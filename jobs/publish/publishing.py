@@ -37,6 +37,7 @@ from storage.ledger.announcements import Announced, Announcements
 from storage.ledger.entry import Entry, Status
 from storage.ledger.ledger import Ledger
 from storage.renamed import RenamedReader
+from storage.settings import absolute_path
 
 _log = logging.getLogger(__name__)
 
@@ -247,22 +248,44 @@ class Publishing:
         return self._publishers
 
     def _mqtt_publisher(self, ledger: Ledger) -> Any:  # noqa: ANN401 - a class that is only imported where it is used
-        settings, found = self._home.settings.mqtt, ledger.read_home()
-        if not settings.host or found is None:
+        home, found = self._home, ledger.read_home()
+        if not home.settings.mqtt.host or found is None:
             return None
-        try:
-            from jobs.publish.mqtt.device import Device  # noqa: PLC0415 - only where it is used
-            from jobs.publish.mqtt.publisher import MqttPublisher, broker_opener  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            raise PublishError(
-                "mqtt.host needs the extra `mqtt`", hint="Run: pip install 'pattern-aggregates[mqtt]'"
-            ) from error
-        home = self._home
-        if settings.ca_file:
-            settings = settings.model_copy(update={"ca_file": str(home.base / settings.ca_file)})
-        device = Device(found.identity.id, settings.discovery_prefix, home.zone, version("pattern-aggregates"))
+        open_broker = _broker_opener(home, found.identity.id)
+        from jobs.publish.mqtt.device import Device  # noqa: PLC0415 - only where it is used
+        from jobs.publish.mqtt.publisher import MqttPublisher  # noqa: PLC0415 - an extra
+
+        prefix = home.settings.mqtt.discovery_prefix
+        device = Device(found.identity.id, prefix, home.zone, version("pattern-aggregates"))
         away = AwaySwitch(home.household_file, home.today)
-        return MqttPublisher(device, broker_opener(settings, found.identity.id), away, on_request=self._on_request)
+        return MqttPublisher(device, open_broker, away, on_request=self._on_request)
+
+
+def check_broker(home: Home) -> None:
+    """Open a connection to the broker of the settings, and end it.
+
+    Raises:
+        PublishError: It cannot be reached, or refuses the connection.
+    """
+    _broker_opener(home, "doctor")(None, lambda _topic, _payload: None, None).close()
+
+
+def _broker_opener(home: Home, client: str) -> Any:  # noqa: ANN401 - a type that is only imported where it is used
+    """Return what opens connections to the broker of the settings.
+
+    Raises:
+        PublishError: The library is not installed.
+    """
+    settings = home.settings.mqtt
+    try:
+        from jobs.publish.mqtt.publisher import broker_opener  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise PublishError(
+            "mqtt.host needs the extra `mqtt`", hint="Run: pip install 'pattern-aggregates[mqtt]'"
+        ) from error
+    if settings.ca_file:
+        settings = settings.model_copy(update={"ca_file": str(absolute_path(home.base, settings.ca_file))})
+    return broker_opener(settings, client)
 
 
 @contextmanager

@@ -385,7 +385,9 @@ def test_commands_publish_report_what_waits_and_remove_the_device(broker: Mosqui
         published = home.call("run")
         assert published.exit_code in (0, 1), published.output
         assert listener.on("/config")
+        assert f"the broker 127.0.0.1:{broker.port} accepts the connection" in home.call("doctor").output
         broker.kill()
+    assert f"MQTT broker 127.0.0.1:{broker.port} cannot be reached" in home.call("doctor").output
     waiting = home.call("run")
     assert waiting.exit_code == published.exit_code
     assert "not published: mqtt: MQTT broker 127.0.0.1" in waiting.output
