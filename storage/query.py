@@ -59,7 +59,15 @@ from storage.models import (
     Severity,
     TimeBasedDaily,
 )
-from storage.rollup_models import ROLLUPS, DriftWeekly, HabitMonthly, HabitWeekly, RoutineMonthly, RoutineWeekly
+from storage.rollup_models import (
+    ROLLUPS,
+    BoutTimesDaily,
+    DriftWeekly,
+    HabitMonthly,
+    HabitWeekly,
+    RoutineMonthly,
+    RoutineWeekly,
+)
 from storage.settings import SqlStoreSettings, StoreSettings, ledger_path, store_settings
 from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateReader, AggregateStore, Fields, Function, Summary, Where
@@ -72,6 +80,7 @@ __all__ = [
     "AggregateReader",
     "AggregateStore",
     "AnomalyDaily",
+    "BoutTimesDaily",
     "CoOccurrenceDaily",
     "Completeness",
     "DailyAggregate",

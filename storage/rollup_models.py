@@ -21,6 +21,21 @@ NotNegative = Annotated[float, Field(ge=0)]
 RegularityIndex = Annotated[float, Field(ge=-100, le=100)]
 
 
+class BoutTimesDaily(DailyAggregate):
+    """When the bouts of one entity began: the evidence that habits are computed from. It is daily, not a rollup.
+
+    Attributes:
+        starts: Seconds since the local midnight, ascending.
+        device_id: The device that the entity belongs to, as far as the source knows.
+    """
+
+    measurement: ClassVar[str] = "bout_times_daily"
+    entity_id: Tag
+    starts: Annotated[list[Count], SmallJson]
+    # optional:
+    device_id: str | None = None
+
+
 class Routine(DailyAggregate, abstract=True):
     """How regularly an entity, an area or the home was active, over the complete days of a period.
 

@@ -11,8 +11,17 @@ import pytest
 
 from tests.support.home import CSV_CONFIG, EVENTS, Home
 
-DETECTORS = ["active_time", "co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
-ROLLUPS = ["drift_weekly", "routine_weekly"]  # 2026-03-01 is a Sunday
+DETECTORS = [
+    "active_time",
+    "bout_times",
+    "co_occurrence",
+    "duration",
+    "room_based",
+    "sequence",
+    "time_based",
+    "anomaly",
+]
+ROLLUPS = ["drift_weekly", "habit_weekly", "routine_weekly"]  # 2026-03-01 is a Sunday
 
 
 def test_a_backfill_writes_what_was_found_and_the_same_again_does_nothing(home: Home) -> None:

@@ -8,7 +8,16 @@ import pytest
 
 from tests.support.home import CSV_CONFIG, Home
 
-DETECTORS = ["active_time", "co_occurrence", "duration", "room_based", "sequence", "time_based", "anomaly"]
+DETECTORS = [
+    "active_time",
+    "bout_times",
+    "co_occurrence",
+    "duration",
+    "room_based",
+    "sequence",
+    "time_based",
+    "anomaly",
+]
 
 
 def test_detectors_shows_names_versions_and_settings(tmp_path: Path) -> None:

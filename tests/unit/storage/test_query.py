@@ -433,7 +433,16 @@ def test_the_example_of_the_module_runs_as_it_stands(
 def test_the_module_exports_exactly_what_its_readers_are_promised() -> None:
     assert sorted(storage.query.__all__) == [
         *("AGGREGATES", "ActiveTimeDaily", "AggregateQuery", "AggregateReader", "AggregateStore", "AnomalyDaily"),
-        *("CoOccurrenceDaily", "Completeness", "DailyAggregate", "DateRange", "Day", "DaysMissing", "DetectorRunDaily"),
+        *(
+            "BoutTimesDaily",
+            "CoOccurrenceDaily",
+            "Completeness",
+            "DailyAggregate",
+            "DateRange",
+            "Day",
+            "DaysMissing",
+            "DetectorRunDaily",
+        ),
         *("DriftWeekly", "DurationDaily", "Fields", "Function", "HabitMonthly", "HabitWeekly", "HomeMismatch"),
         *("PatternAggregatesError", "ROLLUPS", "RoomBasedDaily", "RoutineMonthly", "RoutineWeekly", "SequenceDaily"),
         *("SettingsError", "Severity", "State", "StoreCorrupt", "StoreError", "StoreMissing", "StoreUnavailable"),
