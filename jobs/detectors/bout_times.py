@@ -44,6 +44,8 @@ class BoutTimes:
         """Return the day's entities; see the module's docstring."""
         events = log.events[log.events.cause != AUTOMATION]
         entity, at = by_group(events.entity, events.at)
+        if not len(at):
+            return Finding([], "no entity had an activity event that no automation caused")
         is_start = bout_starts(entity, at)
         seconds = (at[is_start] - log.window.start) // SECOND
         codes, firsts = np.unique(entity[is_start], return_index=True)
