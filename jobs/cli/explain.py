@@ -19,7 +19,7 @@ from jobs.cli.tables import SEVERITY_STYLE, print_table
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
 from jobs.isolation import describe, run_isolated
-from jobs.names import NO_NAMES
+from jobs.names import NO_NAMES, Names
 from jobs.sentences.groups import stories
 from jobs.sentences.rows import sentence_of
 from jobs.wiring import Home
@@ -93,7 +93,7 @@ def explain(
             f"- {story.sentence} ({story.severity})", style="dim" if story.is_muted else SEVERITY_STYLE[story.severity]
         )
     for row, sentence, found in explained:
-        _show(row, sentence, found)
+        _show(row, sentence, found, names)
 
 
 def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
@@ -157,14 +157,14 @@ def _stored(row: DailyAggregate, why: str) -> Evidence:
     return Evidence(("field", "value"), [(name, str(value)) for name, value in values.items()], (f"as stored: {why}",))
 
 
-def _show(row: DailyAggregate, sentence: str, found: Evidence) -> None:
+def _show(row: DailyAggregate, sentence: str, found: Evidence, names: Names) -> None:
     print_line("")
     print_line(" ".join((str(row.date), row.measurement, *row.key())), style="bold")
     if sentence:
         print_line(sentence)
     filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
     headings = [clean(found.columns[place]) for place in filled]
-    lines = [[_plain(line[place]) for place in filled] for line in found.lines]
+    lines = [[_plain(line[place], names) for place in filled] for line in found.lines]
     texts = [heading for place, heading in enumerate(headings) if any(_is_sentence(line[place]) for line in lines)]
     print_table(headings, lines, texts=texts)
     for note in found.notes:
@@ -175,5 +175,5 @@ def _is_sentence(text: str) -> bool:
     return len(text.split()) > 2  # noqa: PLR2004 - an instant is two words, and is not broken
 
 
-def _plain(value: Any) -> str:  # noqa: ANN401 - text or number
-    return f"{value:.3g}" if isinstance(value, float) and value < 1 else str(value)
+def _plain(value: Any, names: Names) -> str:  # noqa: ANN401 - text or number
+    return f"{value:.3g}" if isinstance(value, float) and value < 1 else names.entity(str(value))

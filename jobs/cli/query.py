@@ -215,10 +215,23 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
 
 def _named(record: dict[str, Any], names: Names) -> dict[str, Any]:
     """Return a record with names instead of ids."""
-    found = {field: names.value(field, value) if isinstance(value, str) else value for field, value in record.items()}
-    if isinstance(record.get("sequence"), list):
-        found["sequence"] = [names.step(step) for step in record["sequence"]]
-    return found
+    return {field: _named_value(field, value, names) for field, value in record.items()}
+
+
+def _named_value(field: str, value: Any, names: Names) -> Any:  # noqa: ANN401 - any JSON value
+    match field, value:
+        case _, str():
+            return names.value(field, value)
+        case "sequence", list():
+            return [names.step(str(step)) for step in value]
+        case "entities", list():
+            return [names.entity(str(one)) for one in value]
+        case "device_usage", dict():
+            return {names.entity(one): count for one, count in value.items()}
+        case "transition_patterns", list():
+            return [{**move, "to": names.area(str(move.get("to")))} for move in value]
+        case _:
+            return value
 
 
 def _print(records: list[Record], output: Format) -> None:

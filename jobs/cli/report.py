@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.app import Last, command, day_of, days_of, home_of, print_message
+from jobs.cli.app import Json, Last, command, day_of, days_of, home_of, print_json, print_message
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.plurals import counted
@@ -28,12 +28,17 @@ def report(
         str, typer.Option("--out", metavar="FILE", help="Where to write it; - for standard output.")
     ] = "report.html",
     day: Annotated[str | None, typer.Option("--day", metavar="DAY", help="One day in detail instead.")] = None,
+    as_json: Json = False,
 ) -> None:
     """Write a report of the home as one HTML file, which needs no network and no script.
 
     It shows what was unusual, the rhythm of the week, what is on for how long, what goes together, what changed, and
     what is missing.
     """
+    if as_json and out == "-":
+        raise UsageError(
+            "--json and the report itself cannot both go to standard output", hint="Name a file with --out."
+        )
     home = home_of(context)
     if day is not None:
         if first != DEFAULT_DAYS or last is not None:
@@ -44,11 +49,15 @@ def report(
     from jobs.report.report import make_report  # noqa: PLC0415 - loads numpy and Jinja2
 
     html = make_report(home, days, in_detail=day is not None)
+    size = len(html.encode())
     if out == "-":
         sys.stdout.buffer.write(html.encode())
         return
     _write(Path(out), html)
-    print_message(f"{out}: {days}, {counted(len(html.encode()) // 1024 + 1, 'KB', 'KB')}")
+    if as_json:
+        print_json({"file": out, "first": days.first, "last": days.last, "bytes": size})
+    else:
+        print_message(f"{out}: {days}, {counted(size // 1000 + 1, 'KB', 'KB')}")
 
 
 def _write(path: Path, html: str) -> None:

@@ -34,6 +34,17 @@ def test_a_second_report_of_the_same_rows_has_the_same_bytes(written: Home) -> N
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_json_names_the_file_its_days_and_its_size(written: Home) -> None:
+    file = written.folder / "home.html"
+    document = written.json("report", "2026-03", "--out", str(file), "--json")
+    assert document == {
+        "file": str(file),
+        "first": "2026-03-01",
+        "last": "2026-03-31",
+        "bytes": len(file.read_bytes()),
+    }
+
+
 def test_one_day_is_shown_in_detail(written: Home) -> None:
     result = written.call("report", "--day", "2026-03-02", "--out", "-")
     assert result.exit_code == 0
@@ -47,6 +58,7 @@ def test_one_day_is_shown_in_detail(written: Home) -> None:
         ((), "nothing was computed for"),  # the last four weeks
         (("2026-02-01", "2026-02-10"), "pattern-aggregates status"),
         (("2026-03-01", "--day", "2026-03-02"), "Give either a range or --day"),
+        (("2026-03-01", "--json", "--out", "-"), "Name a file with --out"),
         (("2026-03-99",), "not a valid day"),
         (("2026-03-01", "--out", "/nowhere/report.html"), "/nowhere/report.html cannot be written"),
     ],
