@@ -20,7 +20,7 @@ from storage.plurals import counted
 _log = logging.getLogger(__name__)
 
 CHANNEL: Final = "mqtt"
-NEW_DEVICE_SECONDS: Final = 3.0  # for Home Assistant to make the entities of a device that is new to it
+NEW_DEVICE_SECONDS: Final = 5.0  # for Home Assistant to make the entities of a device that is new to it
 MAX_LISTENER_SECONDS: Final = 3.0  # to wait for anybody who listens to findings
 LISTENER_CHECK_SECONDS: Final = 0.2
 
