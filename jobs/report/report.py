@@ -12,12 +12,15 @@ from jobs.report.page import render_contents, render_one_day
 from jobs.report.rhythm import find_rhythms
 from jobs.report.stored_rows import StoredRows
 from jobs.wiring import Home
-from storage.dates import DateRange
+from storage.dates import DateRange, Day, parse_day
 from storage.errors import UsageError
 from storage.query import AggregateQuery, DetectorRunDaily
 
 MAX_BYTES: Final = 300_000
 
+DEFAULT_DAYS: Final = 28
+
+_SEARCHED_DAYS: Final = 10 * 366  # before today, for days that can be shown
 _FEWER_DEVICES: Final = (80, 60, 40, 20, 0)
 
 
@@ -39,10 +42,7 @@ def make_report(home: Home, days: DateRange, *, in_detail: bool = False) -> str:
     with home.open_query() as aggregates:
         rows = StoredRows(aggregates, days, home.enabled_detectors)
         if not rows.of(DetectorRunDaily):
-            raise UsageError(
-                f"nothing was computed for {days}",
-                hint="`pattern-aggregates status` lists the days, and `pattern-aggregates run` computes what is due.",
-            )
+            raise UsageError(f"nothing was computed for {days}", hint=_hint(aggregates, home.today()))
         if in_detail:
             return render_one_day(find_one_day(aggregates, rows, home.names, home.zone))
         return fit_period(aggregates, rows, home.names, home.zone)
@@ -60,3 +60,15 @@ def fit_period(aggregates: AggregateQuery, rows: StoredRows, names: Names, zone:
             break
         html = render_contents(contents._replace(rhythms=find_rhythms(rows, rows.named(names), max_devices)))
     return html
+
+
+def _hint(aggregates: AggregateQuery, today: Day) -> str:
+    """Return which days there are instead."""
+    found = aggregates.summarize(
+        DetectorRunDaily, DateRange.ending(today, _SEARCHED_DAYS), by=["date"], allow_missing=True
+    )
+    if not found:
+        return "`pattern-aggregates run` computes the days that are due."
+    newest = max(parse_day(str(one.by["date"])) for one in found)
+    weeks = DateRange.ending(newest, DEFAULT_DAYS)
+    return f"The newest day is {newest}; `pattern-aggregates report {weeks.first}..{newest}` shows its four weeks."

@@ -56,7 +56,7 @@ def test_one_day_is_shown_in_detail(written: Home) -> None:
     ("words", "message"),
     [
         ((), "nothing was computed for"),  # the last four weeks
-        (("2026-02-01", "2026-02-10"), "pattern-aggregates status"),
+        (("2026-02-01", "2026-02-10"), "pattern-aggregates report 2026-02-04..2026-03-03"),
         (("2026-03-01", "--day", "2026-03-02"), "Give either a range or --day"),
         (("2026-03-01", "--json", "--out", "-"), "Name a file with --out"),
         (("2026-03-99",), "not a valid day"),
@@ -66,6 +66,13 @@ def test_one_day_is_shown_in_detail(written: Home) -> None:
 def test_a_call_that_is_not_valid_says_what_to_do(written: Home, words: tuple[str, ...], message: str) -> None:
     result = written.call("report", *words)
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_before_the_first_run_the_hint_is_to_run_it(tmp_path: Path) -> None:
+    home = Home(tmp_path, CSV_CONFIG)
+    home.call("init")
+    result = home.call("report")
+    assert (result.exit_code, "pattern-aggregates run" in result.stderr) == (2, True), result.stderr
 
 
 def test_a_file_that_cannot_be_replaced_is_left_as_it_was(written: Home) -> None:
