@@ -12,6 +12,7 @@ from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import PatternAggregatesError, StoreError
 from storage.ledger.entry import Entry, Status
+from storage.periods import has_rows_on
 
 GRACE: Final = dt.timedelta(hours=1)  # how long a nightly run may take before its day counts as due
 
@@ -65,7 +66,7 @@ def check_health(home: Home, last_error: str = "", lost: LostDays | None = None,
         return Health(State.FAILING, day, mismatch)
     if lost:
         return Health(State.FAILING, day, f"{lost}. {lost.hint}")
-    names = home.enabled_detectors
+    names = [name for name in home.enabled_detectors if has_rows_on(name, day)]
     faults = [_fault(entries[day, name]) for name in names if (day, name) in entries]
     missing = [name for name in names if (day, name) not in entries]
     if any(faults):

@@ -15,6 +15,7 @@ from jobs.wiring import Home
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import HouseholdError, PatternAggregatesError
 from storage.ledger.entry import Entry, Status
+from storage.periods import has_rows_on
 from storage.plurals import counted
 
 NIGHTS: Final = 14
@@ -130,7 +131,8 @@ def _night(day: dt.date, entries: Sequence[Entry], enabled: Sequence[str], house
     away = household.away_on(day)
     why = "" if away is None else away.note or ("away, as the calendar says" if away.origin == "calendar" else "away")
     details = tuple((entry.detector, _detail(entry)) for entry in entries)
-    missing = [name for name in enabled if name not in {entry.detector for entry in entries}]
+    known = {entry.detector for entry in entries}
+    missing = [name for name in enabled if name not in known and has_rows_on(name, day)]
     details += tuple((name, "not computed") for name in missing)
     bad = [entry for entry in entries if entry.status in _BAD]
     waiting = [entry for entry in entries if entry.status is not Status.WRITTEN and entry not in bad]

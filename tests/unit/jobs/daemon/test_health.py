@@ -8,10 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from jobs.daemon.findings import NO_FINDINGS
 from jobs.daemon.health import State, check_health, newest_due_day
+from jobs.daemon.overview import RunState, read_overview
 from jobs.registry import Registered
 from jobs.settings import Settings
 from jobs.wiring import Home
+from storage.batch import DayBatch
+from storage.dates import ONE_DAY
 from storage.ledger.ledger import Ledger
 from storage.models import TimeBasedDaily
 from tests.support.detectors import Fixed, fixed_duration
@@ -89,3 +93,27 @@ def test_a_detector_that_failed_is_named_with_its_error(home: Home, ledger: Ledg
 def test_a_ledger_that_cannot_be_read_is_failing(home: Home) -> None:
     home.ledger_path.write_bytes(b"no database at all" * 100)
     assert check_health(home).state is State.FAILING
+
+
+@pytest.mark.parametrize(
+    ("last", "state"), [("2026-03-02", State.FRESH), ("2026-03-07", State.FRESH), ("2026-03-08", State.STALE)]
+)
+def test_a_rollup_is_missing_on_the_last_day_of_its_period_only(
+    tmp_path: Path, clock: Clock, last: str, state: State
+) -> None:
+    day = dt.date.fromisoformat(last)
+    weekly = Fixed()
+    weekly.name = "habit_weekly"
+    registered = [Registered(Fixed(), "test", enabled=True), Registered(weekly, "test", enabled=True)]
+    home = GivenHome(Settings.model_validate(SETTINGS), tmp_path, "test", clock, registered)
+    clock.now = dt.datetime.combine(day + ONE_DAY, dt.time(8), dt.UTC)
+    row = time_based(day=day)
+    with home.open_ledger() as ledger, ledger.day(day) as work:
+        found_rows = finding(TimeBasedDaily, [row], day)
+        work.stage(found_rows, "f", 1)
+        work.written(DayBatch(day, (found_rows,)))
+    found = check_health(home)
+    assert found.state is state
+    (night,) = read_overview(home, RunState(None, clock.now, "", None, ""), NO_FINDINGS).nights
+    assert night.state == ("missing" if state is State.STALE else "done")
+    assert ("habit_weekly" in found.reason) == (state is State.STALE) == ("habit_weekly" in night.summary)
