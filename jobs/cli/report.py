@@ -14,15 +14,14 @@ from storage.errors import UsageError
 from storage.plurals import counted
 from storage.regular_file import replace_file
 
-DEFAULT_DAYS = "-28d"
-
 
 @command("pattern-aggregates report --out report.html", takes_days=True)
 def report(
     context: typer.Context,
     first: Annotated[
-        str, typer.Argument(metavar="FIRST", help="First day, or a range such as last-month. Left out: 4 weeks.")
-    ] = DEFAULT_DAYS,
+        str | None,
+        typer.Argument(metavar="FIRST", help="First day, or a range such as last-month. Left out: the last 4 weeks."),
+    ] = None,
     last: Last = None,
     out: Annotated[
         str, typer.Option("--out", metavar="FILE", help="Where to write it; - for standard output.")
@@ -40,14 +39,18 @@ def report(
             "--json and the report itself cannot both go to standard output", hint="Name a file with --out."
         )
     home = home_of(context)
+    from jobs.report.report import default_days, make_report  # noqa: PLC0415 - loads numpy and Jinja2
+
     if day is not None:
-        if first != DEFAULT_DAYS or last is not None:
+        if first is not None:
             raise UsageError("--day comes with a range of days", hint="Give either a range or --day.")
         days = DateRange.parse(day_of(home, day))
-    else:
+    elif first is not None:
         days = days_of(home, first, last)
-    from jobs.report.report import make_report  # noqa: PLC0415 - loads numpy and Jinja2
-
+    else:
+        days = default_days(home)
+        if days.last != home.yesterday():
+            print_message(f"nothing was computed after {days.last}: the four weeks up to it are shown", style="yellow")
     html = make_report(home, days, in_detail=day is not None)
     size = len(html.encode())
     if out == "-":

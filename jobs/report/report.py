@@ -62,13 +62,35 @@ def fit_period(aggregates: AggregateQuery, rows: StoredRows, names: Names, zone:
     return html
 
 
-def _hint(aggregates: AggregateQuery, today: Day) -> str:
-    """Return which days there are instead."""
+def default_days(home: Home) -> DateRange:
+    """Return the last four weeks, or if none of their days was computed, those that end with the newest day.
+
+    Days before the home's first are left out.
+
+    Raises:
+        UsageError: Nothing was computed yet.
+        StoreUnavailable: The store cannot be reached now.
+    """
+    with home.open_query() as aggregates:
+        computed = _computed_days(aggregates, home.today())
+    if not computed:
+        raise UsageError("nothing was computed yet", hint="`pattern-aggregates run` computes the days that are due.")
+    recent = DateRange.ending(home.yesterday(), DEFAULT_DAYS)
+    days = recent if computed[-1] >= recent.first else DateRange.ending(computed[-1], DEFAULT_DAYS)
+    return DateRange(max(days.first, min(computed[0], days.last)), days.last)
+
+
+def _computed_days(aggregates: AggregateQuery, today: Day) -> list[Day]:
+    """Return the days of which the store holds anything, ascending."""
     found = aggregates.summarize(
         DetectorRunDaily, DateRange.ending(today, _SEARCHED_DAYS), by=["date"], allow_missing=True
     )
-    if not found:
+    return sorted(parse_day(str(one.by["date"])) for one in found)
+
+
+def _hint(aggregates: AggregateQuery, today: Day) -> str:
+    """Return which days there are instead."""
+    computed = _computed_days(aggregates, today)
+    if not computed:
         return "`pattern-aggregates run` computes the days that are due."
-    newest = max(parse_day(str(one.by["date"])) for one in found)
-    weeks = DateRange.ending(newest, DEFAULT_DAYS)
-    return f"The newest day is {newest}; `pattern-aggregates report {weeks.first}..{newest}` shows its four weeks."
+    return f"The store has days from {computed[0]} to {computed[-1]}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from tests.support.home import CSV_CONFIG, Home
 
@@ -55,8 +56,8 @@ def test_one_day_is_shown_in_detail(written: Home) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "nothing was computed for"),  # the last four weeks
-        (("2026-02-01", "2026-02-10"), "pattern-aggregates report 2026-02-04..2026-03-03"),
+        (("-28d",), "nothing was computed for"),
+        (("2026-02-01", "2026-02-10"), "The store has days from 2026-03-01 to 2026-03-03"),
         (("2026-03-01", "--day", "2026-03-02"), "Give either a range or --day"),
         (("2026-03-01", "--json", "--out", "-"), "Name a file with --out"),
         (("2026-03-99",), "not a valid day"),
@@ -66,6 +67,21 @@ def test_one_day_is_shown_in_detail(written: Home) -> None:
 def test_a_call_that_is_not_valid_says_what_to_do(written: Home, words: tuple[str, ...], message: str) -> None:
     result = written.call("report", *words)
     assert (result.exit_code, message in result.stderr) == (2, True), result.stderr
+
+
+def test_without_days_the_newest_weeks_that_there_are_are_shown_and_it_is_said_if_they_are_old(written: Home) -> None:
+    result = written.call("report", "--out", "-")
+    assert result.exit_code == 0, result.stderr
+    assert "Your home, 1 to 3 March 2026" in result.stdout
+    assert "nothing was computed after 2026-03-03" in result.stderr
+
+
+def test_without_days_the_last_four_weeks_reach_to_yesterday_whether_it_is_computed_or_not(written: Home) -> None:
+    with freeze_time("2026-03-05 12:00"):
+        result = written.call("report", "--out", "-")
+    assert "Your home, 1 to 4 March 2026" in result.stdout
+    assert "Nothing was computed" in result.stdout
+    assert "nothing was computed after" not in result.stderr
 
 
 def test_before_the_first_run_the_hint_is_to_run_it(tmp_path: Path) -> None:
