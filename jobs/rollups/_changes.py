@@ -22,7 +22,6 @@ from jobs.rollups._days import Usage
 from jobs.statistics.arrays import Floats, Integers
 from jobs.statistics.corrections import benjamini_hochberg
 from jobs.statistics.dispersion import SIZES, size_weights
-from jobs.statistics.special_functions import log_gamma
 
 Change = Literal["more", "less", "other_hours", "none"]
 MIN_DAYS: Final = 4  # of each period; fewer say nothing
@@ -71,9 +70,7 @@ def changes(usage: Usage, is_now: Flags, false_discovery_rate: float) -> list[Ch
     kinds = [(is_now == now) & (usage.weekend == weekend) for now in (True, False) for weekend in (True, False)]
     weights = size_weights(bouts, [everywhere & kind[:, None] for kind in kinds])
     sums = bouts[before].sum(axis=0), bouts[now].sum(axis=0)
-    level = np.array(
-        [_level_p(*pair, len(now), weights[:, place]) for place, pair in enumerate(zip(*sums, strict=True))]
-    )
+    level = _level_p(sums[0], sums[1], len(now), weights)
     shape = _shape_p(usage.events[:, before], usage.events[:, now])
     rejected = benjamini_hochberg(np.concatenate((level, shape)), false_discovery_rate).reshape(2, -1)
     rises = sums[1] > sums[0]
@@ -83,20 +80,21 @@ def changes(usage: Usage, is_now: Flags, false_discovery_rate: float) -> list[Ch
     ]
 
 
-def _level_p(before: float, now: float, days: int, weights: Floats) -> float:
-    """Return the two-sided p of the bouts of two periods of as many days."""
-    scale = max(1.0, (before + now) / _MAX_SUM)
-    before, now = round(before / scale), round(now / scale)
-    total = before + now
-    if not total:
-        return 1.0
-    counts = np.arange(total + 1, dtype=np.float64)
-    alpha: Floats = (SIZES * float(days))[:, None].astype(np.float64)
-    log_chance: Floats = log_gamma(counts + alpha) - log_gamma(counts + 1)
-    log_chance = log_chance + log_chance[:, ::-1]
-    chance = np.exp(log_chance - log_chance.max(axis=1, keepdims=True))
-    mixed = weights @ (chance / chance.sum(axis=1, keepdims=True))
-    return float(min(1.0, 2 * min(mixed[: int(now) + 1].sum(), mixed[int(now) :].sum())))
+def _level_p(before: Floats, now: Floats, days: int, weights: Floats) -> Floats:
+    """Return the two-sided p of the bouts of two periods of as many days, shape (subjects,)."""
+    scale = np.maximum(1.0, (before + now) / _MAX_SUM)
+    earlier, later = (np.round(sums / scale).astype(np.int64) for sums in (before, now))
+    k = np.arange(int((earlier + later).max(initial=0)))
+    steps = np.log((SIZES[:, None] * days + k) / (k + 1))  # of log Γ(count + size) - log Γ(count + 1), up to a constant
+    terms = np.concatenate((np.zeros((len(SIZES), 1)), np.cumsum(steps, axis=1)), axis=1)
+    p = np.ones(len(before))
+    for place, (one, other) in enumerate(zip(earlier.tolist(), later.tolist(), strict=True)):
+        total = one + other
+        log_chance = terms[:, : total + 1] + terms[:, total::-1]
+        chance = np.exp(log_chance - log_chance.max(axis=1, keepdims=True))
+        mixed = weights[:, place] @ (chance / chance.sum(axis=1, keepdims=True))
+        p[place] = min(1.0, 2 * min(mixed[: other + 1].sum(), mixed[other:].sum()))
+    return p
 
 
 def _shape_p(before: Floats, now: Floats) -> Floats:

@@ -17,6 +17,7 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from math import comb, exp, sqrt
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -26,7 +27,6 @@ from pydantic import Field
 from jobs.detector import Evidence, Finding, NotJudged, left_out
 from jobs.rollups._days import complete_days
 from jobs.rollups._pooled_pairs import MIN_DAYS, Bouts, FoundPairs, find_pairs
-from jobs.statistics.arrays import Integers
 from storage.periods import Cadence, period_around
 from storage.plurals import counted
 from storage.query import (
@@ -151,7 +151,7 @@ class HabitsOfPeriod:
             values = _strength(acted.days, seen, possible, period, 0.0)
             if values is not None:
                 times = [row.avg_duration_seconds for row in of_chain for _ in range(row.frequency)]
-                chain = self.model(
+                habit = self.model(
                     date=day,
                     kind="chain",
                     habit=sequence_id,
@@ -161,7 +161,7 @@ class HabitsOfPeriod:
                     linked_by=of_chain[-1].linked_by,
                     **values,
                 )
-                rows.append((-len(seen), chain))
+                rows.append((-len(seen), habit))
         return [row for _, row in sorted(rows, key=lambda one: (one[0], one[1].habit))]
 
     def explain_by_history(self, row: Row, history: AggregateReader) -> Evidence:
@@ -184,20 +184,22 @@ class _Acted:
     def __init__(self, days: Sequence[dt.date], rows: Sequence[BoutTimesDaily], ids: list[str], left: int) -> None:
         self.days, self.ids, self.entities_left_out = days, ids, left
         place, code = {day: at for at, day in enumerate(days)}, {name: at for at, name in enumerate(ids)}
-        self.starts: dict[int, dict[int, Integers]] = defaultdict(dict)  # by entity and day
+        rows = [row for row in rows if row.entity_id in code and row.date in place and row.starts]
         devices: dict[str, int] = {}
         self.owner = -1 - np.arange(len(ids))
-        parts = []
         for row in rows:
-            if row.entity_id in code and row.date in place and row.starts:
-                at = np.array(row.starts, np.int64)
-                self.starts[code[row.entity_id]][place[row.date]] = at
-                parts.append(np.stack((np.full(len(at), place[row.date]), np.full(len(at), code[row.entity_id]), at)))
-                if row.device_id is not None:
-                    self.owner[code[row.entity_id]] = devices.setdefault(row.device_id, len(devices))
-        joined = np.concatenate([np.empty((3, 0), np.int64), *parts], axis=1)
-        self.bouts = Bouts(*joined[:, np.lexsort((joined[2], joined[1], joined[0]))])
-        self.days_of = {entity: set(of_day) for entity, of_day in self.starts.items()}
+            if row.device_id is not None:
+                self.owner[code[row.entity_id]] = devices.setdefault(row.device_id, len(devices))
+        sizes = [len(row.starts) for row in rows]
+        day = np.repeat(np.array([place[row.date] for row in rows], np.int64), sizes)
+        entity = np.repeat(np.array([code[row.entity_id] for row in rows], np.int64), sizes)
+        second = np.fromiter(chain.from_iterable(row.starts for row in rows), np.int64, len(day))
+        order = np.lexsort((second, entity, day))
+        self.bouts = Bouts(day[order], entity[order], second[order])
+        self._rows: dict[int, dict[int, BoutTimesDaily]] = defaultdict(dict)  # by entity and day
+        for row in rows:
+            self._rows[code[row.entity_id]][place[row.date]] = row
+        self.days_of = {entity: set(of_day) for entity, of_day in self._rows.items()}
 
     @classmethod
     def read(cls, aggregates: AggregateQuery, days: Sequence[dt.date], max_entities: int) -> _Acted:
@@ -211,10 +213,8 @@ class _Acted:
     def matches(self, first: int, second: int) -> dict[int, list[tuple[int, int]]]:
         """Return by day the bouts of one entity that are near the other's: their second, and the seconds between."""
         found: dict[int, list[tuple[int, int]]] = {}
-        for day, at in self.starts[first].items():
-            other = self.starts[second].get(day)
-            if other is None:
-                continue
+        for day in sorted(self.days_of[first] & self.days_of[second]):
+            at, other = (np.array(self._rows[code][day].starts, np.int64) for code in (first, second))
             gap = np.abs(at[:, None] - other[None, :]).min(axis=1)
             near = gap <= WINDOW_SECONDS
             if near.any():

@@ -81,54 +81,76 @@ def find_pairs(bouts: Bouts, entities: int, weekend: Flags, owner: Integers, rat
     rarer = (sizes[:, None] < sizes[None, :]) | ((sizes[:, None] == sizes[None, :]) & (codes[:, None] < codes[None, :]))
     first, second = np.nonzero(is_pair & rarer)
     best, expected = np.ones(len(first)), np.zeros(len(first))
+    keys = _keys_by_entity(bouts, entities)
     for near in _NEAR:
-        hits, by_days, by_surroundings = (found[first, second] for found in _counts(bouts, entities, weekend, near))
-        expected = np.maximum(by_days, by_surroundings)
-        chance = np.clip(expected / np.maximum(sizes[first], 1), 0, 1)
-        p = np.ones(len(first))
-        tried = (hits >= MIN_DAYS) & (hits > expected)
-        p[tried] = binomial_tail(hits[tried].astype(np.int64), sizes[first][tried].astype(np.int64), chance[tried])
+        hits, expected = (found[first, second] for found in _counts(bouts, entities, weekend, near))
+        p = _tail(hits, sizes[first], expected)
+        for place in np.flatnonzero(p * len(_NEAR) <= rate).tolist():
+            around = _expected_by_surroundings(keys[first[place]], keys[second[place]], near)
+            expected[place] = max(expected[place], around)
+        p = np.maximum(p, _tail(hits, sizes[first], expected))
         best = np.minimum(best, len(_NEAR) * p)
     found = np.flatnonzero(benjamini_hochberg(best, rate) & (best <= _MAX_P))
     found = found[np.argsort(best[found], kind="stable")]
     return FoundPairs(first[found], second[found], best[found], expected[found], len(first))
 
 
-def _counts(bouts: Bouts, entities: int, weekend: Flags, near: int) -> tuple[Floats, Floats, Floats]:
-    """Return how often each entity's bouts are near each other's, and how often by both kinds of chance.
+def _tail(hits: Floats, trials: Integers, expected: Floats) -> Floats:
+    """Return the chance of at least so many hits; 1 where there are too few to tell."""
+    p = np.ones(len(hits))
+    tried = (hits >= MIN_DAYS) & (hits > expected)
+    chance = np.clip(expected[tried] / np.maximum(trials[tried], 1), 0, 1)
+    p[tried] = binomial_tail(hits[tried].astype(np.int64), trials[tried].astype(np.int64), chance)
+    return p
+
+
+def _slots(bouts: Bouts) -> Integers:
+    return np.minimum(bouts.second // _SLOT_SECONDS, _SLOTS - 1)
+
+
+def _keys_by_entity(bouts: Bouts, entities: int) -> list[Integers]:
+    """Return the slots of each entity's bouts, ascending; those of different days are far apart."""
+    keys = bouts.day * 2 * _SLOTS + _slots(bouts)
+    order = np.lexsort((keys, bouts.entity))
+    bounds = np.searchsorted(bouts.entity[order], np.arange(1, entities))
+    return np.split(keys[order], bounds)
+
+
+def _expected_by_surroundings(one: Integers, other: Integers, near: int) -> float:
+    """Return how many of one entity's bouts chance puts near the other's, by how many of these are around."""
+    count = np.searchsorted(other, one + _AROUND, side="right") - np.searchsorted(other, one - _AROUND)
+    share = (2 * near + 1) / (2 * _AROUND + 1)
+    return float((1 - (1 - share) ** count).sum())
+
+
+def _counts(bouts: Bouts, entities: int, weekend: Flags, near: int) -> tuple[Floats, Floats]:
+    """Return how often each entity's bouts are near each other's, and how often by those of other days.
 
     Each of shape (entities, entities): of the bouts of the row's entity, those near the column's.
     """
     hits = np.zeros((2, entities, entities))
-    around = np.zeros((entities, entities))
-    at = np.zeros((2, _SLOTS, entities), np.float32)
-    reached = np.zeros((2, _SLOTS, entities), np.float32)
-    share = (2 * near + 1) / (2 * _AROUND + 1)
-    chances = (1 - (1 - share) ** np.arange(2 * _AROUND + 2)).astype(np.float32)
+    reached = np.zeros((2, _SLOTS, entities), np.uint16)
+    slots, kinds = _slots(bouts), weekend.astype(np.int64)
     bounds = np.searchsorted(bouts.day, np.arange(len(weekend) + 1))
-    for day, is_weekend in enumerate(weekend.astype(np.int64).tolist()):
+    for day, kind in enumerate(kinds.tolist()):
         part = slice(bounds[day], bounds[day + 1])
-        entity, slot = bouts.entity[part], np.minimum(bouts.second[part] // _SLOT_SECONDS, _SLOTS - 1)
+        entity, slot = bouts.entity[part], slots[part]
         if not len(entity):
             continue
-        is_near = np.zeros((_SLOTS, entities), np.bool_)
+        is_near = np.zeros((_SLOTS, entities), np.uint8)
         for shift in range(-near, near + 1):
-            is_near[np.clip(slot + shift, 0, _SLOTS - 1), entity] = True
-        starts = np.zeros((_SLOTS + 1, entities), np.int16)
-        np.add.at(starts, (slot + 1, entity), 1)
-        until = np.cumsum(starts, axis=0, dtype=np.int16)
-        count = until[np.minimum(slot + _AROUND + 1, _SLOTS)] - until[np.maximum(slot - _AROUND, 0)]
+            is_near[np.clip(slot + shift, 0, _SLOTS - 1), entity] = 1
         present, first = np.unique(entity, return_index=True)
-        hits[is_weekend, present] += np.add.reduceat(is_near[slot].astype(np.float32), first, axis=0)
-        around[present] += np.add.reduceat(chances[np.minimum(count, len(chances) - 1)], first, axis=0)
-        at[is_weekend] += starts[1:]
-        reached[is_weekend] += is_near
+        hits[kind, present] += np.add.reduceat(is_near[slot], first, axis=0, dtype=np.uint16)
+        reached[kind] += is_near
     other_days = np.zeros((entities, entities))
     for kind in (0, 1):
-        days = int(np.count_nonzero(weekend == bool(kind)))
+        days, of_kind = int(np.count_nonzero(kinds == kind)), kinds[bouts.day] == kind
         if days > 1:
-            crossed = at[kind].T.astype(np.float64) @ reached[kind] - hits[kind]
+            place = slots[of_kind] * entities + bouts.entity[of_kind]
+            at = np.bincount(place, minlength=_SLOTS * entities).reshape(_SLOTS, entities).astype(np.float32)
+            crossed = at.T @ reached[kind].astype(np.float32) - hits[kind]
             other_days += (crossed + 1) / (days - 1)
         else:  # nothing to compare with
             other_days += hits[kind]
-    return hits.sum(axis=0), other_days, around
+    return hits.sum(axis=0), other_days

@@ -30,7 +30,7 @@ from jobs.activity.events import Flags
 from jobs.rollups._days import HOURS
 from jobs.statistics.arrays import Floats, Integers
 
-_DRAWS: Final = 400
+_DRAWS: Final = 200
 _SEED: Final = 16  # any number: the draws must only be the same every time
 _QUANTILES: Final = (0.025, 0.975)
 _ONE_DAY: Final = dt.timedelta(days=1)
