@@ -26,6 +26,7 @@ def test_a_report_of_a_range_is_one_file_and_its_place_and_size_are_printed(writ
     assert html.startswith("<!doctype html>")
     assert "Your home, 1 to 3 March 2026" in html
     assert "light.kitchen" in html  # in a tooltip
+    assert file.stat().st_mode & 0o077 == 0  # it shows when people are at home
 
 
 def test_a_second_report_of_the_same_rows_has_the_same_bytes(written: Home) -> None:
