@@ -144,13 +144,13 @@ def _counts(bouts: Bouts, entities: int, weekend: Flags, near: int) -> tuple[Flo
         hits[kind, present] += np.add.reduceat(is_near[slot], first, axis=0, dtype=np.uint16)
         reached[kind] += is_near
     other_days = np.zeros((entities, entities))
+    by_entity = np.lexsort((bouts.entity, kinds[bouts.day]))
     for kind in (0, 1):
-        days, of_kind = int(np.count_nonzero(kinds == kind)), kinds[bouts.day] == kind
+        days, of_kind = int(np.count_nonzero(kinds == kind)), by_entity[kinds[bouts.day[by_entity]] == kind]
         if days > 1:
-            place = slots[of_kind] * entities + bouts.entity[of_kind]
-            at = np.bincount(place, minlength=_SLOTS * entities).reshape(_SLOTS, entities).astype(np.float32)
-            crossed = at.T @ reached[kind].astype(np.float32) - hits[kind]
-            other_days += (crossed + 1) / (days - 1)
+            parts = np.split(slots[of_kind], np.searchsorted(bouts.entity[of_kind], np.arange(1, entities)))
+            crossed = np.stack([reached[kind, part].sum(axis=0, dtype=np.int64) for part in parts])
+            other_days += (crossed - hits[kind] + 1) / (days - 1)
         else:  # nothing to compare with
             other_days += hits[kind]
     return hits.sum(axis=0), other_days
