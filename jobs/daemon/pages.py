@@ -17,12 +17,10 @@ from jobs.daemon.page import CONTENT_TYPE, error_page, message_page, overview_pa
 from jobs.isolation import describe
 from jobs.time_limit import TimeLimit
 from jobs.wiring import Home
-from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, UsageError
 
 _log = logging.getLogger(__name__)
 
-REPORT_DAYS: Final = 28
 MAX_REPORT_SECONDS: Final = 120.0
 
 
@@ -100,6 +98,6 @@ class Pages:
 
 
 def _make_report(home: Home) -> str:
-    from jobs.report.report import make_report  # noqa: PLC0415 - loads NumPy
+    from jobs.report.report import default_days, make_report  # noqa: PLC0415 - loads NumPy
 
-    return make_report(home, DateRange.ending(home.yesterday(), REPORT_DAYS))
+    return make_report(home, default_days(home))
