@@ -1,7 +1,7 @@
 """A store in two buckets of one InfluxDB: daily rows in one, rollups in another that keeps them longer.
 
 Each row, and the record of each run, lies in the bucket of its cadence. A bucket of rollups that does not exist yet
-reads as empty: earlier versions made none, and ``init`` makes it.
+reads as empty: earlier versions made none. ``init`` makes it, or the first week that is written.
 """
 
 from __future__ import annotations
@@ -102,13 +102,20 @@ class TwoBuckets:
 
         Raises:
             StoreError: As for ``InfluxStore.replace_day``.
-            StoreMissing: A bucket does not exist.
+            StoreMissing: The bucket of daily rows does not exist.
         """
         for store, is_of_rollup in ((self.daily, False), (self.rollups, True)):
             findings = tuple(one for one in batch.findings if _is_rollup(one.model) is is_of_rollup)
             if findings:
                 store.home = store.home or self.daily.home
-                store.replace_day(replace(batch, findings=findings))
+                part = replace(batch, findings=findings)
+                try:
+                    store.replace_day(part)
+                except StoreMissing:
+                    if not is_of_rollup:
+                        raise
+                    store.prepare()  # an earlier version has not made it
+                    store.replace_day(part)
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:  # noqa: ARG002 - the buckets decide
         """See ``AggregateWriter.expire``: each bucket deletes old days by itself."""
