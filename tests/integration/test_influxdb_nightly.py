@@ -21,6 +21,7 @@ from storage.backends.influxdb.store import InfluxStore
 from storage.backends.sql import SqlStore
 from storage.dates import DateRange
 from storage.models import AGGREGATES, CoOccurrenceDaily, DetectorRunDaily, TimeBasedDaily
+from storage.periods import cadence_of
 from storage.store import AggregateStore
 from tests.support.home import CSV_CONFIG, Home
 from tests.support.influxdb import LiveServer, new_influxd
@@ -98,7 +99,8 @@ def test_a_home_in_influxdb_gives_the_rows_that_its_recorder_gives(tmp_path: Pat
         assert len(influx.read(TimeBasedDaily, DAYS)) > 200
         assert len(influx.read(CoOccurrenceDaily, DAYS)) > 20
 
-        for run, same in zip(sql.read(DetectorRunDaily, DAYS), influx.read(DetectorRunDaily, DAYS), strict=True):
+        daily = [run for run in sql.read(DetectorRunDaily, DAYS) if cadence_of(run.detector) is None]
+        for run, same in zip(daily, influx.read(DetectorRunDaily, DAYS), strict=True):
             assert (run.date, run.detector, run.rows, run.events) == (same.date, same.detector, same.rows, same.events)
             if run.date == RESTARTED:  # when the recorder stopped is never sent
                 assert 0 < run.known_seconds - same.known_seconds < MAX_RESTART / SECOND
