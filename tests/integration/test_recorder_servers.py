@@ -174,7 +174,11 @@ def test_rows_come_as_one_text_a_column_unless_a_state_holds_the_separator(
     sa.event.listen(source._engine, "after_cursor_execute", lambda *of: statements.append(of[2]))  # noqa: SLF001 - counts
     source.read(WINDOW)
     source.close()
-    row_by_row = [one for one in statements if "END AS state," in one and "ORDER BY states.last_updated_ts, " in one]
+    row_by_row = [
+        one
+        for one in statements
+        if "END AS state," in one and "ORDER BY states.last_updated_ts, " in one and "LIMIT" not in one
+    ]
     reads = 2  # the washer turns out to be activity in the midst of the day
     assert len(row_by_row) == reads * len(more_texts)
 

@@ -109,64 +109,69 @@ class HomeAssistantDatabase:
         self._skips_invalid_text = True
         return self._read(window)
 
-    def _read(self, window: DayWindow, activity_between: Mapping[str, Description] | None = None) -> DayLog:
-        """Read a day; once more if it turns out that sensors were activity between the ends of the day only."""
+    def _read(self, window: DayWindow) -> DayLog:
         with self._connection() as (connection, schema):
-            rows = self._row_times(connection, schema)
-            wrongly_dated = rows.count_wrongly_dated()
-            unmigrated = read_unmigrated(connection, schema, window)
-            directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
-            reclassified = read_reclassified(connection, window, directory, self._registry.descriptions, self._rules)
-            if activity_between is not None:
-                codes = {about.entity_id: code for code, about in enumerate(directory.entities)}
-                reclassified |= {codes[one]: about for one, about in activity_between.items() if one in codes}
-            directory = directory.redescribed(reclassified)
-            followed = self._followed(directory)
-            columns = Columns(directory.code_of)
-            known = read_known_time(connection, rows)
-            entities = {number: followed[code] for number, code in directory.code_of.items() if code in followed}
-            complete = self._read_openings(connection, window, entities, known.starts, columns)
-            nameless = self._read_day(connection, schema, window, directory, followed, columns)
-            if activity_between is None and (words := set(columns.entities().tolist()) - set(followed)):
-                between = read_activity_between(
-                    connection, window, directory, self._registry.descriptions, self._rules, codes=words
-                )
-                if between:
-                    return self._read(window, {about.entity_id: about for about in between.values()})
-            _add_unmigrated(unmigrated, directory, followed, columns)
-            nameless -= unmigrated.nameless_in_day
-            oldest = rows.first()
-            if oldest is not None:
-                unopened = {
-                    code for code in columns.entities().tolist() if code in followed and complete.get(code, True)
-                }
-                numbers = directory.metadata_ids(unopened)
-                for code, instant in find_first_changes(connection, numbers, known.starts, oldest):
-                    columns.mark_change(code, instant)
-            if math.isfinite(self._max_silence_hours):
-                day, max_silence = (window.start, window.end), round(self._max_silence_hours * HOUR)
-                known = without_silences(known, rows, day, columns.instants(), max_silence)
-            machines = [
-                number
-                for number, code in directory.code_of.items()
-                if directory.entities[code].entity_id.startswith(DOMAINS)
-            ]
-            contexts = {
-                context
-                for entity_id, number, context in unmigrated.contexts
-                if entity_id.startswith(DOMAINS) or number in machines
-            }
-            causes = read_causes(
-                connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts
+            return self._read_in(connection, schema, window)
+
+    def _read_in(
+        self,
+        connection: sa.Connection,
+        schema: Schema,
+        window: DayWindow,
+        activity_between: Mapping[str, Description] | None = None,
+    ) -> DayLog:
+        """Read a day in one snapshot; twice if sensors turn out to be activity between the ends of the day only."""
+        rows = self._row_times(connection, schema)
+        wrongly_dated = rows.count_wrongly_dated()
+        unmigrated = read_unmigrated(connection, schema, window)
+        directory = read_directory(connection, window.end, self._registry, filter(None, unmigrated.rows))
+        reclassified = read_reclassified(connection, window, directory, self._registry.descriptions, self._rules)
+        if activity_between is not None:
+            codes = {about.entity_id: code for code, about in enumerate(directory.entities)}
+            reclassified |= {codes[one]: about for one, about in activity_between.items() if one in codes}
+        directory = directory.redescribed(reclassified)
+        followed = self._followed(directory)
+        columns = Columns(directory.code_of)
+        known = read_known_time(connection, rows)
+        entities = {number: followed[code] for number, code in directory.code_of.items() if code in followed}
+        complete = self._read_openings(connection, window, entities, known.starts, columns)
+        nameless = self._read_day(connection, schema, window, directory, followed, columns)
+        if activity_between is None and (words := set(columns.entities().tolist()) - set(followed)):
+            between = read_activity_between(
+                connection, window, directory, self._registry.descriptions, self._rules, codes=words
             )
-            sensors = [code for code, entity in followed.items() if entity.domain == "sensor"]
-            mixed = columns.of_mixed_entities(sensors, certain=reclassified)
-            readings = read_readings(connection, mixed, directory.entities, self._registry.descriptions, self._rules)
-            not_text = columns.count_not_text(window.start)
-            samples, contradicted = columns.samples(
-                directory.entities, known, causes, lambda ids: _predecessors(connection, ids), readings
-            )
-            total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()
+            if between:
+                return self._read_in(connection, schema, window, {about.entity_id: about for about in between.values()})
+        _add_unmigrated(unmigrated, directory, followed, columns)
+        nameless -= unmigrated.nameless_in_day
+        oldest = rows.first()
+        if oldest is not None:
+            unopened = {code for code in columns.entities().tolist() if code in followed and complete.get(code, True)}
+            numbers = directory.metadata_ids(unopened)
+            for code, instant in find_first_changes(connection, numbers, known.starts, oldest):
+                columns.mark_change(code, instant)
+        if math.isfinite(self._max_silence_hours):
+            day, max_silence = (window.start, window.end), round(self._max_silence_hours * HOUR)
+            known = without_silences(known, rows, day, columns.instants(), max_silence)
+        machines = [
+            number
+            for number, code in directory.code_of.items()
+            if directory.entities[code].entity_id.startswith(DOMAINS)
+        ]
+        contexts = {
+            context
+            for entity_id, number, context in unmigrated.contexts
+            if entity_id.startswith(DOMAINS) or number in machines
+        }
+        causes = read_causes(connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts)
+        sensors = [code for code, entity in followed.items() if entity.domain == "sensor"]
+        mixed = columns.of_mixed_entities(sensors, certain=reclassified)
+        readings = read_readings(connection, mixed, directory.entities, self._registry.descriptions, self._rules)
+        not_text = columns.count_not_text(window.start)
+        samples, contradicted = columns.samples(
+            directory.entities, known, causes, lambda ids: _predecessors(connection, ids), readings
+        )
+        total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()
         notices = [*directory.notices, *known.notices]
         notices += ["texts that are not valid UTF-8 were read as not known"] * self._skips_invalid_text
         notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
