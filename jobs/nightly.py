@@ -12,7 +12,6 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
 
 from jobs.availability import Availability
 from jobs.detector import Detector
@@ -22,7 +21,7 @@ from jobs.periods import history_of
 from jobs.pipeline import Pipeline
 from jobs.planning import CatchUp, Reach, days_in_reach, plan_days, without_missed
 from jobs.run_report import DayReport, RunReport
-from storage.dates import ONE_DAY, DateRange, oldest_kept_day
+from storage.dates import ONE_DAY, DateRange
 from storage.errors import (
     SettingsError,
     SourceError,
@@ -36,7 +35,6 @@ from storage.plurals import counted
 
 _log = logging.getLogger(__name__)
 
-MAX_LAG_DAYS: Final = 7  # if the source lags further behind the clock, the clock may be wrong
 Progress = Callable[[DayReport, int, int], None]
 Stop = Callable[[], bool]
 
@@ -92,6 +90,7 @@ def run(
     report.plan = plan_days(pipeline.detectors, known, days, reach, recheck=recheck, household=pipeline.household)
     _work(pipeline, report, stop=stop, progress=progress)
     if only_day is None:
+        _delete_old_rows(pipeline, report, reach)
         _report_lost(pipeline, report, reach)
     return report
 
@@ -200,28 +199,30 @@ def _report_unreadable(report: RunReport, reach: Reach, days: DateRange) -> None
 
 
 def _expire(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
-    """Apply the retention to ledger and store.
+    """Apply the retention to the ledger."""
+    if (oldest := reach.oldest_to_keep()) is not None:
+        for entry in pipeline.ledger.expire(*oldest):
+            report.add_problem(
+                f"{entry.day} {entry.detector}: given up, the store did not take it within the retention"
+            )
 
-    A clock that is months ahead would empty the store. So nothing is deleted unless the source holds days that are
-    nearly as new as the clock says.
+
+def _delete_old_rows(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:
+    """Apply the retention to the store.
+
+    After the work, and only in a store that has answered: one that is silent must not hold up what can be staged.
     """
-    if not (reach.retention_days or reach.rollup_retention_days) or reach.span is None:
+    oldest = reach.oldest_to_keep()
+    if oldest is None or any(isinstance(error, StoreError) for error in report.errors):
         return
-    newest = min(reach.yesterday, reach.span.last + MAX_LAG_DAYS * ONE_DAY)
-    oldest = oldest_kept_day(newest, reach.retention_days)
-    oldest_rollup = oldest_kept_day(newest, reach.rollup_retention_days)
-    for entry in pipeline.ledger.expire(oldest, oldest_rollup):
-        report.add_problem(f"{entry.day} {entry.detector}: given up, the store did not take it within the retention")
     try:
-        expire = partial(pipeline.store.expire, oldest, oldest_rollup)
+        expire = partial(pipeline.store.expire, *oldest)
         count = pipeline.time_limit().run(expire, "deleting old days in the store", error=StoreUnavailable)
     except StoreError as error:
         report.add_error("store", error)
     else:
         if count:
-            _log.info(
-                "%d rows are past the retention and deleted: before %s, rollups before %s", count, oldest, oldest_rollup
-            )
+            _log.info("%d rows are past the retention and deleted: before %s, rollups before %s", count, *oldest)
 
 
 def _report_lost(pipeline: Pipeline, report: RunReport, reach: Reach) -> None:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from jobs.detector import Detector, Rollup
 from jobs.due import DayPlan, Redo, plan_day
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.periods import by_day, can_compute, history_of
 from jobs.run_report import RunReport
-from storage.dates import DateRange, oldest_kept_day
+from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.ledger.entry import Entry
 from storage.periods import cadence_of
 
+MAX_LAG_DAYS: Final = 7  # if the source lags further behind the clock, the clock may be wrong
 CatchUp = Literal["all", "latest", "none"]
 
 
@@ -51,6 +52,17 @@ class Reach:
     def keeps(self, name: str, day: dt.date) -> bool:
         """Return whether the store keeps what a detector finds on a day."""
         return day >= (self.oldest_rollup if cadence_of(name) else self.oldest)
+
+    def oldest_to_keep(self) -> tuple[dt.date, dt.date] | None:
+        """Return the days before which aggregates, and rollups, are to be deleted; None if nothing is.
+
+        A clock that is months ahead would empty the store. So nothing is deleted unless the source holds days that are
+        nearly as new as the clock says.
+        """
+        if not (self.retention_days or self.rollup_retention_days) or self.span is None:
+            return None
+        newest = min(self.yesterday, self.span.last + MAX_LAG_DAYS * ONE_DAY)
+        return oldest_kept_day(newest, self.retention_days), oldest_kept_day(newest, self.rollup_retention_days)
 
     def is_readable(self, day: dt.date) -> bool:
         """Return whether the source holds a day."""

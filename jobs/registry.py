@@ -29,7 +29,6 @@ from jobs.detector import (
     Finding,
     HistoryDetector,
     NotJudged,
-    Rollup,
     detector,
 )
 from jobs.detector_parameters import make, read_enabled, unknown_detectors
@@ -52,7 +51,6 @@ __all__ = [  # what detectors written for version 0.1.0 import from here; it is 
     "Finding",
     "HistoryDetector",
     "NotJudged",
-    "Rollup",
     "detector",
 ]
 

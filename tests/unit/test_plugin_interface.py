@@ -28,7 +28,7 @@ INTERFACE = {
     jobs.detector: {
         *("AggregateReader", "Described", "Detector", "EventDetector", "Evidence", "ExplainsByEvents"),
         *("ExplainsByHistory", "Finding", "HistoryDetector", "NotJudged", "detector"),
-        *("ExplainsByHousehold", "Household", "UsesHousehold"),
+        *("ExplainsByHousehold", "Household", "Rollup", "UsesHousehold"),
     },
     jobs.activity.events: {
         *("AUTOMATION", "DEVICE", "GAP", "USER", "DayLog", "Events", "Samples", "StateIntervals"),
@@ -40,7 +40,7 @@ INTERFACE = {
         *("ActiveTimeDaily", "LARGEST_INTEGER", "REASON_LENGTH", "WeightedBy", "tag_fault"),
     },
 }
-SINCE_020 = {"ExplainsByHousehold", "Household", "UsesHousehold"}
+SINCE_020 = {"ExplainsByHousehold", "Household", "Rollup", "UsesHousehold"}
 FOR_PLUGINS = {*INTERFACE, storage.query}
 
 

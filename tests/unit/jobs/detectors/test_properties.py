@@ -79,7 +79,7 @@ def test_a_source_without_entities_has_no_rows(detector: EventDetector) -> None:
 def test_a_single_event_is_not_a_pattern(detector: EventDetector) -> None:
     window = DayWindow(DAY, UTC)
     finding = detector.detect(log_of([np.array([window.start + HOUR])], window))
-    assert len(finding.rows) == (detector.name in {"time_based", "room_based", "active_time"})
+    assert len(finding.rows) == (detector.name in {"time_based", "room_based", "active_time", "bout_times"})
 
 
 @each_detector

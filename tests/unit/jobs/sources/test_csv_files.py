@@ -217,8 +217,8 @@ def test_a_file_that_may_not_be_read_is_unavailable(file: Path) -> None:
         source(file).span()
 
 
-def test_a_folder_is_unavailable(tmp_path: Path) -> None:
-    with pytest.raises(SourceUnavailable):
+def test_a_folder_is_a_matter_of_settings(tmp_path: Path) -> None:
+    with pytest.raises(SourceMismatch, match="is not a regular file"):
         source(tmp_path).span()
 
 
