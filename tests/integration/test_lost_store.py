@@ -62,18 +62,18 @@ def restore_backup(home: Home) -> None:
     shutil.copy(home.folder / "backup.db", home.folder / "aggregates.db")
 
 
-@pytest.mark.parametrize(("lose", "count"), [(remove, 14), (empty, 14), (restore_backup, 7)])
+@pytest.mark.parametrize(("lose", "count"), [(remove, 16), (empty, 16), (restore_backup, 8)])
 def test_a_store_that_lost_days_is_noticed_everywhere_and_the_command_repairs_it(
     home: Home, lose: Callable[[Home], None], count: int
 ) -> None:
     expected = rows_of(home)
     lose(home)
-    command = f"pattern-aggregates backfill {DAY if count == 7 else FIRST} {DAY} --redo lost"
+    command = f"pattern-aggregates backfill {DAY if count == 8 else FIRST} {DAY} --redo lost"
     for words in (("status",), ("health",), ("doctor",), ("run",)):
         result = home.call(*words)
         said = " ".join(result.output.split())
         assert result.exit_code == 1, (words, said)
-        assert f"the store lacks {count} of {28 if words == ('run',) else 14} detector days" in said, words
+        assert f"the store lacks {count} of {32 if words == ('run',) else 16} detector days" in said, words
         assert command in said, words
     repaired = home.call(*command.split()[1:])
     assert repaired.exit_code == 0, repaired.output
