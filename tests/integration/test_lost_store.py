@@ -73,7 +73,7 @@ def test_a_store_that_lost_days_is_noticed_everywhere_and_the_command_repairs_it
         result = home.call(*words)
         said = " ".join(result.output.split())
         assert result.exit_code == 1, (words, said)
-        assert f"the store lacks {count} of {32 if words == ('run',) else 16} detector days" in said, words
+        assert f"the store lacks {count} of {35 if words == ('run',) else 16} detector days" in said, words
         assert command in said, words
     repaired = home.call(*command.split()[1:])
     assert repaired.exit_code == 0, repaired.output
