@@ -21,7 +21,8 @@ _MIN_DAYS_WITH_EPISODES: Final = 7
 _MIN_EPISODES: Final = 10
 _MIN_SPREAD: Final = 0.3  # of the logarithm of a length, for the deviation
 _MAX_EARLIER_ANOMALIES: Final = 2  # in the baseline of the whole home; with more, they are usual in it
-_MIN_REPEATED: Final = 2  # times within the baseline after which an outlier is news only if it is longer still
+_MIN_REPEATED: Final = 2  # outliers within the baseline after which one is news only if it is longer still
+_MIN_SHARE_OF_OUTLIER: Final = 0.5  # of a single outlier within the baseline, for an episode to be news
 _DAY_SECONDS: Final = 86_400.0
 _CLOCK_CHANGE_SECONDS: Final = 3600.0
 _NOT_JUDGED: Final = ("person.", "device_tracker.")  # who stays at home for long is not a device left on
@@ -90,9 +91,7 @@ class LongEpisodes:
         self._max_a_day = max_a_day
         self._tails = long_tails.Tails(episodes.longest, episodes.number, episodes.counted)
         self._kept = np.where(self._tails.kept, episodes.longest, -np.inf)
-        outliers = np.where(episodes.counted & ~self._tails.kept, episodes.longest, -np.inf)[:-1]
-        is_repeated = np.isfinite(outliers).sum(axis=0) >= _MIN_REPEATED
-        self._longest_repeated = np.where(is_repeated, outliers.max(axis=0, initial=-np.inf), -np.inf)
+        self._outlier_bar = _outlier_bar(np.where(episodes.counted & ~self._tails.kept, episodes.longest, -np.inf)[:-1])
 
     def long_duration(self) -> Surprises:
         """Test for a finished episode that is longer than chance explains."""
@@ -157,7 +156,7 @@ class LongEpisodes:
         length, tests = np.log(seconds), len(self._episodes.entity)
         p = self._tails.chance(length, uses, column)
         by_past = home_rates.entities_a_day(_scores(p), past, len(self._kept) - 1)
-        worth = _is_worth(length, longest) & (length > self._longest_repeated[column])
+        worth = _is_worth(length, longest) & (length > self._outlier_bar[column])
         return p, np.where(worth, np.maximum(by_past, p * tests), np.inf)
 
 
@@ -178,6 +177,17 @@ def _is_worth(length: Floats, longest_other: Floats) -> Flags:
     """Return which lengths would be worth a report, however rare they are."""
     worth: Flags = (length >= math.log(_MIN_SECONDS)) & (length >= longest_other + math.log(_MIN_RATIO))
     return worth
+
+
+def _outlier_bar(outliers: Floats) -> Floats:
+    """Return, for each column, what a length must exceed so that an outlier of the baseline does not make it old news.
+
+    Args:
+        outliers: The logarithm of each outlier, -inf elsewhere, shape (days, columns).
+    """
+    is_repeated = np.isfinite(outliers).sum(axis=0) >= _MIN_REPEATED
+    bar: Floats = outliers.max(axis=0, initial=-np.inf) + np.where(is_repeated, 0.0, math.log(_MIN_SHARE_OF_OUTLIER))
+    return bar
 
 
 def _scores(p: Floats) -> Floats:

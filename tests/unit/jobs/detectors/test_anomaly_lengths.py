@@ -111,6 +111,11 @@ def test_an_earlier_long_episode_does_not_hide_the_next_one() -> None:
     assert [row.anomaly_type for row in judged(Lengths([*earlier, 13 * HOUR]))] == ["long_duration"]
 
 
+@pytest.mark.parametrize(("hours", "is_news"), [(5.9, False), (6.1, True)])
+def test_what_was_twice_as_long_once_in_four_weeks_is_no_news(hours: float, is_news: bool) -> None:
+    assert bool(judged(Lengths([*HEATER[:20], 12 * HOUR, *HEATER[21:], hours * HOUR]))) is is_news
+
+
 @pytest.mark.parametrize(("hours", "is_news"), [(11.9, False), (12.1, True)])
 def test_what_was_as_long_twice_in_four_weeks_is_news_only_if_it_is_longer_still(hours: float, is_news: bool) -> None:
     lengths = Lengths([*HEATER[:8], 11 * HOUR, *HEATER[9:20], 12 * HOUR, *HEATER[21:], hours * HOUR])
