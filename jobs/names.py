@@ -122,7 +122,9 @@ def merged(first: Names, second: Names) -> Names:
 
 
 def _texts(found: Mapping[str, object]) -> dict[str, str]:
-    texts = {one: " ".join(name.split()) for one, name in found.items() if isinstance(name, str)}
+    # JSON may hold half of a pair of surrogates, which no file and no network takes.
+    encoded = {one: name.encode(errors="replace") for one, name in found.items() if isinstance(name, str)}
+    texts = {one: " ".join(name.decode().split()) for one, name in encoded.items()}
     return {
         one: name if len(name) <= MAX_NAME_LENGTH else f"{name[: MAX_NAME_LENGTH - 1].rstrip()}…"
         for one, name in texts.items()

@@ -47,8 +47,10 @@ class HouseholdForms:
         """
         self._check(fields)
         if "switch" in fields:
+            if fields["switch"] not in ("on", "off"):
+                raise UsageError(f"{clean(fields['switch'])!r} is not a valid position of the switch")
             self._file.change(partial(switched, today=today, on=fields["switch"] == "on"))
-            _log.info("away was switched on the page: %s", clean(fields["switch"]))
+            _log.info("away was switched on the page: %s", fields["switch"])
             return
         first = parse_day(_text(fields, "first"))
         last = parse_day(_text(fields, "last") or str(first))

@@ -28,6 +28,7 @@ MAX_CLIENTS: Final = 16  # at the same time; further ones are closed at once
 MAX_FORM_BYTES: Final = 8192
 MAX_FORM_FIELDS: Final = 16
 
+_MAX_DIGITS: Final = 18  # of a number that is read: Python refuses one of thousands of digits
 _FORM_TYPE: Final = "application/x-www-form-urlencoded"
 _HEADERS: Final = {  # a page may only style itself and send its forms back; nothing is fetched, and no script runs
     "Content-Security-Policy": (
@@ -171,7 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if self.headers.get_content_type() != _FORM_TYPE or not (length.isascii() and length.isdigit()):
             return _text(HTTPStatus.BAD_REQUEST, "Not a valid form.")
-        if int(length) > MAX_FORM_BYTES:
+        if len(length) > _MAX_DIGITS or int(length) > MAX_FORM_BYTES:
             return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"A form has at most {MAX_FORM_BYTES} bytes.")
         body = self.rfile.read(int(length))
         if len(body) != int(length):  # the client was cut off

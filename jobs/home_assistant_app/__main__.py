@@ -74,7 +74,7 @@ def write_settings(places: Places, *, token: str, time_zone: str, now: dt.dateti
         try:
             mqtt = read_service("mqtt", token, places.supervisor)
         except SupervisorUnavailable as error:
-            found.append(f"{error}: nothing is published until the next start")
+            found.append(f"{error}; nothing is published until the next start")
         else:
             where = "no app provides MQTT: nothing is published"
             found.append(where if mqtt is None else f"the MQTT broker is {mqtt.host}, port {mqtt.port}")

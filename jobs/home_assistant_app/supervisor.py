@@ -9,13 +9,15 @@ import urllib.request
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from storage.errors import PatternAggregatesError
 
 ADDRESS: Final = "http://supervisor"
 TIMEOUT_SECONDS: Final = 10.0
 MAX_BYTES: Final = 65_536
+
+_NONE_IS_EMPTY: Final = BeforeValidator(lambda value: "" if value is None else value)  # a service without a login
 
 
 class SupervisorUnavailable(PatternAggregatesError):
@@ -33,8 +35,8 @@ class Service(BaseModel):
 
     host: Annotated[str, Field(min_length=1)]
     port: Annotated[int, Field(gt=0, le=65_535)]
-    username: str = ""
-    password: Annotated[str, Field(repr=False)] = ""
+    username: Annotated[str, _NONE_IS_EMPTY] = ""
+    password: Annotated[str, _NONE_IS_EMPTY, Field(repr=False)] = ""
     ssl: bool = False
 
 

@@ -170,6 +170,7 @@ class AppriseServices:
             raise PublishError(
                 "messages.apprise needs the extra `apprise`", hint="Run: pip install 'pattern-aggregates[apprise]'"
             ) from error
+        apprise.logger.disabled = True  # what it logs holds topics, and more of which whoever knows it may use it
         sender = apprise.Apprise()
         for number, address in enumerate(self._addresses, 1):
             if not sender.add(address):

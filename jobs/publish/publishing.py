@@ -30,7 +30,7 @@ from jobs.run_report import RunReport
 from jobs.sentences.groups import Story
 from jobs.time_limit import TimeLimit
 from jobs.wiring import Home
-from storage.clean_text import remember_secrets
+from storage.clean_text import clean, remember_secrets
 from storage.dates import ONE_DAY, DateRange, Day
 from storage.errors import HouseholdError, PatternAggregatesError
 from storage.ledger.announcements import Announced, Announcements
@@ -196,8 +196,14 @@ class Publishing:
                 try:
                     limit.run(work, f"publishing over {publisher.channel}", share=MAX_SHARE, error=PublishTimeout)
                 except PatternAggregatesError as error:
-                    announcements.note_error(_in_words(error))
-                    problems.append(Problem(publisher.channel, _in_words(error)))
+                    text = clean(_in_words(error))
+                except Exception as error:  # noqa: BLE001 - whatever it is, the other channels get their turn
+                    _log.exception("publishing over %s failed", publisher.channel)
+                    text = clean(describe(error))
+                else:
+                    continue
+                announcements.note_error(text)
+                problems.append(Problem(publisher.channel, text))
         return problems
 
     def _deliver_over(

@@ -165,6 +165,7 @@ def test_a_mute_that_the_page_does_not_offer_is_refused_and_one_that_is_there_is
         ({"token": ""}, "from an earlier start"),
         ({"token": "guessed"}, "from an earlier start"),
         ({"first": "tomorrow"}, "not a valid day"),
+        ({"switch": "tomorrow"}, "not a valid position of the switch"),
         ({"first": ""}, "not a valid day"),
         ({"last": "2026-07-31"}, "is before the first"),
         ({"last": str(DAY + MAX_DAYS_AWAY * ONE_DAY)}, "367 days are too many"),

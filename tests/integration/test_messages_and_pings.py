@@ -225,6 +225,20 @@ def test_an_address_that_apprise_does_not_know_is_named_by_its_number(tmp_path: 
     assert "nonsense-secret" not in problem
 
 
+@pytest.mark.filterwarnings("ignore:'imghdr' is deprecated:DeprecationWarning")  # as above
+def test_apprise_logs_no_topic_that_only_its_owner_knows(
+    tmp_path: Path, service: Service, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.status = 500
+    made = PublishedHome(tmp_path, messages={"apprise": [f"ntfy://{urlsplit(service.url).netloc}/{TOPIC}"]})
+    made.write(anomaly())
+    with caplog.at_level("INFO"):
+        (problem,) = deliver(made)
+    assert problem.startswith("Apprise could not send the message")
+    assert len(service.requests) > 0
+    assert TOPIC not in caplog.text
+
+
 def home_with_ping(folder: Path, service: Service) -> PublishedHome:
     return PublishedHome(folder, ping={"url": f"{service.url.rstrip('/')}/ping/3f2a-uuid?create=1"})
 

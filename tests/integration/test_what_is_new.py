@@ -101,6 +101,22 @@ def test_a_group_is_one_story_and_is_told_if_one_of_it_is_new(told: Told) -> Non
     assert told.deliver() == [(YESTERDAY, "sensor.a+sensor.b")]
 
 
+def test_an_error_that_nobody_expects_over_one_channel_is_noted_and_leaves_the_others_their_turn(told: Told) -> None:
+    class Broken(Noting):
+        channel = "broken"
+
+        def deliver(self, news: News, delivered: Delivered) -> bool:
+            raise ValueError("password=hunter2-word \udcff")
+
+    told.made.write(anomaly())
+    with closing(Publishing(told.made.home, publishers=[Broken(), told.publisher])) as publishing:
+        (problem,) = publishing.deliver()
+    assert told.publisher.told == [(YESTERDAY, "light.hall")]
+    assert problem == ("broken", r"ValueError: password=*** \udcff")
+    with told.made.home.open_ledger(read_only=True) as ledger:
+        assert ledger.channels()["broken"].error == problem.text
+
+
 @pytest.mark.parametrize(
     ("anomaly_type", "is_told_again"),
     [("count_low", False), ("still_active", False), ("count_high", True), ("unusual_hour", True)],

@@ -17,6 +17,7 @@ from jobs.household import ANOMALY_TYPES
 from jobs.publish.news import DayNews
 from jobs.sentences.days import DayWord
 from jobs.sentences.groups import Story
+from storage.clean_text import printable
 
 NAME: Final = "pattern-aggregates"
 ONLINE: Final = b"online"
@@ -173,7 +174,7 @@ class Device:
 def _described(story: Story) -> Document:
     names = list(dict.fromkeys(row.entity_id for row in story.rows))
     return {
-        "sentence": story.sentence[:MAX_SENTENCE],
+        "sentence": printable(story.sentence)[:MAX_SENTENCE],
         "severity": story.severity,
         "entities": names[:MAX_ENTITIES],
         "types": sorted({row.anomaly_type for row in story.rows}),

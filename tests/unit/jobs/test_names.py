@@ -88,6 +88,11 @@ def test_a_name_is_one_line_of_bounded_length() -> None:
     assert names.entity("light.c") == "light.c"
 
 
+def test_half_of_a_pair_of_surrogates_becomes_a_question_mark() -> None:
+    names = make_names({"light.a": "Ha\ud83dll", "light.b": "Hall \U0001f4a1"}, {"hall": "\udcff"})
+    assert (names.entity("light.a"), names.entity("light.b"), names.area("hall")) == ("Ha?ll", "Hall \U0001f4a1", "?")
+
+
 def test_of_two_sets_of_names_the_first_counts() -> None:
     both = merged(Names({"light.a": "Hall"}), Names({"light.a": "Old", "light.b": "Desk"}, {"hall": "Hallway"}))
     assert both == Names({"light.a": "Hall", "light.b": "Desk"}, {"hall": "Hallway"})

@@ -124,6 +124,7 @@ def test_a_form_is_read_and_the_way_back_is_relative(form_port: int) -> None:
         (form(b"&".join([b"x=1"] * (MAX_FORM_FIELDS + 1))), b"400"),
         (form(b"x=%ff"), b"400"),
         (form(b"x=1", length=-1), b"400"),
+        (FORM + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\nx=1", b"413"),
         (form(b"x=1", head=b"POST /away HTTP/1.0\r\n"), b"400"),
         (form(b"x=1", head=b"POST /away HTTP/1.0\r\nContent-Type: text/plain\r\n"), b"400"),
         (form(b"x=1", head=FORM.replace(b"/away", b"/healthz")), b"501"),

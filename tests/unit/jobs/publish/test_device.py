@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from jobs.household import ANOMALY_TYPES
+from jobs.names import Names
 from jobs.publish.mqtt.device import MAX_ATTRIBUTE_BYTES, MAX_LISTED, OTHER, Device
 from jobs.publish.news import DayNews
 from jobs.sentences.days import DayWord
@@ -90,6 +91,12 @@ def test_long_names_never_make_more_attributes_than_home_assistant_records() -> 
     assert 0 < len(document["findings"]) < 20
     assert len(document["findings"]) + document["not_listed"] == 20
     assert all(len(str(value)) <= MAX_STATE for value in json.loads(state.payload).values())
+
+
+def test_sentences_hold_no_characters_that_do_not_print() -> None:
+    names = Names({"light.hall": "Ha\x1b[2J\u202e\x00ll"})
+    document = json.loads(DEVICE.event(stories([anomaly()], ZONE, names=names)[0]).payload)
+    assert document["sentence"] == r"Ha\x1b[2J\u202e\x00ll was active 40 times"
 
 
 def test_the_newest_day_begins_at_midnight_of_the_home() -> None:
