@@ -211,6 +211,22 @@ def test_a_switch_that_was_turned_while_nothing_ran_counts_at_the_next_run(
     assert [one.first for one in made.home.household_file.read().away] == [TODAY]
 
 
+def test_a_damaged_file_of_days_away_keeps_no_finding_back(
+    made: PublishedHome, listener: Listener, tmp_path: Path
+) -> None:
+    made.write(anomaly())
+    made.home.household_file.change(lambda household: household)
+    (file,) = tmp_path.rglob("*.household.json")
+    text = file.read_text(encoding="utf-8")
+    file.write_text("{", encoding="utf-8")
+    (problem,) = deliver(made)
+    assert "household.json cannot be used" in problem
+    assert (len(listener.on("/day")), len(listener.on("/finding")), len(listener.on("/away"))) == (1, 1, 0)
+    file.write_text(text, encoding="utf-8")
+    assert deliver(made) == []
+    assert (len(listener.on("/finding")), listener.on("/away")[-1].payload) == (1, b"OFF")
+
+
 def test_everything_is_published_again_when_home_assistant_starts(
     made: PublishedHome, staying: Staying, listener: Listener
 ) -> None:

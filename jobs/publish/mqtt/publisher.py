@@ -14,7 +14,7 @@ from jobs.publish.news import News
 from jobs.publish.publisher import Delivered, PublishError
 from jobs.publish.settings import MqttSettings
 from jobs.sentences.groups import Story
-from storage.errors import PatternAggregatesError
+from storage.errors import HouseholdError, PatternAggregatesError
 from storage.plurals import counted
 
 _log = logging.getLogger(__name__)
@@ -120,10 +120,11 @@ class MqttPublisher:
 
         Raises:
             PublishError: The broker cannot be reached, refuses something, or nobody listens to findings.
+            HouseholdError: Whether anybody is home is not known; everything else is published.
         """
         broker = self._connected()
         try:
-            self._publish_states(broker, news)
+            unknown_away = self._publish_states(broker, news)
             if news.is_first and news.waiting_stories:
                 time.sleep(NEW_DEVICE_SECONDS)  # others may listen already, so that the broker would not tell
             self._publish_events(broker, news, delivered)
@@ -132,6 +133,8 @@ class MqttPublisher:
             raise
         if self._on_request is None:
             self.close(goes_offline=False)
+        if unknown_away is not None:
+            raise unknown_away
         return False
 
     def close(self, *, goes_offline: bool = True) -> None:
@@ -175,13 +178,19 @@ class MqttPublisher:
             raise
         return self._broker
 
-    def _publish_states(self, broker: Broker, news: News) -> None:
+    def _publish_states(self, broker: Broker, news: News) -> HouseholdError | None:
+        """Publish device and states; returns why the switch has none."""
         broker.publish(self._device.config())
         broker.publish(self._device.availability(is_online=True))
         if news.newest is not None:
             for message in self._device.states(news.newest):
                 broker.publish(message)
-        broker.publish(self._device.away(is_on=self._away.is_on()))
+        try:
+            is_away = self._away.is_on()
+        except HouseholdError as error:
+            return error
+        broker.publish(self._device.away(is_on=is_away))
+        return None
 
     def _publish_events(self, broker: Broker, news: News, delivered: Delivered) -> None:
         waiting = news.waiting_stories
