@@ -91,3 +91,8 @@ def test_options_and_services_show_no_secret() -> None:
     )
     assert not {"pw-of-db", "token-of-calendar", "pw"} & set(repr(options).replace("'", " ").split())
     assert "s3cret-word" not in repr(BROKER)
+
+
+def test_a_service_without_a_login_may_say_so_with_null() -> None:
+    found = Service.model_validate({"host": "core-mosquitto", "port": 1883, "username": None, "password": None})
+    assert (found.username, found.password) == ("", "")
