@@ -56,7 +56,10 @@ class Names:
             return self.entity(value)
         if tag == "area_id":
             return self.area(value)
-        return " and ".join(self.pair(value)) if tag == "device_pair" else value
+        if tag == "subject":  # an entity, an area or the home
+            return self.entities.get(value) or self.area(value)
+        is_pair = tag == "device_pair" or (tag == "habit" and "|" in value)
+        return " and ".join(self.pair(value)) if is_pair else value
 
     def completed(self, entity_ids: Iterable[str], area_ids: Iterable[str] = ()) -> Names:
         """Return these with a name for each id that has none, as Home Assistant would make one from the id.

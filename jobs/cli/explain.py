@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,10 @@ from jobs.activity.renaming import with_names
 from jobs.activity.window import DayWindow
 from jobs.cli import completion
 from jobs.cli.app import Json, command, day_of, home_of, print_json, print_line, print_message
+from jobs.cli.evidence import print_evidence
 from jobs.cli.filters import conditions_of, model_of
 from jobs.cli.known_values import refuse_unknown_values
-from jobs.cli.tables import SEVERITY_STYLE, print_table
+from jobs.cli.tables import SEVERITY_STYLE
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
 from jobs.isolation import describe, run_isolated
@@ -23,7 +24,6 @@ from jobs.names import NO_NAMES, Names
 from jobs.sentences.groups import stories
 from jobs.sentences.rows import sentence_of
 from jobs.wiring import Home
-from storage.clean_text import clean
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, SourceError, UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
@@ -162,18 +162,4 @@ def _show(row: DailyAggregate, sentence: str, found: Evidence, names: Names) -> 
     print_line(" ".join((str(row.date), row.measurement, *row.key())), style="bold")
     if sentence:
         print_line(sentence)
-    filled = [at for at, heading in enumerate(found.columns) if heading or any(line[at] for line in found.lines)]
-    headings = [clean(found.columns[place]) for place in filled]
-    lines = [[_plain(line[place], names) for place in filled] for line in found.lines]
-    texts = [heading for place, heading in enumerate(headings) if any(_is_sentence(line[place]) for line in lines)]
-    print_table(headings, lines, texts=texts)
-    for note in found.notes:
-        print_line(note)
-
-
-def _is_sentence(text: str) -> bool:
-    return len(text.split()) > 2  # noqa: PLR2004 - an instant is two words, and is not broken
-
-
-def _plain(value: Any, names: Names) -> str:  # noqa: ANN401 - text or number
-    return f"{value:.3g}" if isinstance(value, float) and value < 1 else names.entity(str(value))
+    print_evidence(found, names)

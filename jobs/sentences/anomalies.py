@@ -9,10 +9,12 @@ from jobs.names import NO_NAMES, Names
 from jobs.sentences.wording import active_state, clock_before_end, day, hours, length, period, times
 from storage.dates import ONE_DAY, DateRange
 from storage.models import HOURS, AnomalyDaily, DurationDaily, TimeBasedDaily
+from storage.plurals import counted
 from storage.store import AggregateReader
 
 BASELINE_DAYS: Final = 28
 
+_SAME_SECONDS: Final = 1.0  # lengths that differ by less are the same: a stored one was a logarithm before
 _PERSON_DOMAINS: Final = frozenset({"person", "device_tracker"})
 
 
@@ -99,14 +101,16 @@ class _Usual:
         return f" since {day(newest + ONE_DAY)}; before, it was active {often} on an active day"
 
     def lengths(self) -> str:
-        """Return the longest time it was active before."""
-        if self._history is None:
-            longest = self._row.longest_before_seconds
-            return "" if longest is None else f"; the longest before was {length(longest)}"
-        rows = self._history.read(DurationDaily, self._days, self._own)
+        """Return the longest time it was active before; longer times that do not count as usual are named as such."""
+        usual = self._row.longest_before_seconds or None  # 0: there was none
+        rows = [] if self._history is None else self._history.read(DurationDaily, self._days, self._own)
         if not rows:
-            return ""
+            return "" if usual is None else f"; usually {length(usual)} at most"
         number, longest = sum(row.episodes or 1 for row in rows), max(row.max_duration_seconds for row in rows)
+        longer = [] if usual is None else [row for row in rows if row.max_duration_seconds > usual + _SAME_SECONDS]
+        if usual is not None and longer:
+            often = f"on {counted(len(longer), 'day')} in {period(len(self._days))} before, up to {length(longest)}"
+            return f"; usually {length(usual)} at most, but longer {often}"
         of_all = f"the longest of {number:,} times" if number > 1 else "the only time"
         return f"; {of_all} in {period(len(self._days))} before was {length(longest)}"
 
@@ -117,10 +121,10 @@ class _Usual:
         rows = self._history.read(TimeBasedDaily, self._days)
         own = [row for row in rows if row.entity_id == self._row.entity_id]
         for whose, used in (("nothing in the home", rows), ("it", own)):
-            counted = [row for row in used if row.domain not in _PERSON_DOMAINS]
-            busy = {hour for row in counted for hour, count in enumerate(row.hourly_distribution) if count}
+            devices = [row for row in used if row.domain not in _PERSON_DOMAINS]
+            busy = {hour for row in devices for hour, count in enumerate(row.hourly_distribution) if count}
             quiet = _quiet_around(self._row.hours, busy)
-            if counted and quiet:
+            if devices and quiet:
                 was = "was" if whose != "it" else "was never"
                 return f"; in {period(len(self._days))} before, {whose} {was} used {hours(quiet)}"
         return ""

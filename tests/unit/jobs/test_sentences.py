@@ -80,6 +80,19 @@ def history(entity_id: str, **changes: Any) -> MemoryStore:
             "light.hall was on for 13 h 4 min; the longest of 56 times in four weeks before was 1 h 41 min",
         ),
         (
+            anomaly(anomaly_type="long_duration", duration_seconds=13 * 3600, longest_before_seconds=6059.5),
+            None,
+            "light.hall was on for 13 h; the longest of 56 times in four weeks before was 1 h 41 min",
+        ),
+        (
+            anomaly(anomaly_type="long_duration", duration_seconds=13 * 3600, longest_before_seconds=90.0),
+            None,
+            (
+                "light.hall was on for 13 h; usually 2 min at most, "
+                "but longer on 1 day in four weeks before, up to 1 h 41 min"
+            ),
+        ),
+        (
             anomaly("binary_sensor.gate", "still_active", duration_seconds=2 * 3600 + 46 * 60),
             "garage_door",
             (
@@ -139,6 +152,13 @@ def test_an_anomaly_has_a_sentence_where_nothing_else_is_stored(anomaly_type: st
         sentence = sentence_of(row, ZONE, store)
         assert sentence.startswith("light.hall ")
         assert not {"None", "  "} & {part for part in ("None", "  ") if part in sentence}
+
+
+def test_the_longest_usual_time_is_the_same_where_nothing_else_can_be_read() -> None:
+    row = anomaly(anomaly_type="long_duration", duration_seconds=7200.0, longest_before_seconds=1020.0)
+    assert sentence_of(row, ZONE) == "light.hall was on for 2 h; usually 17 min at most"
+    row = anomaly(anomaly_type="long_duration", duration_seconds=7200.0, longest_before_seconds=0.0)
+    assert sentence_of(row, ZONE) == "light.hall was on for 2 h"
 
 
 def test_a_clock_change_does_not_move_the_beginning_of_an_episode() -> None:
