@@ -140,7 +140,7 @@ class Pipeline:
         report.events = len(log.events)
         for notice in log.notices:
             _log.warning("%s: %s", work.day, notice)
-        for former, name in self.ledger.record_names(log.keys).items():
+        for former, name in self.ledger.record_names(log.keys, log.numbers).items():
             _log.info("%s: %s is now called %s: its history goes on", work.day, former, name)
         facts = DayFacts(len(log.events), log.samples, log.known_seconds, window.seconds, log.notices)
         tried: set[str] = set()

@@ -185,6 +185,7 @@ class DayLog:
         samples: How many raw samples of the day were read, of whatever entity.
         notices: What the source could not use, in words.
         keys: What stays the same of each entity when it is renamed, by entity id, as far as the source knows it.
+        numbers: The recorder's number of each entity, by entity id; it is the key of those without a better one.
     """
 
     window: DayWindow
@@ -197,6 +198,7 @@ class DayLog:
     samples: int
     notices: tuple[str, ...] = ()
     keys: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Make arrays and keys read-only: every detector of the day is given the same ones."""
@@ -205,6 +207,7 @@ class DayLog:
                 getattr(table, column.name).setflags(write=False)
         self.known.setflags(write=False)
         object.__setattr__(self, "keys", MappingProxyType(self.keys))
+        object.__setattr__(self, "numbers", MappingProxyType(self.numbers))
 
     def code_of(self, entity_id: str) -> int:
         """Return the code of an entity; -1 if the log has none with that id."""

@@ -30,4 +30,5 @@ def with_names(log: DayLog, names: Mapping[str, str]) -> DayLog:
         intervals=intervals[np.argsort(intervals.entity, kind="stable")],
         episodes=episodes[np.argsort(episodes.entity, kind="stable")],
         keys={names.get(entity_id, entity_id): key for entity_id, key in log.keys.items()},
+        numbers={names.get(entity_id, entity_id): number for entity_id, number in log.numbers.items()},
     )

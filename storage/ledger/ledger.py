@@ -202,12 +202,12 @@ class Ledger:
                 here = (ENTRIES.c.day == day.isoformat(), ENTRIES.c.detector == detector)
                 connection.execute(sa.update(ENTRIES).where(*here, ENTRIES.c.payload.is_(None)).values(**values))
 
-    def record_names(self, keys: Mapping[str, str]) -> dict[str, str]:
+    def record_names(self, keys: Mapping[str, str], numbers: Mapping[str, str] = names.NO_NUMBERS) -> dict[str, str]:
         """Note how entities are called now; returns those renamed since the last call. See ``storage.ledger.names``."""
         if not keys:
             return {}
         with self._transaction() as connection:
-            return names.record(connection, keys)
+            return names.record(connection, keys, numbers)
 
     def renames(self) -> dict[str, str]:
         """Return the present name of each entity that had another one, by its former names."""

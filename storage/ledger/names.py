@@ -3,15 +3,21 @@
 A source may give each entity a key that a rename does not change (``DayLog.keys``). A rename is a known key with
 another name, where the former name is gone and the new one was not known before. Anything else means that the database
 was created anew, so that its keys belong to other entities; so does a change of more than half of all names at once.
+
+Home Assistant does not always move the history along ("cannot migrate history"): then the new name has a number of its
+own, and the former name stays in the recorder's table with the number that it had. It counts as gone if it is no longer
+in the registry. If its number is another one, something else now has that name, so it is not gone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 
 import sqlalchemy as sa
 
+NO_NUMBERS: Final[Mapping[str, str]] = MappingProxyType({})
 MIN_RENAMED_AT_ONCE: Final = 4  # fewer are never taken for a database that was made anew
 
 _METADATA: Final = sa.MetaData()
@@ -36,12 +42,15 @@ def create_tables(connection: sa.Connection) -> None:
     _METADATA.create_all(connection)
 
 
-def record(connection: sa.Connection, keys: Mapping[str, str]) -> dict[str, str]:
+def record(
+    connection: sa.Connection, keys: Mapping[str, str], numbers: Mapping[str, str] = NO_NUMBERS
+) -> dict[str, str]:
     """Record the present names of entities.
 
     Args:
         connection: To the ledger, in a transaction.
         keys: The key of each entity, by its present name; empty where it has none.
+        numbers: The recorder's number of each entity, by its present name: remembered beside a better key.
 
     Returns:
         The present name of each entity that was renamed since the last call, by its former name.
@@ -49,12 +58,20 @@ def record(connection: sa.Connection, keys: Mapping[str, str]) -> dict[str, str]
     present = {key: entity_id for entity_id, key in keys.items() if key}
     query = sa.select(KEYS.c.key, KEYS.c.entity_id)
     stored: dict[str, str] = {row.key: row.entity_id for row in connection.execute(query)}
-    changed = {key: name for key, name in present.items() if stored.get(key) != name}
+    remembered = {number: entity_id for entity_id, number in numbers.items()} | present
+    changed = {key: name for key, name in remembered.items() if stored.get(key) != name}
     if not changed:
         return {}
     known = set(stored.values())
-    others = {key: name for key, name in changed.items() if key in stored}
-    renamed = {stored[key]: name for key, name in others.items() if stored[key] not in keys and name not in known}
+    others = {key: name for key, name in changed.items() if key in stored and present.get(key) == name}
+    left_behind = {name for name, number in numbers.items() if keys.get(name) == number and stored.get(number) == name}
+    earlier = read_renames(connection)
+    renamed = {
+        stored[key]: name
+        for key, name in others.items()
+        if (stored[key] not in keys or (key != numbers.get(name) and stored[key] in left_behind))
+        and (name not in known or earlier.get(name) == stored[key])  # or it has its earlier name again
+    }
     if len(others) >= MIN_RENAMED_AT_ONCE and 2 * len(others) > len(present):
         renamed = {}
     connection.execute(sa.delete(KEYS).where(KEYS.c.key.in_(list(changed))))

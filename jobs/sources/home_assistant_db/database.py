@@ -184,7 +184,7 @@ class HomeAssistantDatabase:
             f"{contradicted} rows left out: the clock was set back, rows written after them are dated earlier"
         ] * (contradicted > 0)
         log = Recording.of(samples, self._rules).day(window, notices)
-        return replace(log, samples=total + unmigrated.in_day, keys=directory.keys)
+        return replace(log, samples=total + unmigrated.in_day, keys=directory.keys, numbers=directory.numbers)
 
     def fingerprint(self, window: DayWindow) -> str:
         """See ``EventSource.fingerprint``: rows and their ids within the day, and the time its runs vouch for."""

@@ -70,6 +70,7 @@ class Directory:
         entities: What is known about each; the index is its code.
         code_of: The code of each metadata id.
         keys: What stays the same of an entity when it is renamed, by entity id.
+        numbers: The newest metadata id of each entity that has one, in words, by entity id.
         notices: What cannot be read of them.
         attributes_ids: The number of the attributes of the newest row of each metadata id; None if they are lost.
     """
@@ -77,6 +78,7 @@ class Directory:
     entities: list[Description]
     code_of: Mapping[int, int]
     keys: Mapping[str, str]
+    numbers: Mapping[str, str]
     notices: tuple[str, ...]
     attributes_ids: Mapping[int, int | None]
 
@@ -116,13 +118,14 @@ def read_directory(
     for entity_id in unmigrated:
         numbers.setdefault(entity_id, [])
     entities, code_of, keys = [], {}, {}
+    metadata_ids = {entity_id: f"metadata_id {max(held_by)}" for entity_id, held_by in numbers.items() if held_by}
     for code, (entity_id, held_by) in enumerate(numbers.items()):
         told: dict[str, object] = {}
         for number in sorted(held_by):
             told |= attributes.get(number, {})
             code_of[number] = code
         entities.append(described(entity_id, registry.descriptions, told))
-        keys[entity_id] = registry.keys.get(entity_id) or (f"metadata_id {max(held_by)}" if held_by else "")
+        keys[entity_id] = registry.keys.get(entity_id) or metadata_ids.get(entity_id, "")
     notices = [
         *registry.notices,
         *[f"{not_texts} entities left out, whose ids are not texts"] * (not_texts > 0),
@@ -134,7 +137,7 @@ def read_directory(
         ),
         *_notice("entities left out, whose ids cannot be kept", [repr(e[:40]) for e in numbers if tag_fault(e)]),
     ]
-    return Directory(entities, code_of, keys, tuple(notices), attributes_ids)
+    return Directory(entities, code_of, keys, metadata_ids, tuple(notices), attributes_ids)
 
 
 def read_friendly_names(connection: sa.Connection) -> dict[str, object]:

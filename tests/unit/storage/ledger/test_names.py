@@ -63,6 +63,40 @@ def test_more_than_half_of_all_names_at_once_are_another_home(ledger: Ledger, re
     assert len(ledger.record_names(names)) == expected
 
 
+FORMER, PRESENT, HUE = "light.hall", "light.corridor", "light hue 7"
+REGISTERED = {f"light.number_{number}": f"light hue {number}" for number in range(10, 16)}
+NUMBERED = {name: f"metadata_id {number}" for number, name in enumerate(REGISTERED, 10)}
+
+
+def test_a_name_that_only_the_recorder_still_has_is_gone_and_may_come_back(ledger: Ledger) -> None:
+    before = {FORMER: "metadata_id 1"}
+    both = {**before, PRESENT: "metadata_id 2"}
+    ledger.record_names({FORMER: HUE, **REGISTERED}, {**before, **NUMBERED})
+    left = {FORMER: "metadata_id 1", PRESENT: HUE, **REGISTERED}
+    assert ledger.record_names(left, {**both, **NUMBERED}) == {FORMER: PRESENT}
+    assert ledger.record_names(left, {**both, **NUMBERED}) == {}
+    assert ledger.renames() == {FORMER: PRESENT}
+    back = {FORMER: HUE, PRESENT: "metadata_id 2", **REGISTERED}
+    assert ledger.record_names(back, {**both, **NUMBERED}) == {PRESENT: FORMER}
+    assert ledger.record_names(back, {**both, **NUMBERED}) == {}
+    assert ledger.renames() == {PRESENT: FORMER}
+
+
+@pytest.mark.parametrize("key", ["metadata_id 2", "light hue 8"])
+def test_a_name_that_something_else_has_taken_is_not_gone(ledger: Ledger, key: str) -> None:
+    ledger.record_names({FORMER: HUE, **REGISTERED}, {FORMER: "metadata_id 1", **NUMBERED})
+    numbers = {FORMER: "metadata_id 2", PRESENT: "metadata_id 1", **NUMBERED}  # the recorder moved the history along
+    assert ledger.record_names({FORMER: key, PRESENT: HUE, **REGISTERED}, numbers) == {}
+    assert ledger.renames() == {}
+
+
+def test_one_of_two_numbers_of_a_name_that_gets_another_name_leaves_the_name_in_use(ledger: Ledger) -> None:
+    for number in ("metadata_id 1", "metadata_id 2"):
+        ledger.record_names({FORMER: number, **OTHERS}, {FORMER: number, **OTHERS})
+    names = {FORMER: "metadata_id 2", PRESENT: "metadata_id 1", **OTHERS}
+    assert ledger.record_names(names, names) == {}
+
+
 def test_history_goes_on_under_the_present_name() -> None:
     rows = [time_based("light.a", day) for day in DAYS if day.day < 6]
     rows += [time_based("light.b", day) for day in DAYS if day.day >= 5]
