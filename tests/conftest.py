@@ -24,3 +24,5 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as after `make test &`:
 
 # freezegun reads every name of each loaded module, and one of testcontainers' asks a container engine for its socket.
 freezegun.configure(extend_ignore_list=["testcontainers"])
+
+collect_ignore = ["support/home_assistant.py"]  # a program for a Python that has Home Assistant

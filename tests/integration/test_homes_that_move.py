@@ -17,6 +17,7 @@ from storage.backends.sql import SqlStore
 from storage.batch import DayBatch, DetectorDay
 from storage.dates import DateRange
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.rollup_models import BoutTimesDaily
 from storage.store import AggregateStore
 from tests.support.home import CSV_CONFIG, Home
 from tests.support.influxdb import VERSIONS, LiveServer, server_of
@@ -60,9 +61,8 @@ def copy_day(one: AggregateStore, other: AggregateStore) -> None:
     """Copy the rows of a day as somebody might who moves a store."""
     findings = []
     for run in one.read(DetectorRunDaily, DAYS):
-        model: type[DailyAggregate] = next(
-            model for model in AGGREGATES if model.measurement == f"{run.detector}_daily"
-        )
+        models: tuple[type[DailyAggregate], ...] = (*AGGREGATES, BoutTimesDaily)
+        (model,) = (model for model in models if model.measurement == f"{run.detector}_daily")
         findings.append(DetectorDay(run, model, tuple(one.read(model, DAYS))))
     other.replace_day(DayBatch(dt.date.fromisoformat(DAY), tuple(findings)))
 
@@ -108,7 +108,7 @@ def test_an_empty_store_is_refused_until_it_is_adopted(moved: tuple[Home, Aggreg
         assert "init --adopt store" in " ".join(result.output.split())
     assert home.call("init", "--adopt", "store").exit_code == 0
     assert home.call("backfill", DAY).exit_code == 0
-    assert len(store.read(DetectorRunDaily, DAYS)) == 7
+    assert len(store.read(DetectorRunDaily, DAYS)) == 8
     second = Home(home.folder, home.config.read_text().replace('"ledger.db"', '"other.db"'))
     second.config.write_text(second.config.read_text().replace('"events.csv"', '"others.csv"'))
     (home.folder / "others.csv").write_text((home.folder / "events.csv").read_text())

@@ -54,7 +54,7 @@ def test_a_home_may_lie_in_a_folder_of_any_name(tmp_path: Path, name: str, kind:
     assert [one.name for one in tmp_path.iterdir()] == [name]
     assert {"aggregates.db", "ledger.db", "ledger.db.lock"} <= {one.name for one in folder.iterdir()}
     with open_query(config=home.config) as aggregates:
-        assert len(aggregates.daily(DetectorRunDaily, DAY, DAY)) == 7
+        assert len(aggregates.daily(DetectorRunDaily, DAY, DAY)) == 8
     assert {check["verdict"] for check in home.json("doctor", "--json")["checks"]} <= {"ok", "note"}
 
 
