@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ _LOGIN_REFUSED = (  # what servers answer to an account, password or right that 
     "command denied to user",
     "must be owner of",
 )
+_NO_ROLE = re.compile(r'role ".*" does not exist', re.IGNORECASE)
 
 
 class ErrorClasses(NamedTuple):
@@ -60,7 +62,7 @@ def translated(error: Exception, errors: ErrorClasses, name: str) -> PatternAggr
 def _refused(name: str, text: str) -> SettingsError | None:
     """Return the error for a server that lets this account not do what it has to do; None for any other error."""
     lower = text.lower()
-    if any(words in lower for words in _LOGIN_REFUSED):
+    if any(words in lower for words in _LOGIN_REFUSED) or _NO_ROLE.search(text):
         return SettingsError(
             f"{name}: the server refuses this account: {text}",
             hint="Correct user and password in the URL, or give the account its rights: SELECT to read; to write also "

@@ -157,15 +157,16 @@ def test_each_kind_of_error_gets_its_class_and_hint(
         'connection failed: FATAL:  password authentication failed for user "tester"',
         "connection failed: fe_sendauth: no password supplied",
         "(1045, \"Access denied for user 'tester'@'localhost' (using password: YES)\")",
+        'connection failed: FATAL:  role "nobody" does not exist',
     ],
 )
-def test_a_refused_login_is_a_matter_of_settings(message: str) -> None:
+def test_an_account_that_the_server_refuses_is_a_matter_of_settings(message: str) -> None:
     assert type(raised(POSTGRESQL, psycopg.OperationalError(message))) is SettingsError
 
 
 def test_a_server_that_refuses_connections_is_only_unavailable() -> None:
-    refused = psycopg.OperationalError("connection failed: Connection refused")
-    assert type(raised(POSTGRESQL, refused)) is StoreUnavailable
+    for message in ("connection failed: Connection refused", 'FATAL:  database "x" does not exist'):
+        assert type(raised(POSTGRESQL, psycopg.OperationalError(message))) is StoreUnavailable
 
 
 def test_a_table_or_column_that_does_not_exist_is_not_worth_a_retry(engine: sa.Engine) -> None:
