@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 MAX_TRIES: Final = 3
 FIRST_WAIT_SECONDS: Final = 0.25
 MAX_WAIT_SECONDS: Final = 30.0  # if a server asks for a longer wait, the request is given up
-MAX_RESPONSE_BYTES: Final = 2**30  # a day of two million points takes a tenth of it
+MAX_RESPONSE_BYTES: Final = 2**29  # a day of two million points takes a fifth of it
 MAX_TIMEOUTS_PER_RESPONSE: Final = 6  # a response may take this many time-outs in all, however steadily it arrives
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
