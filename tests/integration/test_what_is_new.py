@@ -106,13 +106,13 @@ def test_an_error_that_nobody_expects_over_one_channel_is_noted_and_leaves_the_o
         channel = "broken"
 
         def deliver(self, news: News, delivered: Delivered) -> bool:
-            raise ValueError("password=hunter2-word \udcff")
+            raise ValueError("password=hunter2-word \x1b[2J")
 
     told.made.write(anomaly())
     with closing(Publishing(told.made.home, publishers=[Broken(), told.publisher])) as publishing:
         (problem,) = publishing.deliver()
     assert told.publisher.told == [(YESTERDAY, "light.hall")]
-    assert problem == ("broken", r"ValueError: password=*** \udcff")
+    assert problem == ("broken", r"ValueError: password=*** \x1b[2J")
     with told.made.home.open_ledger(read_only=True) as ledger:
         assert ledger.channels()["broken"].error == problem.text
 
