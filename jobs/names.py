@@ -71,8 +71,8 @@ class Names:
         areas = {one: _readable(one) for one in sorted(set(area_ids) - {*self.areas})}
         return replace(
             self,
-            entities=_told_apart({**self.entities, **entities}, {}),
-            areas=_told_apart({**self.areas, **areas}, {}),
+            entities=_distinct({**self.entities, **entities}, {}),
+            areas=_distinct({**self.areas, **areas}, {}),
         )
 
     def closest(self, text: str, known: Iterable[str]) -> str:
@@ -112,16 +112,14 @@ def make_names(
         areas: The same for areas.
         area_of: The area of each entity, as far as it is known.
     """
-    of_areas = _told_apart(_texts(areas), {})
+    of_areas = _distinct(_texts(areas), {})
     places = {entity_id: of_areas.get(area, area) for entity_id, area in (area_of or {}).items() if area}
-    return Names(_told_apart(_texts(entities), places), of_areas)
+    return Names(_distinct(_texts(entities), places), of_areas)
 
 
 def merged(first: Names, second: Names) -> Names:
     """Return all names of two; the first counts where both have one."""
-    return Names(
-        _told_apart({**second.entities, **first.entities}, {}), _told_apart({**second.areas, **first.areas}, {})
-    )
+    return Names(_distinct({**second.entities, **first.entities}, {}), _distinct({**second.areas, **first.areas}, {}))
 
 
 def _texts(found: Mapping[str, object]) -> dict[str, str]:
@@ -135,7 +133,7 @@ def _texts(found: Mapping[str, object]) -> dict[str, str]:
     }
 
 
-def _told_apart(names: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
+def _distinct(names: Mapping[str, str], places: Mapping[str, str]) -> dict[str, str]:
     """Return names of which no two are equal, whatever their case."""
     found = dict(names)
     for addition in (places, {one: one for one in names}):

@@ -69,9 +69,9 @@ def _statuses_of(found: Iterable[Story], known: Statuses, *, is_announced: bool)
     statuses: dict[AnomalyKey, Announced] = {}
     for story in found:
         keys = keys_of(story)
-        was_told = any(known.get(key) in (Announced.DELIVERED, Announced.KNOWN) for key in keys)
+        was_announced = any(known.get(key) in (Announced.DELIVERED, Announced.KNOWN) for key in keys)
         goes_on = all(_goes_on(key, known) for key in keys)
-        status = Announced.WAITING if is_announced and not was_told and not goes_on else Announced.KNOWN
+        status = Announced.WAITING if is_announced and not was_announced and not goes_on else Announced.KNOWN
         statuses |= {key: status for key in keys if known.get(key) is not Announced.DELIVERED}
     return statuses
 

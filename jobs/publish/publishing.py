@@ -304,7 +304,7 @@ def published(home: Home) -> Iterator[Publishing]:
     publishing.begin_run()
     try:
         yield publishing
-    except BaseException as error:
+    except BaseException as error:  # also an interrupt: the ping says why the run ended, and the error goes on
         publishing.fail_run(error)
         raise
     finally:

@@ -70,7 +70,7 @@ def told(tmp_path: Path) -> Told:
     return one
 
 
-def test_a_finding_is_told_once(told: Told) -> None:
+def test_a_finding_is_announced_once(told: Told) -> None:
     told.made.write(anomaly())
     assert told.deliver() == [(YESTERDAY, "light.hall")]
     assert told.deliver() == []
@@ -85,14 +85,14 @@ def test_a_day_that_is_judged_again_tells_only_what_is_new(told: Told) -> None:
     assert told.deliver() == []
 
 
-def test_a_finding_that_joins_a_group_which_was_told_is_not_told(told: Told) -> None:
+def test_a_finding_that_joins_a_group_which_was_announced_is_not_announced(told: Told) -> None:
     told.made.write(anomaly())
     told.deliver()
     told.made.write(anomaly(), anomaly("light.porch", group="light.hall"))
     assert told.deliver() == []
 
 
-def test_a_group_is_one_story_and_is_told_if_one_of_it_is_new(told: Told) -> None:
+def test_a_group_is_one_story_and_is_announced_if_one_of_it_is_new(told: Told) -> None:
     told.made.write(anomaly("sensor.a", "count_low", day=BEFORE), day=BEFORE)
     assert told.deliver() == [(BEFORE, "sensor.a")]
     told.made.write(
@@ -118,22 +118,22 @@ def test_an_error_that_nobody_expects_over_one_channel_is_noted_and_leaves_the_o
 
 
 @pytest.mark.parametrize(
-    ("anomaly_type", "is_told_again"),
+    ("anomaly_type", "is_announced_again"),
     [("count_low", False), ("still_active", False), ("count_high", True), ("unusual_hour", True)],
 )
-def test_what_lasts_is_told_on_its_first_day_and_what_happens_again_is_told_again(
-    told: Told, anomaly_type: str, is_told_again: bool
+def test_what_lasts_is_announced_on_its_first_day_and_what_happens_again_is_announced_again(
+    told: Told, anomaly_type: str, is_announced_again: bool
 ) -> None:
     told.made.write(anomaly(anomaly_type=anomaly_type, day=BEFORE), day=BEFORE)
     assert len(told.deliver()) == 1
     told.made.write(anomaly(anomaly_type=anomaly_type))
-    assert len(told.deliver()) == is_told_again
+    assert len(told.deliver()) == is_announced_again
     told.made.now += dt.timedelta(days=1)
     told.made.write(anomaly(anomaly_type=anomaly_type, day=YESTERDAY + ONE_DAY), day=YESTERDAY + ONE_DAY)
-    assert len(told.deliver()) == is_told_again
+    assert len(told.deliver()) == is_announced_again
 
 
-def test_what_was_not_delivered_waits_and_the_rest_is_not_told_again(told: Told) -> None:
+def test_what_was_not_delivered_waits_and_the_rest_is_not_announced_again(told: Told) -> None:
     told.made.write(*(anomaly(f"light.{name}") for name in "abc"))
     told.publisher.fails_after = 1
     assert told.deliver() == [(YESTERDAY, "light.a")]
@@ -142,7 +142,7 @@ def test_what_was_not_delivered_waits_and_the_rest_is_not_told_again(told: Told)
     assert told.deliver() == [(YESTERDAY, "light.b"), (YESTERDAY, "light.c")]
 
 
-def test_what_waits_is_told_however_late_but_not_if_it_is_no_longer_found(told: Told) -> None:
+def test_what_waits_is_announced_however_late_but_not_if_it_is_no_longer_found(told: Told) -> None:
     told.made.write(anomaly("light.a"), anomaly("light.b"))
     told.publisher.fails_after = 0
     told.deliver()
@@ -153,11 +153,11 @@ def test_what_waits_is_told_however_late_but_not_if_it_is_no_longer_found(told: 
     assert told.publisher.told == [(YESTERDAY, "light.b")]
 
 
-@pytest.mark.parametrize(("age", "is_told"), [(MAX_NEWS_DAYS - 1, True), (MAX_NEWS_DAYS, False)])
-def test_a_day_that_is_long_over_is_not_told(told: Told, age: int, is_told: bool) -> None:
+@pytest.mark.parametrize(("age", "is_announced"), [(MAX_NEWS_DAYS - 1, True), (MAX_NEWS_DAYS, False)])
+def test_a_day_that_is_long_over_is_not_announced(told: Told, age: int, is_announced: bool) -> None:
     day = YESTERDAY - age * ONE_DAY
     told.made.write(anomaly(day=day), day=day)
-    assert len(told.deliver()) == is_told
+    assert len(told.deliver()) == is_announced
 
 
 def test_a_new_channel_tells_of_the_newest_day_only(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def _away(told: Told) -> None:
 
 
 @pytest.mark.parametrize("enter", [_mute, _away])
-def test_what_was_muted_or_entered_as_away_since_the_day_was_judged_is_not_told(
+def test_what_was_muted_or_entered_as_away_since_the_day_was_judged_is_not_announced(
     told: Told, enter: Callable[[Told], None]
 ) -> None:
     told.made.write(anomaly())
@@ -184,20 +184,20 @@ def test_what_was_muted_or_entered_as_away_since_the_day_was_judged_is_not_told(
     assert told.deliver() == []
 
 
-def test_movement_while_away_is_told(told: Told) -> None:
+def test_movement_while_away_is_announced(told: Told) -> None:
     told.made.write(anomaly("binary_sensor.door", "activity_while_away", hours=[3]))
     _away(told)
     assert told.deliver() == [(YESTERDAY, "binary_sensor.door")]
 
 
-def test_a_muted_finding_is_told_once_it_is_no_longer_muted(told: Told) -> None:
+def test_a_muted_finding_is_announced_once_it_is_no_longer_muted(told: Told) -> None:
     told.made.write(anomaly(muted="guests"))
     assert told.deliver() == []
     told.made.write(anomaly())
     assert told.deliver() == [(YESTERDAY, "light.hall")]
 
 
-def test_a_renamed_entity_is_not_told_again(told: Told) -> None:
+def test_a_renamed_entity_is_not_announced_again(told: Told) -> None:
     told.made.write(anomaly())
     told.deliver()
     with told.made.home.open_ledger() as ledger:

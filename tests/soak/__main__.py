@@ -28,9 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger().setLevel(logging.ERROR)
     with tempfile.TemporaryDirectory(prefix="soak") as name:
         began = time.monotonic()
-        traces, trouble = soak(Path(name), chosen.nights, retention_days=chosen.retention)
+        traces, problem = soak(Path(name), chosen.nights, retention_days=chosen.retention)
         _print_months(traces, time.monotonic() - began)
-    missed = _beyond(traces) + ([trouble] if trouble else [])
+    missed = _beyond(traces) + ([problem] if problem else [])
     with tempfile.TemporaryDirectory(prefix="idle") as name:
         found = idle(Path(name))
     sys.stdout.write(

@@ -52,7 +52,7 @@ def soak(folder: Path, nights: int, *, retention_days: int) -> tuple[list[Trace]
         retention_days: How long the store keeps a day.
 
     Returns:
-        A trace of each night, and the trouble that the daemon reports of the last run.
+        A trace of each night, and the problem that the daemon reports of the last run.
     """
     config = folder / "config.toml"
     config.write_text(

@@ -17,8 +17,8 @@ SUNDAY = 7
 
 @pytest.mark.slow
 def test_forty_nights_leave_nothing_open_and_a_ledger_that_is_bounded(tmp_path: Path) -> None:
-    traces, trouble = soak(tmp_path, 40, retention_days=RETENTION_DAYS)
-    assert trouble == ""
+    traces, problem = soak(tmp_path, 40, retention_days=RETENTION_DAYS)
+    assert problem == ""
     assert [one.nights for one in traces] == list(range(1, 41))
     assert {one.descriptors for one in traces[2:]} == {traces[2].descriptors}
     assert {one.threads for one in traces[2:]} == {traces[2].threads}
