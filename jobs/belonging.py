@@ -355,12 +355,13 @@ def _agree(entries: Mapping[tuple[dt.date, str], Entry], runs: Iterable[Detector
     return 2 * sum(both) > len(both)
 
 
-def _agree_by_rows(claimed: Iterable[Entry], store: AggregateStore) -> bool:
+def _agree_by_rows(claimed: Collection[Entry], store: AggregateStore) -> bool:
     """Whether a store without any record of a run has the rows that the ledger lists as written."""
     both = []
+    days = DateRange(min(entry.day for entry in claimed), max(entry.day for entry in claimed))
     for model in AGGREGATES:
         detector = model.measurement.removesuffix("_daily")
-        counts = store.count_by_day(model, ALL_DAYS)
+        counts = store.count_by_day(model, days)
         both += [
             counts.get(entry.day) == entry.rows
             for entry in claimed

@@ -107,7 +107,8 @@ class Reader(Generic[A]):
         if within is None:
             return {}
         counts = self._connection.execute(self._queries.count_by_day(within), _counts)
-        return {day: counts[name] for day in within if (name := day.isoformat()) in counts}
+        named = ((_day_named(name), count) for name, count in sorted(counts.items()))
+        return {day: count for day, count in named if day is not None and day in within}
 
     def records(self, days: DateRange, where: Where = NO_FILTER) -> list[Record]:
         """Return rows as plain records by column name, ordered by date and tags; absent values are None.
@@ -244,3 +245,12 @@ def _midnights(days: DateRange) -> dict[str, int]:
 def _counts(parts: Iterable[Series]) -> dict[str, int]:
     """Return the counts of a query that groups by the ``date`` tag."""
     return {part.tags.get("date", ""): count for part in parts for _, count in part.values}
+
+
+def _day_named(name: str) -> dt.date | None:
+    """Return the day that a ``date`` tag names; None if it names none, as a point of somebody else's may."""
+    try:
+        day = dt.date.fromisoformat(name)
+    except ValueError:
+        return None
+    return day if day.isoformat() == name else None
