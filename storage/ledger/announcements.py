@@ -16,12 +16,14 @@ from typing import Final, NamedTuple
 import sqlalchemy as sa
 
 from storage.dates import DateRange
+from storage.drivers.upserts import insert_missing, insert_or_replace
 from storage.ledger import names
 
 _METADATA: Final = sa.MetaData()
 DAYS: Final = sa.Table(
     "announced_day",
     _METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("day", sa.String(10), primary_key=True),
     sa.Column("judged", sa.Text, nullable=False),  # which judgement of the day was looked at
@@ -30,6 +32,7 @@ DAYS: Final = sa.Table(
 ANNOUNCEMENTS: Final = sa.Table(
     "announcement",
     _METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("day", sa.String(10), primary_key=True),
     sa.Column("entity_id", sa.Text, primary_key=True),
@@ -40,12 +43,14 @@ ANNOUNCEMENTS: Final = sa.Table(
 CHANNELS: Final = sa.Table(
     "announcement_channel",
     _METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
     sa.Column("delivered_at", sa.String(32)),
     sa.Column("sent_on", sa.String(10)),
     sa.Column("error", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
+TABLES: Final = (DAYS, ANNOUNCEMENTS, CHANNELS)
 
 
 class Announced(StrEnum):
@@ -83,16 +88,12 @@ class ChannelState(NamedTuple):
 Transaction = Callable[[], AbstractContextManager[sa.Connection]]
 
 
-def create_tables(connection: sa.Connection) -> None:
-    """Create the tables of announcements."""
-    _METADATA.create_all(connection)
-
-
-def read_channels(connection: sa.Connection) -> dict[str, ChannelState]:
-    """Return how each channel is doing, by its name."""
-    is_waiting = ANNOUNCEMENTS.c.status == Announced.WAITING
-    query = sa.select(ANNOUNCEMENTS.c.channel, sa.func.count()).where(is_waiting).group_by(ANNOUNCEMENTS.c.channel)
+def read_channels(connection: sa.Connection, home: str) -> dict[str, ChannelState]:
+    """Return how each channel of a home is doing, by its name."""
+    is_waiting = (ANNOUNCEMENTS.c.home == home, ANNOUNCEMENTS.c.status == Announced.WAITING)
+    query = sa.select(ANNOUNCEMENTS.c.channel, sa.func.count()).where(*is_waiting).group_by(ANNOUNCEMENTS.c.channel)
     waiting = {row[0]: int(row[1]) for row in connection.execute(query)}
+    channels = sa.select(CHANNELS).where(CHANNELS.c.home == home).order_by(CHANNELS.c.channel)
     return {
         row.channel: ChannelState(
             row.delivered_at or "",
@@ -100,35 +101,37 @@ def read_channels(connection: sa.Connection) -> dict[str, ChannelState]:
             row.error,
             waiting.get(row.channel, 0),
         )
-        for row in connection.execute(sa.select(CHANNELS).order_by(CHANNELS.c.channel))
+        for row in connection.execute(channels)
     }
 
 
 class Announcements:
-    """What has been announced over one channel.
+    """What has been announced of a home over one channel.
 
     Args:
-        channel: Its name.
+        home: The name of the home.
+        channel: The name of the channel.
         transaction: Opens a transaction on the ledger.
         clock: Returns the present instant, for ``delivered_at``.
     """
 
-    def __init__(self, channel: str, transaction: Transaction, clock: Callable[[], dt.datetime]) -> None:
+    def __init__(self, home: str, channel: str, transaction: Transaction, clock: Callable[[], dt.datetime]) -> None:
+        self.home = home
         self.channel = channel
         self._transaction = transaction
         self._clock = clock
 
     def judged(self) -> dict[dt.date, str]:
         """Return which judgement of each day was looked at."""
-        query = sa.select(DAYS.c.day, DAYS.c.judged).where(DAYS.c.channel == self.channel)
+        query = sa.select(DAYS.c.day, DAYS.c.judged).where(*self._own(DAYS))
         with self._transaction() as connection:
             return {dt.date.fromisoformat(row.day): row.judged for row in connection.execute(query)}
 
     def statuses(self, days: DateRange | None = None) -> dict[AnomalyKey, Announced]:
         """Return what became of each anomaly of some days, under the present names of entities; of all by default."""
-        conditions = [ANNOUNCEMENTS.c.channel == self.channel]
+        conditions = self._own(ANNOUNCEMENTS)
         if days is not None:
-            conditions.append(ANNOUNCEMENTS.c.day.between(days.first.isoformat(), days.last.isoformat()))
+            conditions += (ANNOUNCEMENTS.c.day.between(days.first.isoformat(), days.last.isoformat()),)
         with self._transaction() as connection:
             self._rename(connection)
             rows = connection.execute(sa.select(ANNOUNCEMENTS).where(*conditions)).all()
@@ -149,12 +152,11 @@ class Announcements:
             judged: Which judgement of it was looked at.
             statuses: Its anomalies; what waited before and is not among them is no longer found, and forgotten.
         """
-        here = (ANNOUNCEMENTS.c.channel == self.channel, ANNOUNCEMENTS.c.day == day.isoformat())
+        here = (*self._own(ANNOUNCEMENTS), ANNOUNCEMENTS.c.day == day.isoformat())
         with self._transaction() as connection:
             connection.execute(sa.delete(ANNOUNCEMENTS).where(*here, ANNOUNCEMENTS.c.status == Announced.WAITING))
             self._save(connection, statuses)
-            values = {"channel": self.channel, "day": day.isoformat(), "judged": judged}
-            connection.execute(sa.insert(DAYS).prefix_with("OR REPLACE").values(**values))
+            insert_or_replace(connection, DAYS, [{**self._key, "day": day.isoformat(), "judged": judged}])
 
     def mark(self, keys: Iterable[AnomalyKey], status: Announced) -> None:
         """Note what became of some anomalies."""
@@ -164,7 +166,7 @@ class Announcements:
     def state(self) -> ChannelState:
         """Return how the channel is doing."""
         with self._transaction() as connection:
-            return read_channels(connection).get(self.channel, ChannelState())
+            return read_channels(connection, self.home).get(self.channel, ChannelState())
 
     def note_delivery(self, sent_on: dt.date | None = None) -> None:
         """Note that everything was delivered; ``sent_on`` is the local day of a message, None if there was none."""
@@ -179,34 +181,41 @@ class Announcements:
         """Forget the channel, with all that was announced over it."""
         with self._transaction() as connection:
             for table in (ANNOUNCEMENTS, DAYS, CHANNELS):
-                connection.execute(sa.delete(table).where(table.c.channel == self.channel))
+                connection.execute(sa.delete(table).where(*self._own(table)))
 
     def forget_before(self, day: dt.date) -> None:
         """Forget days that are long past; what waits stays."""
-        is_old = (ANNOUNCEMENTS.c.channel == self.channel, ANNOUNCEMENTS.c.day < day.isoformat())
+        is_old = (*self._own(ANNOUNCEMENTS), ANNOUNCEMENTS.c.day < day.isoformat())
         with self._transaction() as connection:
             connection.execute(sa.delete(ANNOUNCEMENTS).where(*is_old, ANNOUNCEMENTS.c.status != Announced.WAITING))
-            connection.execute(sa.delete(DAYS).where(DAYS.c.channel == self.channel, DAYS.c.day < day.isoformat()))
+            connection.execute(sa.delete(DAYS).where(*self._own(DAYS), DAYS.c.day < day.isoformat()))
 
     def _note(self, values: dict[str, str]) -> None:
-        blank = {"channel": self.channel, "error": ""}
-        here = CHANNELS.c.channel == self.channel
         with self._transaction() as connection:
-            if not connection.execute(sa.update(CHANNELS).where(here).values(**values)).rowcount:
-                connection.execute(sa.insert(CHANNELS).values(**{**blank, **values}))
+            insert_missing(connection, CHANNELS, [{**self._key, "error": ""}])
+            connection.execute(sa.update(CHANNELS).where(*self._own(CHANNELS)).values(**values))
 
     def _save(self, connection: sa.Connection, statuses: Mapping[AnomalyKey, Announced]) -> None:
         rows = [
-            {"channel": self.channel, **key._asdict(), "day": key.day.isoformat(), "status": status.value}
+            {**self._key, **key._asdict(), "day": key.day.isoformat(), "status": status.value}
             for key, status in statuses.items()
         ]
-        if rows:
-            connection.execute(sa.insert(ANNOUNCEMENTS).prefix_with("OR REPLACE"), rows)
+        insert_or_replace(connection, ANNOUNCEMENTS, rows)
 
     def _rename(self, connection: sa.Connection) -> None:
         """Bring anomalies of renamed entities under the present names, so that they are not announced twice."""
-        for former, present in names.read_renames(connection).items():
-            here = (ANNOUNCEMENTS.c.channel == self.channel, ANNOUNCEMENTS.c.entity_id == former)
-            connection.execute(
-                sa.update(ANNOUNCEMENTS).prefix_with("OR REPLACE").where(*here).values(entity_id=present)
-            )
+        columns = [ANNOUNCEMENTS.c.day, ANNOUNCEMENTS.c.entity_id, ANNOUNCEMENTS.c.anomaly_type, ANNOUNCEMENTS.c.status]
+        for former, present in names.read_renames(connection, self.home).items():
+            here = (*self._own(ANNOUNCEMENTS), ANNOUNCEMENTS.c.entity_id == former)
+            found = connection.execute(sa.select(*columns).where(*here)).all()
+            connection.execute(sa.delete(ANNOUNCEMENTS).where(*here))
+            rows = [{**self._key, **row._asdict(), "entity_id": present} for row in found]
+            insert_or_replace(connection, ANNOUNCEMENTS, rows)
+
+    @property
+    def _key(self) -> dict[str, str]:
+        return {"home": self.home, "channel": self.channel}
+
+    def _own(self, table: sa.Table) -> tuple[sa.ColumnElement[bool], ...]:
+        """Return the conditions that a row of a table is of this home and channel."""
+        return (table.c.home == self.home, table.c.channel == self.channel)

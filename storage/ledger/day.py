@@ -26,11 +26,15 @@ class LedgerDay:
     """One day's work: stage what is found, hand it to the store, mark it written.
 
     Attributes:
+        home: The name of the home.
         day: The local calendar day.
         entries: What is known of each detector, kept up to date by the methods.
     """
 
-    def __init__(self, day: dt.date, entries: dict[str, Entry], transaction: Transaction, clock: Clock) -> None:
+    def __init__(
+        self, home: str, day: dt.date, entries: dict[str, Entry], transaction: Transaction, clock: Clock
+    ) -> None:
+        self.home = home
         self.day = day
         self.entries = entries
         self._transaction = transaction
@@ -81,7 +85,7 @@ class LedgerDay:
             models: The models that may be written; findings of other measurements keep waiting.
         """
         query = sa.select(ENTRIES.c.detector, ENTRIES.c.payload).where(
-            ENTRIES.c.day == self.day.isoformat(), ENTRIES.c.payload.is_not(None)
+            *is_of_day(self.home, self.day), ENTRIES.c.payload.is_not(None)
         )
         with self._transaction() as connection:
             waiting = connection.execute(query.order_by(ENTRIES.c.detector)).all()
@@ -169,12 +173,12 @@ class LedgerDay:
     def _store(self, connection: sa.Connection, detector: str, values: dict[str, Any]) -> None:
         values = {"updated_at": self._clock().isoformat(timespec="seconds"), **values}
         values |= {name: clean(values[name]) for name in ("error", "reason") if name in values}
-        here = (ENTRIES.c.day == self.day.isoformat(), ENTRIES.c.detector == detector)
+        here = (*is_of_day(self.home, self.day), ENTRIES.c.detector == detector)
         if detector in self.entries:
             connection.execute(sa.update(ENTRIES).where(*here).values(**values))
         else:
             blank = _values_of(Entry(self.day, detector, values["status"], values["version"]))
-            connection.execute(sa.insert(ENTRIES).values(**{**blank, **values}))
+            connection.execute(sa.insert(ENTRIES).values(**{**blank, **values, "home": self.home}))
         (self.entries[detector],) = read_entries(connection, *here)
 
 
@@ -185,8 +189,13 @@ HINT_WHEN_CORRUPT: Final = (
 _COLUMNS = [ENTRIES.c[field.name] for field in fields(Entry)]
 
 
+def is_of_day(home: str, day: dt.date) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions that an entry is of a home's day."""
+    return (ENTRIES.c.home == home, ENTRIES.c.day == day.isoformat())
+
+
 def read_entries(connection: sa.Connection, *conditions: sa.ColumnElement[bool]) -> Iterable[Entry]:
-    """Yield the entries that satisfy all conditions, by day and detector.
+    """Yield the entries of one home that satisfy all conditions, by day and detector.
 
     Raises:
         LedgerCorrupt: An entry holds a value that the program never writes.

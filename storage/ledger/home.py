@@ -1,4 +1,4 @@
-"""The home that a ledger belongs to: its identity, where its store is, and the entities that it has had.
+"""The homes that a ledger is of, by name: their identity, where their store is, and the entities they have had.
 
 The entities tell when a source suddenly holds the events of another home although the settings are the same.
 """
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
 
+from storage.drivers.upserts import insert_missing, insert_or_replace
 from storage.errors import LedgerCorrupt
 from storage.identity import HomeIdentity, Place
 
@@ -18,42 +18,41 @@ _METADATA: Final = sa.MetaData()
 HOME: Final = sa.Table(
     "home",
     _METADATA,
-    sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),  # always 1: a ledger has one home
-    sa.Column("home", sa.Text, nullable=False),
+    sa.Column("home", sa.Text, primary_key=True),
+    sa.Column("identity", sa.Text, nullable=False),
     sa.Column("store", sa.Text, nullable=False),
     sa.Column("store_from_ledger", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
 )
 ENTITIES: Final = sa.Table(
     "known_entity",
     _METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
     sqlite_with_rowid=False,
 )
+TABLES: Final = (HOME, ENTITIES)
 
 
 class LedgerHome(NamedTuple):
-    """What a ledger knows of its home."""
+    """What a ledger knows of a home."""
 
     identity: HomeIdentity
     store: Place
 
 
-def create_tables(connection: sa.Connection) -> None:
-    """Create the tables of the home."""
-    _METADATA.create_all(connection)
-
-
-def read(connection: sa.Connection) -> LedgerHome | None:
-    """Return the home; None if none is noted.
+def read(connection: sa.Connection, home: str) -> LedgerHome | None:
+    """Return what is noted of a home; None if nothing is.
 
     Raises:
         LedgerCorrupt: What is noted cannot be read.
     """
-    row = connection.execute(sa.select(HOME.c.home, HOME.c.store, HOME.c.store_from_ledger)).first()
+    query = sa.select(HOME.c.identity, HOME.c.store, HOME.c.store_from_ledger).where(HOME.c.home == home)
+    row = connection.execute(query).first()
     if row is None:
         return None
     try:
-        return LedgerHome(HomeIdentity.from_json(row.home), Place(row.store, row.store_from_ledger))
+        return LedgerHome(HomeIdentity.from_json(row.identity), Place(row.store, row.store_from_ledger))
     except ValueError as error:
         raise LedgerCorrupt(
             f"the ledger's home cannot be read: {error}",
@@ -61,26 +60,22 @@ def read(connection: sa.Connection) -> LedgerHome | None:
         ) from error
 
 
-def write(connection: sa.Connection, identity: HomeIdentity, store: Place) -> None:
-    """Note a home in place of any other."""
-    connection.execute(sa.delete(HOME))
-    connection.execute(
-        sa.insert(HOME).values(row=1, home=identity.to_json(), store=store.text, store_from_ledger=store.from_ledger)
-    )
+def write(connection: sa.Connection, home: str, identity: HomeIdentity, store: Place) -> None:
+    """Note which home has a name, in place of any other."""
+    values = {"identity": identity.to_json(), "store": store.text, "store_from_ledger": store.from_ledger}
+    insert_or_replace(connection, HOME, [{"home": home, **values}])
 
 
-def read_entities(connection: sa.Connection) -> frozenset[str]:
-    """Return the ids and keys of the entities that the home has had."""
-    return frozenset(connection.execute(sa.select(ENTITIES.c.name)).scalars())
+def read_entities(connection: sa.Connection, home: str) -> frozenset[str]:
+    """Return the ids and keys of the entities that a home has had."""
+    return frozenset(connection.execute(sa.select(ENTITIES.c.name).where(ENTITIES.c.home == home)).scalars())
 
 
-def add_entities(connection: sa.Connection, names: Iterable[str]) -> None:
-    """Add ids and keys of entities; those that are known stay."""
-    rows = [{"name": name} for name in names]
-    if rows:
-        connection.execute(sqlite.insert(ENTITIES).on_conflict_do_nothing(), rows)
+def add_entities(connection: sa.Connection, home: str, names: Iterable[str]) -> None:
+    """Add ids and keys of entities of a home; those that are known stay."""
+    insert_missing(connection, ENTITIES, [{"home": home, "name": name} for name in names])
 
 
-def forget_entities(connection: sa.Connection) -> None:
-    """Forget all entities."""
-    connection.execute(sa.delete(ENTITIES))
+def forget_entities(connection: sa.Connection, home: str) -> None:
+    """Forget all entities of a home."""
+    connection.execute(sa.delete(ENTITIES).where(ENTITIES.c.home == home))

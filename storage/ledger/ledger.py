@@ -15,49 +15,44 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import sqlalchemy as sa
 
 from storage.batch import DetectorDay
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers import sql, sql_errors
-from storage.drivers.file_lock import FairLock
-from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable, PatternAggregatesError
+from storage.errors import LedgerCorrupt
 from storage.identity import HomeIdentity, Place
-from storage.ledger import home, names, schema
+from storage.ledger import home as noted_home
+from storage.ledger import names
 from storage.ledger.announcements import Announcements, ChannelState, read_channels
-from storage.ledger.day import HINT_WHEN_CORRUPT, Clock, LedgerDay, read_entries
+from storage.ledger.day import Clock, LedgerDay, is_of_day, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
-from storage.ledger.schema import ENTRIES
+from storage.ledger.place import Check, LedgerFile, LedgerPlace
+from storage.ledger.schema import ENTRIES, TABLES
 from storage.periods import SUFFIXES
 
 MAX_WAIT_SECONDS: Final = 600.0  # for other runs, which hold the lock for one day each
 DAYS_KEPT_AFTER_RETENTION: Final = 30  # how long entries are kept after the store has deleted their day
 
-_SETTING: Final = "ledger.path"
-_ERRORS: Final = sql_errors.ErrorClasses(
-    LedgerUnavailable,
-    LedgerCorrupt,
-    LedgerError,
-    hint_when_corrupt=HINT_WHEN_CORRUPT,
-)
-
 _log = logging.getLogger(__name__)
 
 
 class Ledger:
-    """The ledger in an SQLite file. A writer creates it, or migrates one of an earlier version.
+    """The ledger of one home. A writer creates the place that it lies in, or migrates one of an earlier version.
 
     Args:
-        path: The file; the two files of its lock are beside it.
+        place: An SQLite file, or a place that is open already and stays open.
+        home: The name of the home; empty for the only one.
         clock: Returns the present instant, for ``updated_at`` only.
-        read_only: Never create or change the file; one that does not exist reads as empty.
+        read_only: Never create or change the place; one that does not exist reads as empty.
 
     Attributes:
+        home: The name of the home.
+        path: The file.
         changes: What opening it has changed, in words; empty if nothing.
 
     Raises:
@@ -68,47 +63,18 @@ class Ledger:
         LedgerUnavailable: It cannot be used now (locked, disk full).
     """
 
-    def __init__(self, path: Path, *, clock: Clock, read_only: bool = False) -> None:
-        self.path = path
-        self.changes = ""
+    def __init__(self, place: Path | LedgerPlace, *, home: str = "", clock: Clock, read_only: bool = False) -> None:
+        self.home = home
+        self._owned = LedgerFile(place, read_only=read_only) if isinstance(place, Path) else None
+        self._place = self._owned or cast("LedgerPlace", place)
+        self.path = self._place.path
+        self.changes = self._owned.changes if self._owned else ""
         self._clock = clock
-        self._name = f"ledger {path}"
-        self._lock = FairLock(path, _SETTING)
-        self._engine: sa.Engine | None = None
-        url = sa.URL.create("sqlite", database=str(path))
-        if read_only:
-            if path.exists():
-                self._open_for_reading(url)
-        else:
-            self._open_for_writing(url)
+        self._check: Check | None = None  # while the lock is held
 
-    def _open_for_writing(self, url: sa.URL) -> None:
-        found = sql.FileContents.of_file(self.path, _ERRORS, self._name)
-        if found is not None:
-            schema.refuse_foreign(found, self._name)
-        self._engine = sql.writing_engine(url, _SETTING)
-        try:
-            with self._transaction() as connection:
-                self.changes = schema.upgrade(connection, self._name)
-            if found is None and self.changes:
-                sql.use_write_ahead_log(self._engine)
-        except PatternAggregatesError:
-            self.close()
-            raise
-        if self.changes:
-            _log.info("%s", self.changes)
-
-    def _open_for_reading(self, url: sa.URL) -> None:
-        self._engine = sql.reading_engine(url, setting=_SETTING)
-        try:
-            with self._transaction() as connection:
-                is_there = schema.check(connection, self._name)
-        except PatternAggregatesError:
-            self.close()
-            raise
-        if not is_there:  # another process is about to create it
-            self.close()
-            self._engine = None
+    def for_home(self, home: str) -> Ledger:
+        """Return the ledger of another home in the same place, on the same connections; closing it closes nothing."""
+        return Ledger(self._place, home=home, clock=self._clock)
 
     def __enter__(self) -> Self:
         return self
@@ -117,23 +83,26 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
-        if self._engine is not None:
-            self._engine.dispose()
+        """Close the place, unless it was open before."""
+        if self._owned is not None:
+            self._owned.close()
 
     def entries(self, days: DateRange | None = None) -> dict[tuple[dt.date, str], Entry]:
         """Return what is known of each day and detector, in order; of all days by default."""
-        if self._engine is None:
+        if not self._place.is_there:
             return {}
-        conditions = () if days is None else (ENTRIES.c.day.between(days.first.isoformat(), days.last.isoformat()),)
-        with self._transaction() as connection:
+        conditions = [self._is_own]
+        if days is not None:
+            conditions.append(ENTRIES.c.day.between(days.first.isoformat(), days.last.isoformat()))
+        with self._reading() as connection:
             return {(entry.day, entry.detector): entry for entry in read_entries(connection, *conditions)}
 
     def staged(self, models: Models) -> list[DetectorDay]:
         """Return everything that waits for the store, oldest day first; what cannot be read is left out and logged."""
-        query = sa.select(ENTRIES.c.day, ENTRIES.c.detector, ENTRIES.c.payload).where(ENTRIES.c.payload.is_not(None))
-        with self._transaction() as connection:
-            waiting = connection.execute(query.order_by(ENTRIES.c.day, ENTRIES.c.detector)).all()
+        query = sa.select(ENTRIES.c.day, ENTRIES.c.detector, ENTRIES.c.payload)
+        query = query.where(self._is_own, ENTRIES.c.payload.is_not(None)).order_by(ENTRIES.c.day, ENTRIES.c.detector)
+        with self._reading() as connection:
+            waiting = connection.execute(query).all()
         findings = []
         for day, detector, payload in waiting:
             try:
@@ -144,12 +113,12 @@ class Ledger:
                 findings += [] if finding is None else [finding]
         return findings
 
-    def read_home(self) -> home.LedgerHome | None:
+    def read_home(self) -> noted_home.LedgerHome | None:
         """Return the home that the ledger belongs to, and its store; None if that was never noted."""
-        if self._engine is None:
+        if not self._place.is_there:
             return None
-        with self._transaction() as connection:
-            return home.read(connection)
+        with self._reading() as connection:
+            return noted_home.read(connection, self.home)
 
     def write_home(self, identity: HomeIdentity, store: Place, *, replace: bool = False) -> HomeIdentity:
         """Note which home the ledger belongs to, and where its store is; a home that is noted stays.
@@ -163,28 +132,28 @@ class Ledger:
             The home that is noted afterwards, perhaps by another process.
         """
         with self._transaction() as connection:
-            present = home.read(connection)
+            present = noted_home.read(connection, self.home)
             if present is not None and not replace:
                 return present.identity
-            home.write(connection, identity, store)
+            noted_home.write(connection, self.home, identity, store)
             return identity
 
     def known_entities(self) -> frozenset[str]:
         """Return the ids and keys of the entities that the home has had so far."""
-        if self._engine is None:
+        if not self._place.is_there:
             return frozenset()
-        with self._transaction() as connection:
-            return home.read_entities(connection)
+        with self._reading() as connection:
+            return noted_home.read_entities(connection, self.home)
 
     def add_entities(self, names: Iterable[str]) -> None:
         """Add ids and keys of entities of the home."""
         with self._transaction() as connection:
-            home.add_entities(connection, names)
+            noted_home.add_entities(connection, self.home, names)
 
     def forget_entities(self) -> None:
         """Forget which entities the home has had: its raw events come from another source now."""
         with self._transaction() as connection:
-            home.forget_entities(connection)
+            noted_home.forget_entities(connection, self.home)
 
     def mark_lost(self, lost: Iterable[tuple[dt.date, str]]) -> None:
         """Note that the store no longer holds what was written for some days and detectors."""
@@ -199,7 +168,7 @@ class Ledger:
         }
         with self._transaction() as connection:
             for day, detector in lost:
-                here = (ENTRIES.c.day == day.isoformat(), ENTRIES.c.detector == detector)
+                here = (*is_of_day(self.home, day), ENTRIES.c.detector == detector)
                 connection.execute(sa.update(ENTRIES).where(*here, ENTRIES.c.payload.is_(None)).values(**values))
 
     def record_names(self, keys: Mapping[str, str], numbers: Mapping[str, str] = names.NO_NUMBERS) -> dict[str, str]:
@@ -207,25 +176,25 @@ class Ledger:
         if not keys:
             return {}
         with self._transaction() as connection:
-            return names.record(connection, keys, numbers)
+            return names.record(connection, self.home, keys, numbers)
 
     def renames(self) -> dict[str, str]:
         """Return the present name of each entity that had another one, by its former names."""
-        if self._engine is None:
+        if not self._place.is_there:
             return {}
-        with self._transaction() as connection:
-            return names.read_renames(connection)
+        with self._reading() as connection:
+            return names.read_renames(connection, self.home)
 
     def announcements(self, channel: str) -> Announcements:
         """Return what was announced over a channel."""
-        return Announcements(channel, self._transaction, self._clock)
+        return Announcements(self.home, channel, self._transaction, self._clock)
 
     def channels(self) -> dict[str, ChannelState]:
         """Return how each channel is doing over which anything was to be announced, by its name."""
-        if self._engine is None:
+        if not self._place.is_there:
             return {}
-        with self._transaction() as connection:
-            return read_channels(connection)
+        with self._reading() as connection:
+            return read_channels(connection, self.home)
 
     def mark_redo(self, days: Iterable[tuple[dt.date, Collection[str]]]) -> int:
         """Ask for attempts to be made again; what they wrote stays until then.
@@ -239,7 +208,7 @@ class Ledger:
         count = 0
         with self._transaction() as connection:
             for day, detectors in days:
-                here = (ENTRIES.c.day == day.isoformat(), ENTRIES.c.detector.in_(list(detectors)))
+                here = (*is_of_day(self.home, day), ENTRIES.c.detector.in_(list(detectors)))
                 count += connection.execute(sa.update(ENTRIES).where(*here).values(redo=True)).rowcount
         return count
 
@@ -253,36 +222,63 @@ class Ledger:
         Returns:
             What was given up by this call; it is never tried again.
         """
-        waiting = (_is_of_day_before(before, rollups_before), ENTRIES.c.payload.is_not(None))
+        waiting = (self._is_own, _is_of_day_before(before, rollups_before), ENTRIES.c.payload.is_not(None))
         long_past = _is_of_day_before(*map(_long_before, (before, rollups_before)))
         with self._transaction() as connection:
             given_up = list(read_entries(connection, *waiting))
             connection.execute(
                 sa.update(ENTRIES).where(*waiting).values(status=Status.EXPIRED, payload=None, redo=False)
             )
-            connection.execute(sa.delete(ENTRIES).where(long_past))
+            connection.execute(sa.delete(ENTRIES).where(self._is_own, long_past))
         return given_up
+
+    def count_rows(self) -> int:
+        """Return how many rows there are of the home, in all tables."""
+        if not self._place.is_there:
+            return 0
+        with self._reading() as connection:
+            counts = [sa.select(sa.func.count()).where(table.c.home == self.home) for table in TABLES]
+            return sum(connection.execute(count).scalar_one() for count in counts)
+
+    def forget(self) -> None:
+        """Delete everything of the home."""
+        with self._transaction() as connection:
+            for table in TABLES:
+                connection.execute(sa.delete(table).where(table.c.home == self.home))
 
     @contextmanager
     def day(self, day: dt.date, *, max_wait_seconds: float = MAX_WAIT_SECONDS) -> Iterator[LedgerDay]:
-        """Work on one day, alone among all processes.
+        """Work on one day of the home, alone among all processes.
 
         Raises:
             LedgerUnavailable: Other runs have held the lock for all of ``max_wait_seconds``.
             SettingsError: The files of the lock cannot be created.
         """
-        with self._lock.acquire(max_wait_seconds):
-            with self._transaction() as connection:
-                found = read_entries(connection, ENTRIES.c.day == day.isoformat())
+        with self._place.hold(self.home, max_wait_seconds) as check:
+            with self._reading() as connection:
+                found = read_entries(connection, *is_of_day(self.home, day))
                 entries = {entry.detector: entry for entry in found}
-            yield LedgerDay(day, entries, self._transaction, self._clock)
+            self._check = check
+            try:
+                yield LedgerDay(self.home, day, entries, self._transaction, self._clock)
+            finally:
+                self._check = None
+
+    def _reading(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction that only reads."""
+        return self._place.transaction()
 
     @contextmanager
     def _transaction(self) -> Iterator[sa.Connection]:
-        if self._engine is None:
-            raise LedgerUnavailable(f"{self._name} does not exist")
-        with sql.transaction(self._engine, _ERRORS, self._name) as connection:
+        """Open a transaction that may write: while the lock is held, only if it still is."""
+        with self._place.transaction() as connection:
+            if self._check is not None:
+                self._check(connection)
             yield connection
+
+    @property
+    def _is_own(self) -> sa.ColumnElement[bool]:
+        return ENTRIES.c.home == self.home
 
 
 def _is_of_day_before(day: dt.date, rollup_day: dt.date) -> sa.ColumnElement[bool]:

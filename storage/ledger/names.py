@@ -17,6 +17,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from storage.drivers.upserts import insert_or_replace
+
 NO_NUMBERS: Final[Mapping[str, str]] = MappingProxyType({})
 MIN_RENAMED_AT_ONCE: Final = 4  # fewer are never taken for a database that was made anew
 
@@ -24,6 +26,7 @@ _METADATA: Final = sa.MetaData()
 KEYS: Final = sa.Table(
     "entity_key",
     _METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("entity_id", sa.Text, nullable=False),
     sqlite_with_rowid=False,
@@ -31,24 +34,22 @@ KEYS: Final = sa.Table(
 RENAMES: Final = sa.Table(
     "entity_rename",
     _METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("former", sa.Text, primary_key=True),
     sa.Column("present", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
-
-
-def create_tables(connection: sa.Connection) -> None:
-    """Create the tables of names."""
-    _METADATA.create_all(connection)
+TABLES: Final = (KEYS, RENAMES)
 
 
 def record(
-    connection: sa.Connection, keys: Mapping[str, str], numbers: Mapping[str, str] = NO_NUMBERS
+    connection: sa.Connection, home: str, keys: Mapping[str, str], numbers: Mapping[str, str] = NO_NUMBERS
 ) -> dict[str, str]:
     """Record the present names of entities.
 
     Args:
         connection: To the ledger, in a transaction.
+        home: The name of the home.
         keys: The key of each entity, by its present name; empty where it has none.
         numbers: The recorder's number of each entity, by its present name: remembered beside a better key.
 
@@ -56,7 +57,7 @@ def record(
         The present name of each entity that was renamed since the last call, by its former name.
     """
     present = {key: entity_id for entity_id, key in keys.items() if key}
-    query = sa.select(KEYS.c.key, KEYS.c.entity_id)
+    query = sa.select(KEYS.c.key, KEYS.c.entity_id).where(KEYS.c.home == home)
     stored: dict[str, str] = {row.key: row.entity_id for row in connection.execute(query)}
     remembered = {number: entity_id for entity_id, number in numbers.items()} | present
     changed = {key: name for key, name in remembered.items() if stored.get(key) != name}
@@ -65,7 +66,7 @@ def record(
     known = set(stored.values())
     others = {key: name for key, name in changed.items() if key in stored and present.get(key) == name}
     left_behind = {name for name, number in numbers.items() if keys.get(name) == number and stored.get(number) == name}
-    earlier = read_renames(connection)
+    earlier = read_renames(connection, home)
     renamed = {
         stored[key]: name
         for key, name in others.items()
@@ -74,15 +75,17 @@ def record(
     }
     if len(others) >= MIN_RENAMED_AT_ONCE and 2 * len(others) > len(present):
         renamed = {}
-    connection.execute(sa.delete(KEYS).where(KEYS.c.key.in_(list(changed))))
-    connection.execute(sa.insert(KEYS), [{"key": key, "entity_id": name} for key, name in changed.items()])
-    connection.execute(sa.delete(RENAMES).where(RENAMES.c.former.in_(list(changed.values()))))  # in use again
+    rows = [{"home": home, "key": key, "entity_id": name} for key, name in changed.items()]
+    insert_or_replace(connection, KEYS, rows)
+    of_home = RENAMES.c.home == home
+    connection.execute(sa.delete(RENAMES).where(of_home, RENAMES.c.former.in_(list(changed.values()))))  # in use again
     for former, name in renamed.items():
-        connection.execute(sa.update(RENAMES).where(RENAMES.c.present == former).values(present=name))
-        connection.execute(sa.insert(RENAMES).values(former=former, present=name))
+        connection.execute(sa.update(RENAMES).where(of_home, RENAMES.c.present == former).values(present=name))
+        connection.execute(sa.insert(RENAMES).values(home=home, former=former, present=name))
     return renamed
 
 
-def read_renames(connection: sa.Connection) -> dict[str, str]:
-    """Return the present name of each entity that had another one, by its former names."""
-    return {row.former: row.present for row in connection.execute(sa.select(RENAMES))}
+def read_renames(connection: sa.Connection, home: str) -> dict[str, str]:
+    """Return the present name of each entity of a home that had another one, by its former names."""
+    query = sa.select(RENAMES.c.former, RENAMES.c.present).where(RENAMES.c.home == home)
+    return {row.former: row.present for row in connection.execute(query)}

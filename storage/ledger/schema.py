@@ -15,15 +15,17 @@ import sqlalchemy as sa
 
 from storage.drivers.sql import FileContents
 from storage.errors import LedgerMismatch, LedgerVersionMismatch
-from storage.ledger import announcements, home, names
+from storage.ledger import announcements, names
+from storage.ledger import home as noted_home
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
 APPLICATION_ID: Final = 0x70616C31  # "pal1": it marks SQLite files of this program
 
 METADATA: Final = sa.MetaData()
 ENTRIES: Final = sa.Table(
     "entry",
     METADATA,
+    sa.Column("home", sa.Text, primary_key=True),
     sa.Column("day", sa.String(10), primary_key=True),
     sa.Column("detector", sa.String(255), primary_key=True),
     sa.Column("status", sa.String(10), nullable=False),
@@ -44,9 +46,10 @@ ENTRIES: Final = sa.Table(
     sa.Column("payload", sa.Text),  # the staged rows, until the store has them
     sa.Column("kept_version", sa.Integer),
     sa.Column("kept_fingerprint", sa.Text),
-    sa.Index("ix_entry_status", "status"),
     sqlite_with_rowid=False,
 )
+TABLES: Final = (ENTRIES, *names.TABLES, *noted_home.TABLES, *announcements.TABLES)
+"""Every table; the key of each begins with ``home``."""
 
 
 def upgrade(connection: sa.Connection, name: str) -> str:
@@ -58,10 +61,8 @@ def upgrade(connection: sa.Connection, name: str) -> str:
     """
     stored = _stored_version(connection, name)
     if stored is None:
-        METADATA.create_all(connection)
-        names.create_tables(connection)
-        home.create_tables(connection)
-        announcements.create_tables(connection)
+        for table in TABLES:
+            table.create(connection)
         _store_version(connection)
         return f"made {name}"
     if stored > SCHEMA_VERSION:
@@ -191,10 +192,53 @@ def _migrate_to_5(connection: sa.Connection) -> None:
     )
 
 
+_TABLES_OF_6: Final = {
+    "entry": """
+        day VARCHAR(10) NOT NULL, detector VARCHAR(255) NOT NULL, status VARCHAR(10) NOT NULL, version INTEGER NOT NULL,
+        fingerprint TEXT NOT NULL, rows INTEGER NOT NULL, events INTEGER NOT NULL, samples INTEGER NOT NULL,
+        known_seconds FLOAT NOT NULL, reason TEXT NOT NULL, error TEXT NOT NULL, attempts INTEGER NOT NULL,
+        redo BOOLEAN NOT NULL, updated_at VARCHAR(32) NOT NULL, written_version INTEGER,
+        written_samples INTEGER NOT NULL, written_known_seconds FLOAT NOT NULL, payload TEXT, kept_version INTEGER,
+        kept_fingerprint TEXT, PRIMARY KEY (home, day, detector)""",
+    "entity_key": "key TEXT NOT NULL, entity_id TEXT NOT NULL, PRIMARY KEY (home, key)",
+    "entity_rename": "former TEXT NOT NULL, present TEXT NOT NULL, PRIMARY KEY (home, former)",
+    "known_entity": "name TEXT NOT NULL, PRIMARY KEY (home, name)",
+    "announced_day": """
+        channel TEXT NOT NULL, day VARCHAR(10) NOT NULL, judged TEXT NOT NULL, PRIMARY KEY (home, channel, day)""",
+    "announcement": """
+        channel TEXT NOT NULL, day VARCHAR(10) NOT NULL, entity_id TEXT NOT NULL, anomaly_type TEXT NOT NULL,
+        status VARCHAR(10) NOT NULL, PRIMARY KEY (home, channel, day, entity_id, anomaly_type)""",
+    "announcement_channel": """
+        channel TEXT NOT NULL, delivered_at VARCHAR(32), sent_on VARCHAR(10), error TEXT NOT NULL,
+        PRIMARY KEY (home, channel)""",
+}
+
+
+def _migrate_to_6(connection: sa.Connection) -> None:
+    """Put the name of the home before every key; what is there is of the home without a name."""
+    connection.exec_driver_sql("DROP INDEX ix_entry_status")
+    for table, columns in _TABLES_OF_6.items():
+        names = ", ".join(
+            row[0] for row in connection.exec_driver_sql("SELECT name FROM pragma_table_info(?)", (table,))
+        )
+        connection.exec_driver_sql(f"ALTER TABLE {table} RENAME TO {table}_5")
+        connection.exec_driver_sql(f"CREATE TABLE {table} (home TEXT NOT NULL, {columns}) WITHOUT ROWID")
+        connection.exec_driver_sql(f"INSERT INTO {table} (home, {names}) SELECT '', {names} FROM {table}_5")  # noqa: S608 - own names
+        connection.exec_driver_sql(f"DROP TABLE {table}_5")
+    connection.exec_driver_sql("ALTER TABLE home RENAME TO home_5")
+    connection.exec_driver_sql(
+        "CREATE TABLE home (home TEXT NOT NULL, identity TEXT NOT NULL, store TEXT NOT NULL, "
+        "store_from_ledger TEXT NOT NULL, PRIMARY KEY (home)) WITHOUT ROWID"
+    )
+    connection.exec_driver_sql("INSERT INTO home SELECT '', home, store, store_from_ledger FROM home_5")
+    connection.exec_driver_sql("DROP TABLE home_5")
+
+
 MIGRATIONS: Final[Mapping[int, Callable[[sa.Connection], None]]] = {
     2: _migrate_to_2,
     3: _migrate_to_3,
     4: _migrate_to_4,
     5: _migrate_to_5,
+    6: _migrate_to_6,
 }
 """How a ledger of the version before becomes one of each version."""

@@ -73,7 +73,7 @@ def status(home: Home) -> set[str]:
 def homes_of(home: Home) -> tuple[object, object]:
     """The home that the ledger names, and the one that the store names."""
     with closing(sqlite3.connect(home.folder / "ledger.db")) as connection:
-        (ledger,) = connection.execute("SELECT home FROM home").fetchone()
+        (ledger,) = connection.execute("SELECT identity FROM home").fetchone()
     with closing(sqlite3.connect(home.folder / "aggregates.db")) as connection:
         (store,) = connection.execute("SELECT home FROM aggregate_home").fetchone()
     return json.loads(ledger), json.loads(store)

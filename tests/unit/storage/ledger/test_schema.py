@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from storage.errors import LedgerError, LedgerVersionMismatch
+from storage.identity import HomeIdentity, Place
 from storage.ledger import schema
+from storage.ledger.announcements import ChannelState
 from storage.ledger.entry import Status
+from storage.ledger.home_id import read_ledger_home
 from storage.ledger.ledger import Ledger
 from storage.models import CoOccurrenceDaily, DailyAggregate, SequenceDaily
 from tests.support.earlier_version import FORMER, LEDGER_SCHEMA_1, PRESENT, chain, pair, staged, write_ledger
@@ -157,3 +161,38 @@ def test_version_1_is_what_the_migrations_start_from(tmp_path: Path) -> None:
     assert "kept" in columns
     assert "kept TEXT NOT NULL" in LEDGER_SCHEMA_1
     assert not {"kept_version", "kept_fingerprint"} & set(columns)
+
+
+def test_what_a_ledger_of_version_5_holds_is_of_the_home_without_a_name_afterwards(tmp_path: Path) -> None:
+    file = tmp_path / "ledger.db"
+    write_ledger(file, [{"day": "2026-03-01", "detector": "duration"}, {"day": "2026-03-02", "detector": "sequence"}])
+    engine = sa.create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        for version in range(2, 6):
+            schema.MIGRATIONS[version](connection)
+    engine.dispose()
+    rows: dict[str, tuple[object, ...]] = {
+        "entity_key": ("key", "light.b"),
+        "entity_rename": ("light.a", "light.b"),
+        "known_entity": ("light.b",),
+        "announced_day": ("mqtt", "2026-03-02", "judged"),
+        "announcement": ("mqtt", "2026-03-02", "light.a", "missing", "waiting"),
+        "announcement_channel": ("mqtt", None, "2026-03-02", "refused"),
+        "home": (1, HomeIdentity("UTC", Place("source"), id="0a").to_json(), "store", "here"),
+    }
+    with closing(sqlite3.connect(file, isolation_level=None)) as former:
+        former.execute("PRAGMA user_version = 5")
+        for table, values in rows.items():
+            former.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - names above
+    assert read_ledger_home(file) == HomeIdentity("UTC", Place("source"), id="0a")
+    with opened(file) as ledger:
+        assert [detector for _day, detector in ledger.entries()] == ["duration", "sequence"]
+        assert ledger.renames() == {"light.a": "light.b"}
+        assert ledger.known_entities() == {"light.b"}
+        assert ledger.read_home() == (HomeIdentity("UTC", Place("source"), id="0a"), Place("store", "here"))
+        assert ledger.channels()["mqtt"] == ChannelState("", DAY, "refused", 1)
+        assert ledger.announcements("mqtt").judged() == {DAY: "judged"}
+        assert ledger.record_names({"light.c": "key", "light.x": "x", "light.y": "y"}) == {"light.b": "light.c"}
+        assert ledger.for_home("north").count_rows() == 0
+    assert read_ledger_home(file) == HomeIdentity("UTC", Place("source"), id="0a")
+    assert read_ledger_home(file, "north") is None

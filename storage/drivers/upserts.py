@@ -1,0 +1,29 @@
+"""Insert rows in place of those of the same key: one statement in SQLite and PostgreSQL, two in SQLAlchemy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+
+def insert_or_replace(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; one of the same key gets the new values, and a value that is not given stays."""
+    if not rows:
+        return
+    insert = _insert(connection, table)
+    given = [name for name in rows[0] if not table.c[name].primary_key]
+    values = {name: insert.excluded[name] for name in given}
+    connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), list(rows))
+
+
+def insert_missing(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert rows; one whose key is there already stays as it is."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
+def _insert(connection: sa.Connection, table: sa.Table) -> Any:  # noqa: ANN401 - of either dialect
+    return postgresql.insert(table) if connection.dialect.name == "postgresql" else sqlite.insert(table)
