@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from ipaddress import ip_address
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from jobs.activity.entities import Kind
 from jobs.publish.settings import MessagesSettings, MqttSettings, PingSettings
@@ -76,11 +76,31 @@ class CsvFilesSettings(Section):
     path: str
 
 
+class ParquetFilesSettings(Section):
+    """``[source]`` of kind parquet_files: files with the raw events of many homes.
+
+    Attributes:
+        path: A folder, a file, a glob, or a URL that fsspec knows.
+        home: The ``home_id`` of this home.
+    """
+
+    kind: Literal["parquet_files"] = "parquet_files"
+    path: Annotated[str, Field(min_length=1, repr=False)]  # a URL may hold a password
+    home: Annotated[str, Field(min_length=1)]
+    lookback_days: Annotated[Whole, Field(ge=1, le=90)] = 7
+    max_silence_hours: Annotated[float, Field(gt=0, le=24 * 7)] = 48.0
+
+
 class InfluxSourceSettings(InfluxServerSettings):
     """``[source]`` of kind influxdb.
 
     ``layout`` names the tags and fields that hold entity, area and so on. A setting beside it replaces one of these
     names; an empty text means that the points have no such tag.
+
+    Attributes:
+        home_tag: The tag that holds the name of the home where one bucket has points of many homes; empty if it has
+            those of this home only.
+        home: The value of that tag in the points of this home.
     """
 
     renamed: ClassVar = {"longest_silence_hours": "max_silence_hours"}
@@ -99,9 +119,23 @@ class InfluxSourceSettings(InfluxServerSettings):
     registry_dir: str | None = None
     lookback_days: Annotated[Whole, Field(ge=1, le=90)] = 7
     max_silence_hours: Annotated[float, Field(gt=0, le=24)] = 6.0
+    home_tag: str = ""
+    home: str = ""
+
+    @model_validator(mode="after")
+    def _names_tag_and_home(self) -> Self:
+        if bool(self.home_tag) != bool(self.home):
+            raise ValueError("home_tag and home belong together: name the tag and its value for this home, or neither")
+        return self
 
 
-SourceSettings = SimulatedHomeSettings | HomeAssistantDatabaseSettings | CsvFilesSettings | InfluxSourceSettings
+SourceSettings = (
+    SimulatedHomeSettings
+    | HomeAssistantDatabaseSettings
+    | CsvFilesSettings
+    | ParquetFilesSettings
+    | InfluxSourceSettings
+)
 
 
 class LedgerSettings(Section):

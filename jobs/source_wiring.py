@@ -8,18 +8,28 @@ import threading
 from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from jobs.activity.entities import EntityRules
 from jobs.names import NO_NAMES, Names, NamesEntities, merged
-from jobs.settings import CsvFilesSettings, HomeAssistantDatabaseSettings, InfluxSourceSettings, SourceSettings
+from jobs.settings import (
+    CsvFilesSettings,
+    HomeAssistantDatabaseSettings,
+    InfluxSourceSettings,
+    ParquetFilesSettings,
+    SourceSettings,
+)
 from jobs.sources.base import EventSource
 from jobs.sources.home_assistant_registry import read_registry_names
 from storage.connect import influx_server
 from storage.errors import SettingsError, SourceError
 from storage.settings import absolute_path, absolute_url
+
+if TYPE_CHECKING:
+    from jobs.sources.parquet_events import EventFiles
 
 MAX_NAMES_SECONDS: Final = 3.0
 
@@ -63,6 +73,8 @@ def open_source(
 
         folder = Path(glob.escape(str(base)))  # only the setting is a glob, not the folder's name
         return CsvFiles(str(absolute_path(folder, source.path)), zone, rules, clock)
+    if isinstance(source, ParquetFilesSettings):
+        return _open_parquet_files(source, base, zone, rules, clock)
     if isinstance(source, InfluxSourceSettings):
         return _open_influx_source(source, base, zone, rules)
     from jobs.sources.simulated_home import SimulatedHome  # noqa: PLC0415 - only where it is used
@@ -103,6 +115,37 @@ def read_names(source: SourceSettings, base: Path, open_it: Callable[[], EventSo
     return merged(registry, found[0]) if found else registry
 
 
+def _open_parquet_files(
+    source: ParquetFilesSettings, base: Path, zone: ZoneInfo, rules: EntityRules, clock: Callable[[], dt.datetime]
+) -> EventSource:
+    try:
+        from jobs.sources.parquet_files import ParquetFiles  # noqa: PLC0415 - loads pyarrow
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"source.kind = 'parquet_files' needs {error.name}, which is not installed",
+            hint="Install pattern-aggregates[parquet].",
+        ) from error
+    path = source.path
+    if "://" not in path:
+        path = str(absolute_path(Path(glob.escape(str(base))), path))  # only the setting is a glob
+    return ParquetFiles(
+        _event_files(path),
+        source.home,
+        zone,
+        rules,
+        clock,
+        lookback_days=source.lookback_days,
+        max_silence_hours=source.max_silence_hours,
+    )
+
+
+@lru_cache(maxsize=8)  # the homes of a fleet share a folder's listing, footers and row groups
+def _event_files(path: str) -> EventFiles:
+    from jobs.sources.parquet_events import EventFiles  # noqa: PLC0415 - loads pyarrow
+
+    return EventFiles(path)
+
+
 def _open_influx_source(source: InfluxSourceSettings, base: Path, zone: ZoneInfo, rules: EntityRules) -> EventSource:
     server = influx_server(source.with_base(base), "source")
     from jobs.sources.influxdb import InfluxSource  # noqa: PLC0415 - needs what the server needs
@@ -119,6 +162,7 @@ def _open_influx_source(source: InfluxSourceSettings, base: Path, zone: ZoneInfo
         registry_dir=_registry(base, source.registry_dir),
         lookback_days=source.lookback_days,
         max_silence_hours=source.max_silence_hours,
+        home=(source.home_tag, source.home) if source.home_tag else None,
     )
 
 

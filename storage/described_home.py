@@ -40,8 +40,11 @@ def describe_home(time_zone: str, source: Mapping[str, Any], base: Path, ledger:
             place = _database_place(f"{kind} ", url, base, ledger.parent)
         case "csv_files", {"path": str(path)}:
             place = _file_place(f"{kind} ", absolute_path(base, path), ledger.parent)
+        case "parquet_files", {"path": str(path), "home": str(name)}:
+            place = _parquet_place(f"{kind} ", path, base, ledger.parent, f" {name}")
         case "influxdb", {"url": str(url), "bucket": str(bucket)}:
-            place = Place(f"{kind} {_address(url)} {_joined(str(source.get('org', '')), bucket)}")
+            of_home = f" {source['home']}" if source.get("home_tag") and source.get("home") else ""
+            place = Place(f"{kind} {_address(url)} {_joined(str(source.get('org', '')), bucket)}{of_home}")
         case "simulated_home", {"seed": seed}:
             place = Place(f"{kind} seed {seed}")
         case _:
@@ -75,6 +78,13 @@ def _database_place(kind: str, url: str, base: Path, ledger_folder: Path) -> Pla
 
 def _file_place(kind: str, file: Path, ledger_folder: Path) -> Place:
     return Place(f"{kind}{os.path.normpath(file)}", f"{kind}{os.path.relpath(file, ledger_folder)}")
+
+
+def _parquet_place(kind: str, path: str, base: Path, ledger_folder: Path, home: str = "") -> Place:
+    if "://" in path:
+        return Place(f"{kind}{_address(path)}{home}")
+    place = _file_place(kind, absolute_path(base, path), ledger_folder)
+    return Place(f"{place.text}{home}", f"{place.from_ledger}{home}")
 
 
 def _address(url: str) -> str:

@@ -93,6 +93,7 @@ class InfluxSource:
         registry_dir: Home Assistant's ``.storage`` folder, for areas and devices; None if it is not available.
         lookback_days: How far back the states in which a day opens are looked for.
         max_silence_hours: For how long nothing at all may come in while the time still counts as known.
+        home: A tag and its value in the points of this home; None if all points of the bucket are of this home.
 
     Raises:
         SettingsError: The registries or the certificate authority cannot be read.
@@ -109,6 +110,7 @@ class InfluxSource:
         registry_dir: Path | None = None,
         lookback_days: int = 7,
         max_silence_hours: float = 6.0,
+        home: tuple[str, str] | None = None,
     ) -> None:
         self._connection = Connection(server, _ERRORS, f"raw events {bucket!r}")
         self._bucket = bucket
@@ -119,6 +121,7 @@ class InfluxSource:
         self._registry, self._keys = registry.descriptions, registry.keys
         self._lookback = lookback_days * DAY
         self._silence = round(max_silence_hours * HOUR)
+        self._home = home
         self._proven = False
 
     def close(self) -> None:
@@ -364,4 +367,6 @@ class InfluxSource:
         query.text += f" AND time < {end}u" if end is not None else " AND time <= now()"
         if self._layout.event_tag and self._layout.event:
             query.text += f" AND {query.tag_in(self._layout.event_tag, [self._layout.event, ''])}"
+        if self._home is not None:
+            query.text += f" AND {query.tag_in(self._home[0], [self._home[1]])}"
         return query

@@ -18,6 +18,7 @@ from jobs.settings import (
     HomeSettings,
     InfluxSourceSettings,
     LedgerSettings,
+    ParquetFilesSettings,
     ScheduleSettings,
     SimulatedHomeSettings,
 )
@@ -30,7 +31,13 @@ CODE = re.compile(r"`[^`\n]+`|^ {4}.+$|(?<=^```sh\n)(?:.+\n|\n)*?(?=```)", re.MU
 CALL = re.compile(r"\bpattern-aggregates(?: --config \S+)? ([a-z]+)(?=[\s`]|$)([^`|#\n]*)")
 SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "home": (HomeSettings,),
-    "source": (SimulatedHomeSettings, HomeAssistantDatabaseSettings, CsvFilesSettings, InfluxSourceSettings),
+    "source": (
+        SimulatedHomeSettings,
+        HomeAssistantDatabaseSettings,
+        CsvFilesSettings,
+        ParquetFilesSettings,
+        InfluxSourceSettings,
+    ),
     "store": (SqlStoreSettings, InfluxStoreSettings),
     "ledger": (LedgerSettings,),
     "schedule": (ScheduleSettings,),

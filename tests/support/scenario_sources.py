@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -18,11 +19,14 @@ from jobs.sources.csv_files import CsvFiles
 from jobs.sources.home_assistant_db.database import HomeAssistantDatabase
 from jobs.sources.influxdb import InfluxSource
 from jobs.sources.influxdb_points import LAYOUTS
+from jobs.sources.parquet_events import EventFiles
+from jobs.sources.parquet_files import ParquetFiles
 from storage.backends.influxdb.line_protocol import tag_value, text_field
 from storage.drivers.influxdb import buckets
 from storage.drivers.influxdb.influxql import Query
 from tests.support.influxdb import LiveServer
 from tests.support.memory_source import MemorySource
+from tests.support.parquet_events import EventRow, write_events
 from tests.support.recorder import RecorderDatabase, StateRow
 from tests.support.scenarios import MADRID, Scenario
 
@@ -75,6 +79,22 @@ def csv_files_gz(scenario: Scenario, folder: Path) -> EventSource:
     return CsvFiles(str(folder / "*.csv.gz"), MADRID, EntityRules(), max_silence_hours=24 * 366)
 
 
+def parquet_files(scenario: Scenario, folder: Path) -> EventSource:
+    """A fleet's files, sorted by home; the homes around this one have the same entities."""
+    events = folder / "events"
+    shutil.rmtree(events, ignore_errors=True)
+    classes = {about.entity_id: about.device_class for about in scenario.about}
+    rows = [
+        EventRow("home 2", entity_id, at, state, device_class=classes.get(entity_id))
+        for at, entity_id, state, _ in scenario.rows
+    ]
+    others = [row._replace(home_id=home, state="on") for home in ("home 1", "home 3") for row in rows[:3]]
+    write_events(events, [*rows, *others], row_group_size=50)
+    return ParquetFiles(
+        EventFiles(str(events)), "home 2", MADRID, EntityRules(), lookback_days=14, max_silence_hours=24 * 366
+    )
+
+
 def influxdb_events(scenario: Scenario, folder: Path, server: LiveServer) -> EventSource:
     """One measurement with full ids, in a bucket that is filled anew; no point can say that an entity was removed."""
     bucket = f"test_{hashlib.sha256(bytes(folder)).hexdigest()[:12]}"
@@ -101,3 +121,4 @@ def memory(scenario: Scenario, _folder: Path) -> EventSource:
 Maker = Callable[[Scenario, Path], EventSource]
 WITH_RUNS: Final[list[Maker]] = [home_assistant_db, memory]
 ALL: Final[list[Maker]] = [*WITH_RUNS, csv_files, csv_files_gz]
+WITH_ANY_ROW: Final[list[Maker]] = [*ALL, parquet_files]
