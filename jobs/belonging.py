@@ -80,7 +80,7 @@ class Belonging:
             HomeMismatch: They describe another one.
         """
         if noted is not None:
-            refuse_other_settings(self.described, noted.identity, f"the ledger {self.ledger.path}")
+            refuse_other_settings(self.described, noted.identity, f"the ledger {self.ledger.where}")
 
     def settle(self) -> list[str]:
         """Check, and give an identity to what has none. Returns a sentence for each change.
@@ -199,7 +199,7 @@ class Belonging:
         self.ledger.forget_entities()
         self.ledger.add_entities(_stored_entities(self.store))
         self.ledger.write_home(stored, self.place, replace=True)
-        return f"the ledger {self.ledger.path} belongs to {stored} now, as the store does{self._mark_lost()}"
+        return f"the ledger {self.ledger.where} belongs to {stored} now, as the store does{self._mark_lost()}"
 
     def _adopt_store(self) -> str:
         noted = self.ledger.read_home()
@@ -276,7 +276,7 @@ class Belonging:
             return
         names = f"belongs to {stored} and holds the results of {_days_in_words(runs)}"
         raise HomeMismatch(
-            f"{self._store_name} {names}, but the ledger {self.ledger.path} of {self.described} lists none of them",
+            f"{self._store_name} {names}, but the ledger {self.ledger.where} of {self.described} lists none of them",
             hint=f"{_REBUILD}. {OWN_STORE_HINT}."
             if is_described
             else f"{OWN_STORE_HINT}. If it is the same home, run `pattern-aggregates init --adopt ledger "
@@ -295,7 +295,7 @@ class Belonging:
         runs = self.store.read(DetectorRunDaily, ALL_DAYS)
         if runs and not _agree(entries, runs):
             raise HomeMismatch(
-                f"{self._store_name} holds the results of {_days_in_words(runs)}, which the ledger {self.ledger.path} "
+                f"{self._store_name} holds the results of {_days_in_words(runs)}, which the ledger {self.ledger.where} "
                 f"of {identity} has not written",
                 hint=f"{OWN_STORE_HINT}. {_REBUILD}. To go on with both, run `pattern-aggregates init --adopt store`.",
             )
@@ -304,7 +304,7 @@ class Belonging:
         if not _agree_by_rows(claimed, self.store):
             written_to = noted.store if noted is not None else "another store"
             raise HomeMismatch(
-                f"{self._store_name} is empty and belongs to no home, but the ledger {self.ledger.path} of {identity} "
+                f"{self._store_name} is empty and belongs to no home, but the ledger {self.ledger.where} of {identity} "
                 f"lists {counted(len({entry.day for entry in claimed}), 'day')} as written, to {written_to}",
                 hint="Name that store in [store]. If it is lost or this one takes its place, run `pattern-aggregates "
                 "init --adopt store`: it marks what this store lacks, to be computed again.",

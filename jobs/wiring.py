@@ -211,7 +211,7 @@ class Home:
             detectors = [one.detector for one in self.registered]
             rebuilt = rebuild_ledger(store, ledger, detectors, yesterday=self.yesterday())
             if rebuilt.restored:
-                changes.append(f"the ledger {ledger.path} was lost, and is rebuilt from the store: {rebuilt}")
+                changes.append(f"the ledger {ledger.where} was lost, and is rebuilt from the store: {rebuilt}")
                 _log.warning("%s", changes[-1])
         return changes + belonging.settle()
 

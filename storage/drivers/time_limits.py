@@ -65,8 +65,13 @@ def limit_waits(engine: sa.Engine, timeout_seconds: float) -> None:
     )
     # For one transaction: a pooler in between may give the connection to another program afterwards.
     event.listen(engine, "begin", lambda connection: connection.execute(limits))
+    close_when_silent(engine, timeout_seconds + SILENCE_MARGIN_SECONDS)
+
+
+def close_when_silent(engine: sa.Engine, silence_seconds: float) -> None:
+    """Close a connection on which the server does not answer for a time, if the driver lets that be done."""
     if engine.dialect.driver == "psycopg":
-        connect = _impatient_connect(timeout_seconds + SILENCE_MARGIN_SECONDS)
+        connect = _impatient_connect(silence_seconds)
         event.listen(engine, "do_connect", lambda _dialect, _record, words, named: connect(*words, **named))
 
 

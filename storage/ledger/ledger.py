@@ -17,7 +17,7 @@ import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Final, Self, cast
+from typing import Final, Self
 
 import sqlalchemy as sa
 
@@ -31,8 +31,9 @@ from storage.ledger.announcements import Announcements, ChannelState, read_chann
 from storage.ledger.day import Clock, LedgerDay, is_of_day, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
-from storage.ledger.place import Check, LedgerFile, LedgerPlace
-from storage.ledger.schema import ENTRIES, TABLES
+from storage.ledger.place import Check, LedgerPlace
+from storage.ledger.places import open_place
+from storage.ledger.schema import ENTRIES
 from storage.periods import SUFFIXES
 
 MAX_WAIT_SECONDS: Final = 600.0  # for other runs, which hold the lock for one day each
@@ -45,30 +46,32 @@ class Ledger:
     """The ledger of one home. A writer creates the place that it lies in, or migrates one of an earlier version.
 
     Args:
-        place: An SQLite file, or a place that is open already and stays open.
+        place: An SQLite file, the URL of a PostgreSQL database, or a place that is open already and stays open.
         home: The name of the home; empty for the only one.
         clock: Returns the present instant, for ``updated_at`` only.
         read_only: Never create or change the place; one that does not exist reads as empty.
 
     Attributes:
         home: The name of the home.
-        path: The file.
+        where: The file, or the URL without its password.
         changes: What opening it has changed, in words; empty if nothing.
 
     Raises:
-        SettingsError: The file cannot be created.
+        SettingsError: The place cannot be created, or the server refuses the account.
         LedgerMismatch: It belongs to another program.
         LedgerVersionMismatch: It is of a newer version, or ``read_only`` and it is of an earlier one.
         LedgerCorrupt: It is damaged.
         LedgerUnavailable: It cannot be used now (locked, disk full).
     """
 
-    def __init__(self, place: Path | LedgerPlace, *, home: str = "", clock: Clock, read_only: bool = False) -> None:
+    def __init__(
+        self, place: Path | sa.URL | LedgerPlace, *, home: str = "", clock: Clock, read_only: bool = False
+    ) -> None:
         self.home = home
-        self._owned = LedgerFile(place, read_only=read_only) if isinstance(place, Path) else None
-        self._place = self._owned or cast("LedgerPlace", place)
-        self.path = self._place.path
-        self.changes = self._owned.changes if self._owned else ""
+        self._is_owner = isinstance(place, Path | sa.URL)
+        self._place = open_place(place, read_only=read_only) if isinstance(place, Path | sa.URL) else place
+        self.where = self._place.where
+        self.changes = self._place.changes if self._is_owner else ""
         self._clock = clock
         self._check: Check | None = None  # while the lock is held
 
@@ -84,8 +87,8 @@ class Ledger:
 
     def close(self) -> None:
         """Close the place, unless it was open before."""
-        if self._owned is not None:
-            self._owned.close()
+        if self._is_owner:
+            self._place.close()
 
     def entries(self, days: DateRange | None = None) -> dict[tuple[dt.date, str], Entry]:
         """Return what is known of each day and detector, in order; of all days by default."""
@@ -237,13 +240,13 @@ class Ledger:
         if not self._place.is_there:
             return 0
         with self._reading() as connection:
-            counts = [sa.select(sa.func.count()).where(table.c.home == self.home) for table in TABLES]
+            counts = [sa.select(sa.func.count()).where(table.c.home == self.home) for table in self._place.tables]
             return sum(connection.execute(count).scalar_one() for count in counts)
 
     def forget(self) -> None:
         """Delete everything of the home."""
         with self._transaction() as connection:
-            for table in TABLES:
+            for table in self._place.tables:
                 connection.execute(sa.delete(table).where(table.c.home == self.home))
 
     @contextmanager

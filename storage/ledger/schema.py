@@ -46,6 +46,7 @@ ENTRIES: Final = sa.Table(
     sa.Column("payload", sa.Text),  # the staged rows, until the store has them
     sa.Column("kept_version", sa.Integer),
     sa.Column("kept_fingerprint", sa.Text),
+    sa.Index("ix_entry_day", "day").ddl_if(dialect="postgresql"),  # what a server is asked of all homes
     sqlite_with_rowid=False,
 )
 TABLES: Final = (ENTRIES, *names.TABLES, *noted_home.TABLES, *announcements.TABLES)

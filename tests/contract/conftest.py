@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from storage.backends.memory import MemoryStore
 from storage.backends.sql import SqlStore
+from storage.ledger.ledger import Ledger
 from storage.store import AggregateStore
 from tests.support.influxdb import VERSIONS, new_store
 from tests.support.postgresql import new_database
+from tests.support.rows import COMPUTED_AT
 
 
 @pytest.fixture(params=["memory", "sqlite", "postgresql", *VERSIONS])
@@ -29,3 +32,18 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AggregateS
     opened.prepare()
     yield opened
     opened.close()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger_place(request: pytest.FixtureRequest, tmp_path: Path) -> Path | sa.URL:
+    """Return where a ledger may be made, of each kind."""
+    if request.param == "sqlite":
+        return tmp_path / "ledger.db"
+    return new_database(request.getfixturevalue("postgresql").url)
+
+
+@pytest.fixture
+def ledger(ledger_place: Path | sa.URL) -> Iterator[Ledger]:
+    """An empty ledger in each kind of place."""
+    with Ledger(ledger_place, clock=lambda: COMPUTED_AT) as opened:
+        yield opened

@@ -177,7 +177,7 @@ def test_a_history_detector_cannot_change_staged_rows_for_the_next_one(night: Ni
 
 
 def damage(night: Night, detector: str, payload: str) -> None:
-    with sqlite3.connect(night.ledger.path) as connection:
+    with sqlite3.connect(night.ledger.where) as connection:
         query = "UPDATE entry SET payload = ? WHERE detector = ? AND day = ?"
         assert connection.execute(query, (payload, detector, FIRST.isoformat())).rowcount == 1
     connection.close()
@@ -214,6 +214,6 @@ def test_staged_rows_that_cannot_be_read_are_left_where_they_are_until_there_are
     for _ in range(2):
         night.run(only_day=FIRST)
         assert night.statuses() == {FIRST: Status.FAILED}
-    with sqlite3.connect(night.ledger.path) as connection:
+    with sqlite3.connect(night.ledger.where) as connection:
         assert connection.execute("SELECT payload FROM entry").fetchall() == [("{",)]
     connection.close()

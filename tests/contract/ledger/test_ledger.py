@@ -1,19 +1,18 @@
-"""What the ledger keeps, its lock, and which files it refuses."""
+"""What a ledger keeps, and its lock: in a file and on a server."""
 
 from __future__ import annotations
 
 import datetime as dt
 import itertools
-import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from storage.errors import LedgerCorrupt, LedgerMismatch, LedgerUnavailable, LedgerVersionMismatch, SettingsError
+from storage.errors import LedgerUnavailable
 from storage.ledger.entry import Status
 from storage.ledger.ledger import Ledger
 from storage.models import DailyAggregate, DurationDaily, TimeBasedDaily
@@ -27,10 +26,11 @@ def clock() -> dt.datetime:
     return COMPUTED_AT
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db", clock=clock) as opened:
-        yield opened
+def opening(place: Path | sa.URL) -> str:
+    """Return a line of a program that names a place."""
+    if isinstance(place, Path):
+        return f"from pathlib import Path; place = Path({str(place)!r})"
+    return f"import sqlalchemy as sa; place = sa.make_url({place.render_as_string(hide_password=False)!r})"
 
 
 def test_a_finding_waits_until_it_is_written(ledger: Ledger) -> None:
@@ -49,10 +49,10 @@ def test_a_finding_waits_until_it_is_written(ledger: Ledger) -> None:
     assert (entry.written_samples, entry.rows, entry.attempts) == (40, 2, 0)
 
 
-def test_what_is_staged_outlives_the_process(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "ledger.db", clock=clock) as first, first.day(DAY) as work:
+def test_what_is_staged_outlives_the_process(ledger_place: Path | sa.URL) -> None:
+    with Ledger(ledger_place, clock=clock) as first, first.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
-    with Ledger(tmp_path / "ledger.db", clock=clock) as second:
+    with Ledger(ledger_place, clock=clock) as second:
         assert second.staged(MODELS) == [FOUND]
 
 
@@ -130,12 +130,14 @@ def test_what_no_registered_model_can_read_goes_on_waiting(ledger: Ledger) -> No
         assert work.entries["time_based"].status is Status.STAGED
 
 
-def test_a_second_process_waits_for_the_day_and_then_says_what_holds_it(ledger: Ledger) -> None:
+def test_a_second_process_waits_for_the_day_and_then_says_what_holds_it(
+    ledger: Ledger, ledger_place: Path | sa.URL
+) -> None:
     code = f"""
         import datetime as dt, sys
-        from pathlib import Path
         from storage.ledger.ledger import Ledger
-        ledger = Ledger(Path({str(ledger.path)!r}), clock=lambda: dt.datetime.now(dt.UTC))
+        {opening(ledger_place)}
+        ledger = Ledger(place, clock=lambda: dt.datetime.now(dt.UTC))
         with ledger.day(dt.date(2026, 3, 2)):
             print("in", flush=True)
             sys.stdin.read()
@@ -145,7 +147,8 @@ def test_a_second_process_waits_for_the_day_and_then_says_what_holds_it(ledger: 
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "in\n"
-        holder = rf"another run holds .*: process {other.pid}, since 20\d\d-"
+        which = other.pid if isinstance(ledger_place, Path) else r"\d+ of the server, connected from 127\.0\.0\.1"
+        holder = rf"another run .* for more than 0 s: process {which}, since 20\d\d-"
         with pytest.raises(LedgerUnavailable, match=holder), ledger.day(DAY, max_wait_seconds=0.2):
             pytest.fail("two processes are in the same day")
         other.kill()  # a crash releases the lock
@@ -154,26 +157,12 @@ def test_a_second_process_waits_for_the_day_and_then_says_what_holds_it(ledger: 
         assert work.entries == {}
 
 
-def test_a_file_of_somebody_else_in_the_place_of_the_lock_keeps_its_contents(ledger: Ledger) -> None:
-    file = ledger.path.with_name(f"{ledger.path.name}.lock")
-    file.write_text("somebody else's notes")
-    with ledger.day(DAY):
-        assert file.read_text() == "somebody else's notes"
-    assert file.read_text() == "somebody else's notes"
-
-
-def test_nobody_holds_the_lock_afterwards(ledger: Ledger) -> None:
-    with ledger.day(DAY):
-        pass
-    assert ledger.path.with_name(f"{ledger.path.name}.lock").read_text() == ""
-
-
-def test_two_processes_with_many_days_take_turns(tmp_path: Path) -> None:
+def test_two_processes_with_many_days_take_turns(tmp_path: Path, ledger_place: Path | sa.URL) -> None:
     code = f"""
         import datetime as dt, sys, time
-        from pathlib import Path
         from storage.ledger.ledger import Ledger
-        ledger = Ledger(Path({str(tmp_path / "ledger.db")!r}), clock=lambda: dt.datetime.now(dt.UTC))
+        {opening(ledger_place)}
+        ledger = Ledger(place, clock=lambda: dt.datetime.now(dt.UTC))
         print("ready", flush=True)
         sys.stdin.readline()
         for number in range(40):
@@ -203,87 +192,13 @@ def test_two_processes_with_many_days_take_turns(tmp_path: Path) -> None:
     assert max(stretches) <= 5
 
 
-def test_only_the_owner_can_read_the_file(ledger: Ledger) -> None:
-    assert ledger.path.stat().st_mode & 0o077 == 0
-
-
-def test_reading_creates_no_file(tmp_path: Path) -> None:
-    with Ledger(tmp_path / "none.db", clock=clock, read_only=True) as reading:
-        assert reading.entries() == {}
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_reading_finds_what_is_there_and_changes_nothing(ledger: Ledger) -> None:
+def test_reading_finds_what_is_there_and_changes_nothing(ledger: Ledger, ledger_place: Path | sa.URL) -> None:
     with ledger.day(DAY) as work:
         work.stage(FOUND, "abc", 40)
-    with Ledger(ledger.path, clock=clock, read_only=True) as reading:
+    with Ledger(ledger_place, clock=clock, read_only=True) as reading:
         assert set(reading.entries()) == {(DAY, "time_based")}
         with pytest.raises(LedgerUnavailable), reading.day(DAY) as work:
             work.fail("time_based", 1, "x")
-
-
-def test_another_programs_database_is_refused_and_left_as_it_was(tmp_path: Path) -> None:
-    path = tmp_path / "other.db"
-    with sqlite3.connect(path) as other:
-        other.execute("CREATE TABLE states (state_id INTEGER)")
-    other.close()
-    with pytest.raises(LedgerMismatch, match="another program"):
-        Ledger(path, clock=clock)
-    with sqlite3.connect(path) as other:
-        assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("states",)]
-    other.close()
-
-
-def test_a_newer_versions_ledger_is_refused(ledger: Ledger) -> None:
-    ledger.close()
-    with sqlite3.connect(ledger.path) as newer:
-        newer.execute("PRAGMA user_version = 99")
-    newer.close()
-    with pytest.raises(LedgerVersionMismatch, match="schema version 99"):
-        Ledger(ledger.path, clock=clock)
-
-
-@pytest.mark.parametrize("content", [b"this is not a database, whatever its name says" * 30])
-def test_a_damaged_ledger_is_reported_as_damaged(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "ledger.db"
-    path.write_bytes(content)
-    with pytest.raises(LedgerCorrupt, match="damaged"):
-        Ledger(path, clock=clock)
-    assert path.read_bytes() == content
-
-
-def test_a_truncated_ledger_is_reported_as_damaged(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.db"
-    with Ledger(path, clock=clock) as whole:
-        for offset in range(40):
-            day = DAY + dt.timedelta(days=offset)
-            with whole.day(day) as work:
-                work.stage(finding(TimeBasedDaily, [time_based(day=day)], day), "abc", 40)
-    content = path.read_bytes()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(LedgerCorrupt), Ledger(path, clock=clock) as broken:
-        broken.staged(MODELS)
-
-
-def test_a_staged_row_that_no_longer_fits_its_model_is_left_out_and_logged(
-    ledger: Ledger, caplog: pytest.LogCaptureFixture
-) -> None:
-    with ledger.day(DAY) as work:
-        work.stage(FOUND, "abc", 40)
-    with sqlite3.connect(ledger.path) as other:
-        other.execute("UPDATE entry SET payload = replace(payload, '0.125', '7')")
-    other.close()
-    assert ledger.staged(MODELS) == []
-    assert "frequency" in caplog.text
-    with ledger.day(DAY) as work:
-        assert work.batch(MODELS) is None
-        assert "frequency" in work.entries["time_based"].error
-
-
-def test_a_folder_that_cannot_be_made_is_a_matter_of_settings(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SettingsError, match=r"ledger\.path"):
-        Ledger(tmp_path / "file" / "ledger.db", clock=clock)
 
 
 def test_the_ledger_keeps_no_secret_and_no_control_character_of_an_error(ledger: Ledger) -> None:

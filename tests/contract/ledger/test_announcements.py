@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from storage.dates import ONE_DAY, DateRange
 from storage.ledger.announcements import Announced, AnomalyKey, ChannelState
@@ -15,12 +12,6 @@ from tests.support.rows import COMPUTED_AT, DAY
 
 LAMP = AnomalyKey(DAY, "light.hall", "count_high")
 DOOR = AnomalyKey(DAY, "binary_sensor.door", "still_active")
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db", clock=lambda: COMPUTED_AT) as made:
-        yield made
 
 
 def test_a_day_that_was_looked_at_keeps_what_became_of_its_anomalies(ledger: Ledger) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +15,6 @@ from tests.support.rows import time_based
 
 FIRST = dt.date(2026, 3, 1)
 DAYS = DateRange(FIRST, FIRST + dt.timedelta(days=9))
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger(tmp_path / "ledger.db", clock=lambda: dt.datetime(2026, 3, 1, tzinfo=dt.UTC)) as opened:
-        yield opened
 
 
 OTHERS = {f"light.number_{number}": f"metadata_id {number}" for number in range(10, 16)}
