@@ -70,6 +70,7 @@ class Pipeline:
             enabled detectors always may.
         household: What is known of the household.
         max_day_seconds: How long a day may take.
+        home: The name of the home, which every row gets; empty for a home without a name.
     """
 
     detectors: Sequence[Detector]
@@ -81,6 +82,7 @@ class Pipeline:
     models: Sequence[type[DailyAggregate]] = ()
     household: Household = NO_HOUSEHOLD
     max_day_seconds: float = MAX_DAY_SECONDS
+    home: str = ""
 
     def run_day(self, plan: DayPlan) -> DayReport:
         """Do what is outstanding of one day, under the lock.
@@ -272,8 +274,11 @@ class Pipeline:
     def _finding(self, day: dt.date, one: Detector, found: Finding, facts: DayFacts) -> DetectorDay:
         """Return what a detector found with the record of its run, validated as it will be read from the ledger."""
         rows, reason = tuple(found[0]), found[1]
+        if self.home:
+            rows = tuple(row.model_copy(update={"home": self.home}) for row in rows)
         run = DetectorRunDaily(
             date=day,
+            home=self.home,
             detector=one.name,
             version=one.version,
             rows=len(rows),

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from jobs.activity.entities import Kind
 from jobs.publish.settings import MessagesSettings, MqttSettings, PingSettings
 from storage.columns import closest
+from storage.daily_aggregate import tag_fault
 from storage.settings import DEFAULT_LEDGER, AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
 from storage.settings_check import Section, Whole
 
@@ -22,6 +23,12 @@ def _zone(name: str) -> str:
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         near = closest(name, available_timezones())
         raise ValueError(f"{name!r} is not a valid IANA time zone" + (f"; {near}" if near else "")) from error
+    return name
+
+
+def _home_name(name: str) -> str:
+    if name and (fault := tag_fault(name)):
+        raise ValueError(f"{name[:80]!r} is not a valid name of a home: it {fault}")
     return name
 
 
@@ -43,8 +50,9 @@ def _address(text: str) -> str:
 
 
 class HomeSettings(Section):
-    """``[home]``: the home's time zone."""
+    """``[home]``: the home's time zone, and its name where a store holds several homes."""
 
+    name: Annotated[str, AfterValidator(_home_name)] = ""
     time_zone: Annotated[str, AfterValidator(_zone)] = "UTC"
 
 

@@ -162,12 +162,12 @@ class Home:
     def open_store(self, *, read_only: bool = False) -> AggregateStore:
         """Open the store of aggregates."""
         with naming_origin(self.overrides):
-            return open_store(self.store_settings, read_only=read_only)
+            return open_store(self.store_settings, home=self.settings.home.name, read_only=read_only)
 
     def open_ledger(self, *, read_only: bool = False) -> Ledger:
         """Open the ledger."""
         with naming_origin(self.overrides):
-            return Ledger(self.ledger_path, clock=self.clock, read_only=read_only)
+            return Ledger(self.ledger_path, home=self.settings.home.name, clock=self.clock, read_only=read_only)
 
     @property
     def household_file(self) -> HouseholdFile:
@@ -232,7 +232,7 @@ class Home:
             except StoreMissing:  # a file, or a bucket
                 from storage.backends.memory import MemoryStore  # noqa: PLC0415 - only where it is used
 
-                store = self._checked(ledger, MemoryStore(), stack)
+                store = self._checked(ledger, MemoryStore(home=self.settings.home.name), stack)
             yield ledger, store
 
     def _checked(self, ledger: Ledger, store: AggregateStore, stack: ExitStack) -> AggregateStore:
@@ -309,6 +309,7 @@ class Home:
                 models=[one.detector.model for one in self.registered],
                 max_day_seconds=self.settings.schedule.max_day_minutes * 60,
                 household=self.read_household(ledger),
+                home=self.settings.home.name,
             )
 
     def _settled(self, ledger: Ledger, store: AggregateStore, stack: ExitStack) -> AggregateStore:

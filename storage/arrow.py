@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from storage.columns import Kind, bare_type, columns, encode
+from storage.columns import HOME, Kind, bare_type, columns, encode
 from storage.models import DailyAggregate
 
 _KINDS: Final[Mapping[Kind, pa.DataType]] = {
@@ -24,10 +24,17 @@ _ITEMS: Final[Mapping[Any, pa.DataType]] = {int: pa.int64(), float: pa.float64()
 _INSTANT: Final = pa.timestamp("us", tz="UTC")
 
 
-def schema_of(model: type[DailyAggregate]) -> pa.Schema:
-    """Return the Arrow schema of a model: its fields in order, with its measurement as metadata."""
+def schema_of(model: type[DailyAggregate], *, with_home: bool = False) -> pa.Schema:
+    """Return the Arrow schema of a model: its fields in order, with its measurement as metadata.
+
+    Args:
+        model: The model.
+        with_home: Whether there is a column for the name of the home.
+    """
     fields = []
     for column in columns(model):
+        if column.name == HOME and not with_home:
+            continue
         annotation, _ = bare_type(model.model_fields[column.name].annotation)
         kind = _nested(annotation) if column.kind is Kind.JSON else None
         is_instant = isinstance(annotation, type) and issubclass(annotation, dt.datetime)
@@ -35,9 +42,9 @@ def schema_of(model: type[DailyAggregate]) -> pa.Schema:
     return pa.schema(fields, metadata={"measurement": model.measurement})
 
 
-def table_of(model: type[DailyAggregate], rows: Sequence[DailyAggregate]) -> pa.Table:
+def table_of(model: type[DailyAggregate], rows: Sequence[DailyAggregate], *, with_home: bool = False) -> pa.Table:
     """Return rows of one model as an Arrow table with the schema of ``schema_of``, even if there are no rows."""
-    schema = schema_of(model)
+    schema = schema_of(model, with_home=with_home)
     as_text = {
         column.name
         for column in columns(model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from storage.batch import DayBatch
 from storage.dates import DateRange
@@ -71,6 +71,19 @@ class CheckedStore:
     def _store(self) -> AggregateStore:
         self.verify()
         return self._unchecked
+
+    @property
+    def home(self) -> str | None:
+        """See ``AggregateStore.home``."""
+        return self._unchecked.home
+
+    def for_home(self, home: str | None) -> Self:
+        """See ``AggregateStore.for_home``; the check is that of this store."""
+        return type(self)(self._unchecked.for_home(home), self.verify)
+
+    def homes(self) -> list[str]:
+        """See ``AggregateStore.homes``."""
+        return self._store.homes()
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""

@@ -25,6 +25,7 @@ from storage.models import DailyAggregate
 
 A = TypeVar("A", bound=DailyAggregate)
 Scalar = str | int | float | None
+HOME: Final = "home"  # the field that every row has beside its date
 _ROWS_AT_ONCE: Final = 2_000  # decoded at once: records of all rows would take more memory than the rows
 
 
@@ -49,8 +50,8 @@ class Column(NamedTuple):
 
 @cache
 def columns(model: type[DailyAggregate]) -> tuple[Column, ...]:
-    """Return the columns of a model in the order of its fields; ``date`` is first."""
-    tags = set(model.tags())
+    """Return the columns of a model in the order of its fields; ``date`` is first, ``home`` second."""
+    tags = {HOME, *model.tags()}
     return tuple(
         Column(name, Kind.TAG, False) if name in tags else Column(name, *_kind(model, name, field.annotation))
         for name, field in model.model_fields.items()
@@ -108,7 +109,10 @@ from_json = pydantic_core.from_json  # four times as fast as json.loads, which i
 
 
 def encode(row: DailyAggregate) -> dict[str, Scalar]:
-    """Return a row as plain scalars by column name, of the types that the model declares; absent values are None."""
+    """Return a row as plain scalars by column name, of the types that the model declares; absent values are None.
+
+    An empty ``home`` is left out.
+    """
     values = row.model_dump(mode="json")
     for name in _json_fields(type(row)):
         if values[name] is not None:
@@ -168,7 +172,7 @@ def _decode_part(model: type[A], records: list[dict[str, Any]], shared: dict[Any
         shared: Values that rows have in common, each kept once: this takes half of a row's memory.
     """
     structured, has_former_names, raw = _json_fields(model), bool(model.former_names()), []
-    tags = model.tags()
+    tags = (HOME, *model.tags())
     for record in records:
         fields = with_present_names(model, record) if has_former_names else record
         for name in structured:
@@ -198,7 +202,8 @@ def _decode_part(model: type[A], records: list[dict[str, Any]], shared: dict[Any
 
 
 def _where(model: type[DailyAggregate], fields: Mapping[str, Any]) -> str:
-    named = ", ".join(f"{name}={fields.get(name)!r}" for name in ("date", *model.tags()))
+    names = ("date", HOME, *model.tags()) if fields.get(HOME) else ("date", *model.tags())
+    named = ", ".join(f"{name}={fields.get(name)!r}" for name in names)
     return f"{model.measurement} ({named})"
 
 

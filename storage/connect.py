@@ -18,11 +18,12 @@ _BACKENDS: Final = {
 }
 
 
-def open_store(settings: StoreSettings, *, read_only: bool = False) -> AggregateStore:
+def open_store(settings: StoreSettings, *, home: str | None = "", read_only: bool = False) -> AggregateStore:
     """Open the store that the settings name.
 
     Args:
         settings: The settings of the store, with absolute paths.
+        home: The name of the home whose rows are read and written; None reads those of all homes.
         read_only: Never create or change anything; a store that does not exist is an error, not an empty store.
 
     Raises:
@@ -32,12 +33,13 @@ def open_store(settings: StoreSettings, *, read_only: bool = False) -> Aggregate
     """
     backend: Callable[..., AggregateStore] = _load(_BACKENDS[settings.kind], settings.kind)
     if isinstance(settings, SqlStoreSettings):
-        return backend(settings.url, read_only=read_only, timeout_seconds=settings.timeout_seconds)
+        return backend(settings.url, home=home, read_only=read_only, timeout_seconds=settings.timeout_seconds)
     server = influx_server(settings, "store")
     return backend(
         server,
         daily=(settings.bucket, settings.retention_days),
         rollups=(settings.bucket_of_rollups, settings.rollup_retention_days),
+        home=home,
         read_only=read_only,
     )
 

@@ -2,7 +2,7 @@
 
 A model of rows is a subclass with a ``measurement`` and at least one field annotated as ``Tag``. A mean that is stored
 with its number of observations is annotated as ``WeightedBy`` that field, and a field that was renamed as
-``FormerlyNamed``.
+``FormerlyNamed``. Every row also names the home it is of; that name is empty where a store holds one home only.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from operator import not_
 from types import NoneType
 from typing import Annotated, Any, ClassVar, Final, get_args
 
@@ -82,6 +83,10 @@ def _valid_tag(text: str) -> str:
     return text
 
 
+def _valid_home(name: str) -> str:
+    return _valid_tag(name) if name else name
+
+
 def _small_json(value: Any) -> Any:  # noqa: ANN401 - any JSON value passes through unchanged
     size = len(to_json(value))
     if size > JSON_BYTES:
@@ -102,6 +107,7 @@ def _is_number(annotation: Any) -> bool:  # noqa: ANN401 - a type form
 
 
 Tag = Annotated[str, AfterValidator(_valid_tag), TagMark()]
+HomeName = Annotated[str, AfterValidator(_valid_home), Field(exclude_if=not_)]  # nothing is shown of an empty one
 Count = Annotated[int, Field(ge=0, le=LARGEST_INTEGER)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -116,12 +122,15 @@ class DailyAggregate(BaseModel):
     Attributes:
         measurement: The name of the table or measurement that holds rows of this class, in every store.
         date: The local calendar day that the row describes. Stores have no time zone.
+        home: The name of the home that the row is of; empty for a home without a name. It identifies a row like its
+            date, and is left out of dumps while it is empty.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     measurement: ClassVar[str]
     date: dt.date
+    home: HomeName = ""
 
     def __init_subclass__(cls, *, abstract: bool = False, **kwargs: Any) -> None:  # noqa: ANN401 - what pydantic accepts
         """Accept ``abstract``, of which pydantic keeps nothing; see ``__pydantic_init_subclass__``."""
@@ -137,10 +146,14 @@ class DailyAggregate(BaseModel):
             raise TypeError(f"{cls.__qualname__}.measurement must be lower-case letters, digits and underscores")
         if taken := _RESERVED & set(cls.model_fields):
             raise TypeError(f"{cls.__qualname__}.{min(taken)}: the name is a parameter of the queries in storage.query")
+        if cls.model_fields["home"].metadata != DailyAggregate.model_fields["home"].metadata:
+            raise TypeError(f"{cls.__qualname__}.home: every row has the name of its home; choose another name")
         if not cls.tags():
             raise TypeError(f"{cls.__qualname__} has no field annotated as Tag, so nothing identifies its rows")
-        if len(cls.model_fields) == len(cls.tags()) + 1:
-            raise TypeError(f"{cls.__qualname__} has no field besides date and tags, so there is nothing to store")
+        if len(cls.model_fields) == len(cls.tags()) + len(DailyAggregate.model_fields):
+            raise TypeError(
+                f"{cls.__qualname__} has no field besides date, home and tags, so there is nothing to store"
+            )
         for name, weight in cls.weights().items():
             if weight == name or weight not in cls.model_fields or not _is_number(cls.model_fields[weight].annotation):
                 raise TypeError(
@@ -150,7 +163,7 @@ class DailyAggregate(BaseModel):
     @classmethod
     @cache  # called for every row
     def tags(cls) -> tuple[str, ...]:
-        """Return the names of the fields that identify a row beside its date, in the order of their declaration."""
+        """Return the names of the fields that identify a row beside its date and home, in the order of declaration."""
         return tuple(
             name
             for name, field in cls.model_fields.items()
@@ -180,7 +193,7 @@ class DailyAggregate(BaseModel):
         }
 
     def key(self) -> tuple[str, ...]:
-        """Return the values of ``tags()``; no two rows of one date and measurement have the same."""
+        """Return the values of ``tags()``; no two rows of one date, home and measurement have the same."""
         return tuple(getattr(self, tag) for tag in type(self).tags())
 
     def entity_ids(self) -> frozenset[str]:

@@ -1,11 +1,11 @@
 """The schema: seven daily aggregates and the record of each detector's run.
 
-Every row belongs to one local calendar day (``date``). Fields annotated as ``Tag`` identify a row beside its date and
-measurement; every other field is a measured value. Lists and dicts are stored as JSON of at most 1 KB. A store derives
-its columns, its encoding and its decoding from these classes alone (``storage.columns``), so a model from another
-package is stored like one of these: subclass ``DailyAggregate``, set a ``measurement``, annotate at least one ``Tag``.
-A mean that is stored with its number of observations is annotated as ``WeightedBy`` that field, and a field that was
-renamed as ``FormerlyNamed``.
+Every row belongs to one local calendar day (``date``) of one home (``home``, empty where there is only one). Fields
+annotated as ``Tag`` identify a row beside these and its measurement; every other field is a measured value. Lists and
+dicts are stored as JSON of at most 1 KB. A store derives its columns, its encoding and its decoding from these classes
+alone (``storage.columns``), so a model from another package is stored like one of these: subclass ``DailyAggregate``,
+set a ``measurement``, annotate at least one ``Tag``. A mean that is stored with its number of observations is annotated
+as ``WeightedBy`` that field, and a field that was renamed as ``FormerlyNamed``.
 
 In each model, the fields below the comment "optional" may be absent in rows of other writers.
 """

@@ -25,20 +25,20 @@ class OverlaidReader:
     def __init__(self, written: AggregateReader, staged: Iterable[DetectorDay]) -> None:
         self._written = written
         staged = tuple(staged)
-        self._staged = MemoryStore(row for finding in staged for row in (finding.run, *finding.rows))
-        self._hidden = {(finding.model.measurement, finding.run.date) for finding in staged}
-        self._hidden_runs = {(finding.run.detector, finding.run.date) for finding in staged}
+        self._staged = MemoryStore((row for finding in staged for row in (finding.run, *finding.rows)), home=None)
+        self._hidden = {(finding.model.measurement, finding.run.home, finding.run.date) for finding in staged}
+        self._hidden_runs = {(finding.run.detector, finding.run.home, finding.run.date) for finding in staged}
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         rows = [row for row in self._written.read(model, days, where) if not self._is_hidden(row)]
         rows += self._staged.read(model, days, where)
-        return sorted(rows, key=lambda row: (row.date, row.key()))
+        return sorted(rows, key=lambda row: (row.date, row.home, row.key()))
 
     def _is_hidden(self, row: DailyAggregate) -> bool:
         if isinstance(row, DetectorRunDaily):
-            return (row.detector, row.date) in self._hidden_runs
-        return (row.measurement, row.date) in self._hidden
+            return (row.detector, row.home, row.date) in self._hidden_runs
+        return (row.measurement, row.home, row.date) in self._hidden
 
     def summarize(
         self,
@@ -49,4 +49,4 @@ class OverlaidReader:
         where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``; computed here, because the rows are in two places."""
-        return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)
+        return MemoryStore(self.read(model, days, where), home=None).summarize(model, days, fields, by)

@@ -38,14 +38,13 @@ class RenamedReader:
             return self._stored.read(model, days, where)
         rows = self._stored.read(model, days, {name: value for name, value in where.items() if name != _FIELD})
         present = [row for row in rows if getattr(row, _FIELD) not in self._renames]
-        keys = {(row.date, row.key()) for row in present}
+        keys = {(row.date, row.home, row.key()) for row in present}
         for row in rows:
             if getattr(row, _FIELD) in self._renames:
                 renamed = under_present_name(row, self._renames)
-                if (renamed.date, renamed.key()) not in keys:
+                if (renamed.date, renamed.home, renamed.key()) not in keys:
                     present.append(renamed)
-        chosen = MemoryStore(present).read(model, days, where)
-        return sorted(chosen, key=lambda row: (row.date, row.key()))
+        return MemoryStore(present, home=None).read(model, days, where)
 
     def summarize(
         self,
@@ -56,4 +55,4 @@ class RenamedReader:
         where: Where = NO_FILTER,
     ) -> list[Summary]:
         """See ``AggregateReader.summarize``; computed here, because names are joined first."""
-        return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)
+        return MemoryStore(self.read(model, days, where), home=None).summarize(model, days, fields, by)

@@ -6,10 +6,10 @@ import datetime as dt
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, cast, get_args
+from typing import Literal, Protocol, Self, TypeVar, cast, get_args
 
 from storage.batch import DayBatch
-from storage.columns import Kind, check_names, columns
+from storage.columns import HOME, Kind, check_names, columns
 from storage.dates import PERIODS, DateRange
 from storage.errors import UsageError
 from storage.identity import HomeIdentity
@@ -46,16 +46,16 @@ class Summary:
 
 
 class AggregateReader(Protocol):
-    """Reads typed rows. Safe to call from several threads."""
+    """Reads typed rows, of one home or of all. Safe to call from several threads."""
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
-        """Return the rows of a model in a range of days, ordered by date and then by tags.
+        """Return the rows of a model in a range of days, ordered by date, home and tags.
 
         Args:
             model: Which aggregate.
             days: Which days, inclusive.
-            where: For any tag, the value it must have, or several values of which it must have one; an empty list
-                matches nothing.
+            where: For any tag, or ``home``, the value it must have, or several values of which it must have one; an
+                empty list matches nothing.
 
         Raises:
             UsageError: ``where`` names something that is not a tag of the model.
@@ -79,8 +79,8 @@ class AggregateReader(Protocol):
             days: Which days, inclusive.
             fields: One function, or a list of functions, for each numeric field (``count`` for any field). The ``mean``
                 of a field that the model marks with ``WeightedBy`` is weighted, as ``storage.summaries`` describes.
-            by: The tags, and ``date``, ``week`` (Monday to Sunday) or ``month``, that make the groups; none makes one
-                group of all rows, if there is any row.
+            by: The tags, and ``home``, ``date``, ``week`` (Monday to Sunday) or ``month``, that make the groups; none
+                makes one group of all rows, if there is any row.
             where: As in ``read``.
 
         Raises:
@@ -102,10 +102,10 @@ class AggregateWriter(Protocol):
         ...
 
     def replace_day(self, batch: DayBatch) -> None:
-        """Make the day hold exactly this batch for the detectors it names. Idempotent.
+        """Make the home's day hold exactly this batch for the detectors it names. Idempotent.
 
         The run records are written after the rows they describe, and a reader never sees an empty day in between.
-        Rows of other detectors and other days stay as they are.
+        Rows of other detectors, days and homes stay as they are.
 
         Writers that replace the same day at once, from any process or machine, wait for each other where the store has
         transactions (SQL, memory): afterwards the day holds the batch of one of them. InfluxDB has neither transactions
@@ -113,12 +113,13 @@ class AggregateWriter(Protocol):
         its batch. Runs that share a ledger never replace a day at once, whatever the store.
 
         Raises:
+            UsageError: The batch is of another home than the store was opened for.
             StoreUnavailable: Nothing or only a part was written; repeating the call completes it.
         """
         ...
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
-        """Delete old rows; idempotent. Returns how many rows it deleted, if the store counts them.
+        """Delete old rows of the home; idempotent. Returns how many rows it deleted, if the store counts them.
 
         Args:
             before: Rows of days before this one are deleted, except those of rollups.
@@ -128,7 +129,28 @@ class AggregateWriter(Protocol):
 
 
 class AggregateStore(AggregateReader, AggregateWriter, Protocol):
-    """A place where aggregates are kept."""
+    """A place where aggregates are kept, opened for one home or for reading all of them."""
+
+    @property
+    def home(self) -> str | None:
+        """The name of the home whose rows it reads and writes, empty for a home without one; None reads all homes."""
+        ...
+
+    def for_home(self, home: str | None) -> Self:
+        """Return the same store for another home; it shares connections and needs no closing.
+
+        Args:
+            home: As in ``home``.
+        """
+        ...
+
+    def homes(self) -> list[str]:
+        """Return the names of all homes that have rows or are known here, sorted; one without a name is empty.
+
+        Raises:
+            StoreUnavailable: The store cannot be reached now.
+        """
+        ...
 
     def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
         """Return how many rows each day has, cheaply: one small query, whatever the number of rows.
@@ -142,9 +164,10 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
         ...
 
     def read_home(self) -> HomeIdentity | None:
-        """Return the home that the rows belong to; None if that was never stored. It is not a row.
+        """Return what is known of the home that the rows belong to; None if that was never stored. It is not a row.
 
         Raises:
+            UsageError: The store was opened for all homes.
             StoreUnavailable: The store cannot be reached now.
         """
         ...
@@ -161,6 +184,7 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
             which has no transactions, may give each its own, and both get the same one from ``read_home``.
 
         Raises:
+            UsageError: The store was opened for all homes.
             StoreUnavailable: The store cannot be reached now.
         """
         ...
@@ -177,6 +201,32 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
         ...
 
 
+def single_home(home: str | None) -> str:
+    """Return the home that a store was opened for.
+
+    Raises:
+        UsageError: It was opened for all homes.
+    """
+    if home is None:
+        raise UsageError("a store that was opened for all homes can only be read", hint="Open it for one home.")
+    return home
+
+
+def check_batch(home: str | None, batch: DayBatch) -> str:
+    """Return the home that a store was opened for, if a batch is of that home.
+
+    Raises:
+        UsageError: It is of another home, or the store was opened for all homes.
+    """
+    name = single_home(home)
+    if batch.findings and batch.home != name:
+        raise UsageError(
+            f"the rows of {batch.day} are of home {batch.home!r}, the store was opened for {name!r}",
+            hint="Give the settings that computed these rows the same home.name as before.",
+        )
+    return name
+
+
 def check_query(
     model: type[DailyAggregate],
     fields: Fields = NO_FIELDS,
@@ -189,16 +239,16 @@ def check_query(
         UsageError: A name is not a field or tag of the model, or a function is unknown or does not suit its field.
     """
     kinds = {column.name: column.kind for column in columns(model)}
-    values = [name for name in kinds if name != "date" and name not in model.tags()]
+    values = [name for name in kinds if name not in ("date", HOME) and name not in model.tags()]
     if isinstance(by, str):
         raise UsageError(f"by={by!r} is a text, not a list", hint=f"Name tags in a list: by=[{by!r}].")
-    check_names(model, where, model.tags(), "tag")
+    check_names(model, where, (*model.tags(), HOME), "tag")
     for tag, condition in where.items():
         if not _is_condition(condition):
             raise UsageError(
                 f"{tag}={condition!r} is not a valid filter", hint="Give one text, or several texts in a list."
             )
-    check_names(model, by, ("date", *PERIODS, *model.tags()), "tag")
+    check_names(model, by, ("date", *PERIODS, *model.tags(), HOME), "tag")
     check_names(model, fields, values, "field")
     results = list(by)
     for field, functions in fields.items():

@@ -4,50 +4,78 @@ from __future__ import annotations
 
 import datetime as dt
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Self, TypeVar
 
 from storage.batch import DayBatch
 from storage.dates import DateRange
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.periods import cadence_of
-from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_query
+from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_batch, check_query, single_home
 from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
+Key = tuple[str, str, dt.date]  # measurement, home, day
+
+
+class _Contents:
+    """What all views of a store share."""
+
+    def __init__(self, rows: Iterable[DailyAggregate]) -> None:
+        self.lock = threading.Lock()
+        self.homes: dict[str, HomeIdentity] = {}
+        by_day: dict[Key, list[DailyAggregate]] = defaultdict(list)
+        for row in rows:
+            by_day[row.measurement, row.home, row.date].append(row)
+        self.days: dict[Key, tuple[DailyAggregate, ...]] = {key: tuple(values) for key, values in by_day.items()}
 
 
 class MemoryStore:
     """An ``AggregateStore`` that keeps nothing after the process ends.
 
     Args:
-        rows: The rows it starts with.
+        rows: The rows it starts with, or the contents of another such store, which both then share.
+        home: See ``AggregateStore.home``.
     """
 
-    def __init__(self, rows: Iterable[DailyAggregate] = ()) -> None:
-        self._lock = threading.Lock()
-        self._home: HomeIdentity | None = None
-        self._days: dict[tuple[str, dt.date], tuple[DailyAggregate, ...]] = {}
-        by_day: dict[tuple[str, dt.date], list[DailyAggregate]] = defaultdict(list)
-        for row in rows:
-            by_day[row.measurement, row.date].append(row)
-        self._days.update((key, tuple(values)) for key, values in by_day.items())
+    def __init__(self, rows: Iterable[DailyAggregate] | _Contents = (), *, home: str | None = "") -> None:
+        self._contents = rows if isinstance(rows, _Contents) else _Contents(rows)
+        self._home = home
+
+    @property
+    def home(self) -> str | None:
+        """See ``AggregateStore.home``."""
+        return self._home
+
+    def for_home(self, home: str | None) -> Self:
+        """See ``AggregateStore.for_home``."""
+        return type(self)(self._contents, home=home)
+
+    def homes(self) -> list[str]:
+        """See ``AggregateStore.homes``."""
+        with self._contents.lock:
+            return sorted(
+                {home for (_, home, _), rows in self._contents.days.items() if rows} | set(self._contents.homes)
+            )
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         check_query(model, where=where)
         admitted = {tag: set(as_values(value)) for tag, value in where.items()}
-        with self._lock:
+        with self._contents.lock:
             found = [
                 row
-                for (measurement, day), rows in self._days.items()
-                if measurement == model.measurement and day in days
+                for (measurement, home, day), rows in self._contents.days.items()
+                if measurement == model.measurement and self._is_asked_for(home, day, days)
                 for row in rows
                 if isinstance(row, model) and all(getattr(row, tag) in values for tag, values in admitted.items())
             ]
-        return sorted(found, key=lambda row: (row.date, row.key()))
+        return sorted(found, key=lambda row: (row.date, row.home, row.key()))
+
+    def _is_asked_for(self, home: str, day: dt.date, days: DateRange) -> bool:
+        return self._home in (None, home) and day in days
 
     def summarize(
         self,
@@ -65,12 +93,12 @@ class MemoryStore:
 
     def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
         """See ``AggregateStore.count_by_day``."""
-        with self._lock:
-            return {
-                day: len(rows)
-                for (measurement, day), rows in self._days.items()
-                if measurement == model.measurement and day in days and rows
-            }
+        counts: Counter[dt.date] = Counter()
+        with self._contents.lock:
+            for (measurement, home, day), rows in self._contents.days.items():
+                if measurement == model.measurement and rows and self._is_asked_for(home, day, days):
+                    counts[day] += len(rows)
+        return dict(counts)
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:  # noqa: ARG002 - nothing here can differ
         """See ``AggregateWriter.prepare``: there is nothing to prepare."""
@@ -78,37 +106,41 @@ class MemoryStore:
 
     def replace_day(self, batch: DayBatch) -> None:
         """See ``AggregateWriter.replace_day``."""
-        with self._lock:
+        home, days = check_batch(self._home, batch), self._contents.days
+        with self._contents.lock:
             for finding in batch.findings:
-                self._days[finding.model.measurement, batch.day] = finding.rows
+                days[finding.model.measurement, home, batch.day] = finding.rows
             runs = {finding.run.detector: finding.run for finding in batch.findings}
-            markers = DetectorRunDaily.measurement, batch.day
-            kept = [run for run in self._days.get(markers, ()) if run.key()[0] not in runs]
-            self._days[markers] = (*kept, *runs.values())
+            markers = DetectorRunDaily.measurement, home, batch.day
+            kept = [run for run in days.get(markers, ()) if run.key()[0] not in runs]
+            days[markers] = (*kept, *runs.values())
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``."""
-        deleted = 0
-        with self._lock:
-            for (measurement, day), rows in list(self._days.items()):
-                kept = tuple(row for row in rows if day >= (rollups_before if _is_of_rollup(row) else before))
+        deleted, home, days = 0, single_home(self._home), self._contents.days
+        with self._contents.lock:
+            for key, rows in list(days.items()):
+                if key[1] != home:
+                    continue
+                kept = tuple(row for row in rows if row.date >= (rollups_before if _is_of_rollup(row) else before))
                 deleted += len(rows) - len(kept)
                 if kept or not rows:
-                    self._days[measurement, day] = kept
+                    days[key] = kept
                 else:
-                    del self._days[measurement, day]
+                    del days[key]
         return deleted
 
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``."""
-        return self._home
+        return self._contents.homes.get(single_home(self._home))
 
     def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
         """See ``AggregateStore.write_home``."""
-        with self._lock:
-            if self._home is None or replace:
-                self._home = home
-            return self._home
+        name = single_home(self._home)
+        with self._contents.lock:
+            if replace:
+                self._contents.homes[name] = home
+            return self._contents.homes.setdefault(name, home)
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``."""

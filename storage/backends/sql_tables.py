@@ -1,8 +1,9 @@
 """The tables of a SQL store: derived from the models, and changed in place where a model has changed since.
 
-One table per model, named for its measurement; the primary key is date and tags. A table that an earlier version made
-may lack columns, or have them under a former name and with former values (``FormerlyNamed``). A writer changes it with
-``update_table``. A reader changes nothing and reads it through ``present_columns``.
+One table per model, named for its measurement; the primary key is home, date and tags, and every index begins with the
+home, so that one home's rows lie together. A table that an earlier version made may lack columns, or have them under a
+former name and with former values (``FormerlyNamed``). A writer changes it with ``update_table``. A reader changes
+nothing and reads it through ``present_columns``.
 """
 
 from __future__ import annotations
@@ -13,15 +14,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from storage.columns import Column, Kind, columns
-from storage.errors import SettingsError, StoreCorrupt
-from storage.identity import HomeIdentity
-from storage.models import TAG_LENGTH, DailyAggregate, FormerlyNamed
+from storage.backends.sql_homes import BY_CODE_POINT, HOMES, NO_NAME, add_home, create_homes, home_column
+from storage.columns import HOME, Column, Kind, columns
+from storage.errors import SettingsError
+from storage.models import DailyAggregate, FormerlyNamed
 
-_BY_CODE_POINT = sa.String(TAG_LENGTH).with_variant(sa.String(TAG_LENGTH, collation="C"), "postgresql")
 _TYPES: Final[Mapping[Kind, Any]] = {
     Kind.DATE: sa.String(10),
-    Kind.TAG: _BY_CODE_POINT,
+    Kind.TAG: BY_CODE_POINT,
     Kind.INTEGER: sa.BigInteger(),
     Kind.FLOAT: sa.Double(),
     Kind.TEXT: sa.Text(),
@@ -33,30 +33,22 @@ OWN_TABLES: Final = sa.Table(
 )
 """Lists the tables of this store; no other table is ever changed."""
 
-HOME: Final = sa.Table(
-    "aggregate_home",
-    sa.MetaData(),
-    sa.Column("row", sa.Integer, primary_key=True, autoincrement=False),  # always 1: a store has one home
-    sa.Column("home", sa.Text, nullable=False),
-)
-"""Which home the rows belong to, as JSON; empty until that is known."""
-
 
 @cache
 def table_of(model: type[DailyAggregate]) -> sa.Table:
     """Return the table of a model as a new store has it."""
-    identity = ("date", *model.tags())
     return sa.Table(
         model.measurement,
         sa.MetaData(),
-        *(_column(column, primary_key=column.name in identity) for column in columns(model)),
-        *(sa.Index(f"ix_{model.measurement}_{tag}", tag, "date") for tag in model.tags()),
+        *(home_column() if column.name == HOME else _column(column) for column in columns(model)),
+        sa.PrimaryKeyConstraint(HOME, "date", *model.tags()),
+        *(sa.Index(f"ix_{model.measurement}_{tag}", HOME, tag, "date") for tag in model.tags()),
         sqlite_with_rowid=False,
     )
 
 
-def _column(column: Column, *, primary_key: bool) -> sa.Column[Any]:
-    return sa.Column(column.name, _TYPES[column.kind], primary_key=primary_key, nullable=column.optional)
+def _column(column: Column) -> sa.Column[Any]:
+    return sa.Column(column.name, _TYPES[column.kind], nullable=column.optional)
 
 
 def create_table(connection: sa.Connection, model: type[DailyAggregate]) -> list[str]:
@@ -89,32 +81,6 @@ def try_statements(connection: sa.Connection, table: sa.Table) -> None:
     connection.execute(sa.delete(table).where(sa.false()))
 
 
-def read_home(connection: sa.Connection) -> HomeIdentity | None:
-    """Return the home of the store; None if none is stored.
-
-    Raises:
-        StoreCorrupt: What is stored cannot be read.
-    """
-    if not sa.inspect(connection).has_table(HOME.name):
-        return None
-    text = connection.execute(sa.select(HOME.c.home)).scalar()
-    try:
-        return None if text is None else HomeIdentity.from_json(text)
-    except ValueError as error:
-        raise StoreCorrupt(
-            f"the table {HOME.name} of the store cannot be read: {error}",
-            hint="Run `pattern-aggregates init --adopt store` to store the ledger's home there.",
-        ) from error
-
-
-def write_home(connection: sa.Connection, home: HomeIdentity) -> None:
-    """Store a home in place of any other. The caller keeps other writers out."""
-    OWN_TABLES.create(connection, checkfirst=True)
-    HOME.create(connection, checkfirst=True)
-    connection.execute(sa.delete(HOME))
-    connection.execute(sa.insert(HOME).values(row=1, home=home.to_json()))
-
-
 def is_own_table(connection: sa.Connection, model: type[DailyAggregate]) -> bool:
     """Return whether a table of that name would be this store's own; another program may have one."""
     if not sa.inspect(connection).has_table(OWN_TABLES.name):
@@ -139,11 +105,29 @@ def update_table(connection: sa.Connection, model: type[DailyAggregate]) -> list
             changes.append(_rename(connection, table, name, former, both=name in stored))
             stored.add(name)
     for column in table.columns:
-        if column.name not in stored:
+        if column.name not in stored and column.name != HOME:
             declared = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
             _alter(connection, table, f"ADD COLUMN {declared}")
             changes.append(f"added column {table.name}.{column.name}")
+    if HOME not in stored:
+        changes.append(add_home(connection, table.name))
     return changes
+
+
+def update_other_tables(connection: sa.Connection) -> list[str]:
+    """Add the homes to tables of models that are not known here, and to the list of homes. Returns what changed.
+
+    The caller keeps other writers out.
+    """
+    inspector = sa.inspect(connection)
+    if not inspector.has_table(OWN_TABLES.name):
+        return []
+    if inspector.has_table(HOMES.name):
+        create_homes(connection)
+    listed = connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars().all()
+    present = inspector.get_multi_columns(filter_names=listed)
+    without_home = [name for (_, name), found in present.items() if HOME not in {column["name"] for column in found}]
+    return [add_home(connection, name) for name in sorted(without_home)]
 
 
 def _rename(connection: sa.Connection, table: sa.Table, name: str, former: FormerlyNamed, *, both: bool) -> str:
@@ -180,6 +164,8 @@ def present_columns(
             found[name] = (sa.func.coalesce(column, old) if name in stored else old).label(name)
         elif name not in stored and column.nullable:
             found[name] = sa.null().label(name)
+        elif name not in stored and name == HOME:
+            found[name] = NO_NAME
     return found, _is_present(connection, model)
 
 

@@ -75,7 +75,7 @@ def homes_of(home: Home) -> tuple[object, object]:
     with closing(sqlite3.connect(home.folder / "ledger.db")) as connection:
         (ledger,) = connection.execute("SELECT identity FROM home").fetchone()
     with closing(sqlite3.connect(home.folder / "aggregates.db")) as connection:
-        (store,) = connection.execute("SELECT home FROM aggregate_home").fetchone()
+        (store,) = connection.execute("SELECT identity FROM aggregate_home").fetchone()
     return json.loads(ledger), json.loads(store)
 
 

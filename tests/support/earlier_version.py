@@ -38,6 +38,41 @@ DIALECTS: Final = {
     "postgresql": {"collation": 'COLLATE "C"', "double": "DOUBLE PRECISION", "ending": ""},
 }
 
+TABLES_OF_ONE_HOME: Final = (
+    """CREATE TABLE time_based_daily (
+        date VARCHAR(10) NOT NULL, entity_id VARCHAR(255) {collation} NOT NULL,
+        domain VARCHAR(255) {collation} NOT NULL,
+        hourly_distribution TEXT NOT NULL, peak_hours TEXT NOT NULL, frequency {double} NOT NULL,
+        confidence {double} NOT NULL, occurrences BIGINT NOT NULL, bouts BIGINT, device_class TEXT,
+        PRIMARY KEY (date, entity_id, domain)) {ending}""",
+    "CREATE INDEX ix_time_based_daily_entity_id ON time_based_daily (entity_id, date)",
+    "CREATE INDEX ix_time_based_daily_domain ON time_based_daily (domain, date)",
+    """CREATE TABLE detector_run_daily (
+        date VARCHAR(10) NOT NULL, detector VARCHAR(255) {collation} NOT NULL, version BIGINT NOT NULL,
+        rows BIGINT NOT NULL, events BIGINT NOT NULL, known_seconds {double} NOT NULL, day_seconds {double} NOT NULL,
+        reason TEXT NOT NULL, computed_at TEXT NOT NULL, PRIMARY KEY (date, detector)) {ending}""",
+    "CREATE INDEX ix_detector_run_daily_detector ON detector_run_daily (detector, date)",
+    """CREATE TABLE plugin_daily (
+        date VARCHAR(10) NOT NULL, meter VARCHAR(255) {collation} NOT NULL, energy {double} NOT NULL, dropped TEXT,
+        PRIMARY KEY (date, meter)) {ending}""",
+    "CREATE INDEX ix_plugin_daily_meter ON plugin_daily (meter, date)",
+    "CREATE TABLE aggregate_measurement (measurement VARCHAR(100) NOT NULL, PRIMARY KEY (measurement))",
+    "INSERT INTO aggregate_measurement VALUES ('time_based_daily'), ('detector_run_daily'), ('plugin_daily')",
+    "CREATE TABLE aggregate_home (row INTEGER NOT NULL, home TEXT NOT NULL, PRIMARY KEY (row))",
+)
+"""A SQL store as version 0.2.0 made it before homes had names, with a table of a plug-in."""
+TIME_BASED: Final = sa.text(
+    "INSERT INTO time_based_daily VALUES "
+    "(:date, :entity_id, 'light', '[0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,3,4,5,0,0]', '[19,20,21]', "
+    "0.125, 0.75, 12, 5, NULL)"
+)
+RUNS: Final = sa.text(
+    "INSERT INTO detector_run_daily VALUES "
+    "(:date, 'time_based', 1, 2, 12, 86400, 86400, 'as expected', '2026-03-03T03:30:00Z')"
+)
+METERS: Final = sa.text("INSERT INTO plugin_daily VALUES (:date, 'main', 1.5, 'kept')")
+OLD_HOME: Final = sa.text("INSERT INTO aggregate_home VALUES (1, :home)")
+
 APPLICATION_ID: Final = 0x70616C31
 
 LEDGER_SCHEMA_1: Final = """

@@ -17,7 +17,7 @@ from storage.backends.influxdb.line_protocol import line
 from storage.backends.influxdb.reader import Reader, Record
 from storage.backends.influxdb.store import InfluxStore
 from storage.backends.influxdb.writer import Writer, write_lines
-from storage.columns import Kind, closest, columns, from_json
+from storage.columns import HOME, Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.organisation import verify_organisation
@@ -164,7 +164,7 @@ class GuardedStore:
         _raise_refused(refused for day, some in by_day.items() for refused in writer.rewrite(day, some))
 
     def _rows(self, model: type[DailyAggregate], records: Iterable[Record]) -> list[Row]:
-        names = [column.name for column in columns(model)]
+        names = [column.name for column in columns(model) if column.name != HOME]
         structured = [column.name for column in columns(model) if column.kind is Kind.JSON]
         floats = [column.name for column in columns(model) if column.kind is Kind.FLOAT]
         instants: dict[int, dt.datetime] = {}

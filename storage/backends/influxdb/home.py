@@ -1,4 +1,4 @@
-"""Which home a bucket belongs to: points of a measurement of its own, which no query for rows reads.
+"""Which homes a bucket holds: points of a measurement of its own, which no query for rows reads.
 
 InfluxDB has no place for facts about a bucket that 1.x has too, and deletes every point that is older than the
 retention. So the home is written beside each day, and the newest point counts: it lives as long as the newest rows do.
@@ -7,11 +7,12 @@ retention. So the home is written beside each day, and the newest point counts: 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from storage.backends.influxdb.line_protocol import midnight_seconds, text_field
+from storage.backends.influxdb.line_protocol import midnight_seconds, tag_value, text_field
 from storage.backends.influxdb.writer import write_lines
+from storage.columns import HOME
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.influxql import Query, Series, quote_field, quote_name
 from storage.errors import StoreCorrupt, StoreError
@@ -19,7 +20,7 @@ from storage.identity import HomeIdentity
 
 MEASUREMENT: Final = "pattern_aggregates_home"
 
-_NEWEST: Final = f"SELECT last({quote_field('home')}) FROM {quote_name(MEASUREMENT)}"  # noqa: S608 - constants
+_NEWEST: Final = f"SELECT last({quote_field(HOME)}) FROM {quote_name(MEASUREMENT)} WHERE"  # noqa: S608 - constants
 
 
 class FoundHome(NamedTuple):
@@ -29,14 +30,16 @@ class FoundHome(NamedTuple):
     day: dt.date
 
 
-def read_home(connection: Connection, bucket: str) -> FoundHome | None:
-    """Return the home of a bucket; None if none is stored.
+def read_home(connection: Connection, bucket: str, name: str) -> FoundHome | None:
+    """Return what is known of a home in a bucket; None if nothing is stored.
 
     Raises:
         StoreCorrupt: What is stored cannot be read.
         PatternAggregatesError: As the connection's ``errors`` say.
     """
-    newest = connection.execute(Query(bucket, _NEWEST), _first_values)
+    query = Query(bucket, _NEWEST)
+    query.text += f" {query.tag_in(HOME, [name])}"
+    newest = connection.execute(query, _first_values)
     if newest is None:
         return None
     at, text = newest
@@ -49,16 +52,39 @@ def read_home(connection: Connection, bucket: str) -> FoundHome | None:
         ) from error
 
 
-def write_home(connection: Connection, bucket: str, home: HomeIdentity, day: dt.date) -> None:
-    """Write the home of a bucket beside the rows of a day.
+def write_home(connection: Connection, bucket: str, name: str, home: HomeIdentity, day: dt.date) -> None:
+    """Write what is known of a home beside the rows of a day.
 
     Raises:
         StoreError: The server refuses the point.
         PatternAggregatesError: As the connection's ``errors`` say.
     """
-    point = f"{MEASUREMENT} home={text_field(home.to_json())} {midnight_seconds(day)}"
+    series = f"{MEASUREMENT},{HOME}={tag_value(name)}" if name else MEASUREMENT
+    point = f"{series} {HOME}={text_field(home.to_json())} {midnight_seconds(day)}"
     if refused := write_lines(connection, bucket, [point]):
         raise StoreError(f"bucket {bucket}: the server refuses the home's point: {'; '.join(refused)}")
+
+
+def homes(connection: Connection, bucket: str, measurements: Sequence[str]) -> set[str]:
+    """Return the names of the homes that have points in some measurements, or of which something is known.
+
+    Raises:
+        PatternAggregatesError: As the connection's ``errors`` say.
+    """
+    sources = [quote_name(name) for name in (MEASUREMENT, *measurements)]
+    named = Query(bucket, f"SHOW TAG VALUES FROM {', '.join(sources)} WITH KEY = {quote_name(HOME)}", streamed=False)
+    found = {str(value) for value in connection.execute(named, _values_of_tag)}
+    for source in sources:
+        unnamed = Query(bucket, f"SELECT * FROM {source} WHERE")  # noqa: S608 - quoted names
+        unnamed.text += f" {unnamed.tag_in(HOME, [''])} LIMIT 1"
+        if connection.execute(unnamed, _first_values) is not None:
+            found.add("")
+            break
+    return found
+
+
+def _values_of_tag(parts: Iterable[Series]) -> list[str]:
+    return [values[-1] for part in parts for values in part.values]
 
 
 def _first_values(parts: Iterable[Series]) -> tuple[int, str] | None:

@@ -1,8 +1,9 @@
 """Rows as InfluxDB's line protocol, derived from the columns of their model.
 
-``date`` is a tag beside the model's own; a point lies at its date's 00:00 UTC in seconds, whatever the home's zone.
-Integers carry their ``i`` and floats never do: a field keeps the type of its first point for ever. Absent values are
-left out, so a row that is written over another one does not remove what that one had there.
+``date`` is a tag beside the model's own, and so is ``home`` unless it is empty. A point lies at its date's 00:00 UTC in
+seconds, whatever the home's zone. Integers carry their ``i`` and floats never do: a field keeps the type of its first
+point for ever. Absent values are left out, so a row that is written over another one does not remove what that one had
+there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
-from storage.columns import Kind, columns, encode
+from storage.columns import HOME, Kind, columns, encode
 from storage.drivers.influxdb.buckets import SECONDS_PER_DAY
 from storage.errors import StoreError
 from storage.models import DailyAggregate
@@ -67,7 +68,7 @@ _DATE: Final = "date"  # the row's own, a tag; another date is a field
 
 @cache
 def _layout(model: type[DailyAggregate]) -> _Layout:
-    found = columns(model)
+    found = [column for column in columns(model) if column.name != HOME]
     if any(column.name in ("time", PRESENCE) for column in found):
         raise StoreError(f"{model.measurement}: InfluxDB cannot store a tag or field named time or {PRESENCE}")
     values = [column for column in found if column.kind in _FIELDS and column.name != _DATE]
@@ -97,6 +98,8 @@ def line(row: DailyAggregate, seconds_late: int = 0) -> str:
         raise StoreError(f"{row.measurement} of {row.date}: InfluxDB stores days from {FIRST_DAY} to {LAST_DAY}")
     layout, record = _layout(type(row)), encode(row)
     tags = ",".join([f"{name}={tag_value(str(record[name]))}" for name in layout.tags])
+    if row.home:
+        tags += f",{HOME}={tag_value(row.home)}"
     fields = [f"{name}={text(value)}" for name, text in layout.fields if (value := record[name]) is not None]
     if layout.always == PRESENCE:
         fields.append(f"{PRESENCE}=1i")

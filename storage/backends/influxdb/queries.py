@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from storage.backends.influxdb.line_protocol import FIRST_DAY, LAST_DAY, always_there, midnight_seconds
+from storage.columns import HOME
 from storage.dates import ONE_DAY, DateRange
 from storage.drivers.influxdb.buckets import SECONDS_PER_DAY
 from storage.drivers.influxdb.influxql import Query, quote_field, quote_name, quote_tag
@@ -33,10 +34,12 @@ class Queries:
     Attributes:
         bucket: The bucket; ``database`` or ``database/policy`` on 1.x.
         model: The model.
+        home: The home whose rows these are; its points have no tag ``home`` where it has no name. None means all homes.
     """
 
     bucket: str
     model: type[DailyAggregate]
+    home: str | None = ""
 
     def select(self, names: Iterable[str], days: DateRange, where: Where = NO_FILTER) -> list[Query]:
         """Return queries for date, tags and some fields of the rows that match; none where nothing can match.
@@ -46,12 +49,17 @@ class Queries:
             days: Which days, all of them in ``STORABLE_DAYS``.
             where: As in ``AggregateReader.read``; of very many values each query gets a part.
         """
-        tags, former = ("date", *self.model.tags()), self.model.former_names()
+        tags, former = ("date", HOME, *self.model.tags()), self.model.former_names()
+        read_tags = tags if self.home is None else ("date", *self.model.tags())
         fields = [*dict.fromkeys([*names, always_there(self.model)])]  # without any field a point is not returned
         fields += [former[name].name for name in fields if name in former]
-        selected = ", ".join([*map(quote_tag, tags), *(quote_field(name) for name in fields if name not in tags)])
+        selected = ", ".join([*map(quote_tag, read_tags), *(quote_field(name) for name in fields if name not in tags)])
         queries = []
-        for part in _bindable_parts({tag: _valid_values(condition) for tag, condition in where.items()}):
+        if self.home is not None and HOME in where:
+            if self.home not in as_values(where[HOME]):
+                return []
+            where = {tag: condition for tag, condition in where.items() if tag != HOME}
+        for part in _bindable_parts({tag: _valid_values(tag, condition) for tag, condition in where.items()}):
             query = self._about(f"SELECT {selected}", days)
             for tag, values in part.items():
                 query.text += f" AND {query.tag_in(tag, values)}"
@@ -101,16 +109,19 @@ class Queries:
         start = midnight_seconds(max(days.first - ONE_DAY, FIRST_DAY))
         end = midnight_seconds(min(days.last + ONE_DAY, LAST_DAY)) + SECONDS_PER_DAY
         source = quote_name(self.model.measurement)
-        return Query(self.bucket, f"{verb} FROM {source} WHERE time >= {start}s AND time < {end}s")
+        query = Query(self.bucket, f"{verb} FROM {source} WHERE time >= {start}s AND time < {end}s")
+        if self.home is not None:
+            query.text += f" AND {query.tag_in(HOME, [self.home])}"
+        return query
 
 
 def _has_date(query: Query, days: DateRange) -> str:
     return query.tag_in("date", [day.isoformat() for day in days])
 
 
-def _valid_values(condition: str | Collection[str]) -> list[str]:
-    """Return the values of a condition that a tag can have; no row has any other."""
-    return [value for value in as_values(condition) if not tag_fault(value)]
+def _valid_values(tag: str, condition: str | Collection[str]) -> list[str]:
+    """Return the values of a condition that a tag can have; no row has any other. A home may have an empty name."""
+    return [value for value in as_values(condition) if (tag == HOME and not value) or not tag_fault(value)]
 
 
 def _bindable_parts(conditions: Mapping[str, Sequence[str]]) -> Iterator[Mapping[str, Sequence[str]]]:

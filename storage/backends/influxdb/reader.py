@@ -19,7 +19,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from storage.backends.influxdb.line_protocol import PRESENCE, midnight_seconds
 from storage.backends.influxdb.queries import STORABLE_DAYS, Key, Queries
-from storage.columns import columns, decode, with_present_names
+from storage.columns import HOME, columns, decode, with_present_names
 from storage.dates import DateRange
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.influxql import Series
@@ -53,20 +53,23 @@ class Reader(Generic[A]):
         connection: To the server.
         bucket: The bucket; ``database`` or ``database/policy`` on 1.x.
         model: The model.
+        home: The home whose rows are read; None reads those of all homes.
     """
 
-    def __init__(self, connection: Connection, bucket: str, model: type[A]) -> None:
+    def __init__(self, connection: Connection, bucket: str, model: type[A], home: str | None = "") -> None:
         self._connection = connection
         self._model = model
-        self._queries = Queries(bucket, model)
-        self._fields = [column.name for column in columns(model)]
+        self._home = home
+        self._queries = Queries(bucket, model, home)
+        self._fields = [column.name for column in columns(model) if column.name != HOME]
         self._identity_names = ("date", *model.tags())
         self._has_former_names = bool(model.former_names())
-        self._mandatory = [column.name for column in columns(model) if not column.optional]
-        self.identity = itemgetter(*self._identity_names)  # of a record: its date and the values of its tags
+        self._mandatory = [column.name for column in columns(model) if not column.optional and column.name != HOME]
+        identity = self._identity_names if home is not None else ("date", HOME, *model.tags())
+        self.identity = itemgetter(*identity)  # of a record: its date, its home if there are several, and its tags
 
     def read(self, days: DateRange, where: Where = NO_FILTER) -> list[A]:
-        """Return typed rows, ordered by date and tags; see ``records`` for which points count.
+        """Return typed rows, ordered by date, home and tags; see ``records`` for which points count.
 
         Raises:
             StoreCorrupt: A row does not satisfy its model.
@@ -95,7 +98,19 @@ class Reader(Generic[A]):
             except _IrregularPoints:
                 pass
         records = self.records(days, where) if queries else []
-        return plan.accumulate([record[name] for name in plan.columns] for record in records)
+        return plan.accumulate(self._values(plan, record) for record in records)
+
+    @staticmethod
+    def _values(plan: SummaryPlan, record: Record) -> list[Any]:
+        record.setdefault(HOME, "")
+        return [record[name] for name in plan.columns]
+
+    def _with_home(self, record: Record) -> None:
+        """Add the home to a record, unless it has no name."""
+        if self._home is None:
+            record[HOME] = record[HOME] or ""
+        elif self._home:
+            record[HOME] = self._home
 
     def count_by_day(self, days: DateRange) -> dict[dt.date, int]:
         """Return how many points each day has that may be rows, counted by the server.
@@ -111,7 +126,7 @@ class Reader(Generic[A]):
         return {day: count for day, count in named if day is not None and day in within}
 
     def records(self, days: DateRange, where: Where = NO_FILTER) -> list[Record]:
-        """Return rows as plain records by column name, ordered by date and tags; absent values are None.
+        """Return rows as plain records by column name, ordered by date, home and tags; absent values are None.
 
         Each record also has its point's ``time``, in seconds since 1970. Of several points with the same date and tags
         the one at 00:00 UTC counts, else the newest. Points without a date, or without one of the tags, are not rows.
@@ -166,7 +181,7 @@ class Reader(Generic[A]):
                     seen.add(identity)
                     if self._has_former_names:
                         record = with_present_names(self._model, record)  # noqa: PLW2901 - the same row
-                    yield [record[name] for name in plan.columns]
+                    yield self._values(plan, record)
 
         return plan.accumulate(rows())
 
@@ -190,6 +205,8 @@ class Reader(Generic[A]):
             if at != midnight:
                 raise _IrregularPoints
             record.pop(PRESENCE, None)
+            if self._home != "":
+                self._with_home(record)
             yield record
 
     def _complete_records(self, days: DateRange, where: Where) -> list[Record]:
@@ -222,6 +239,7 @@ class Reader(Generic[A]):
                 if None in values and any(record[name] is None for name in self._identity_names):
                     continue
                 record.pop(PRESENCE, None)
+                self._with_home(record)
                 found.append(with_present_names(self._model, record) if self._has_former_names else record)
         return found
 

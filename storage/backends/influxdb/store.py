@@ -10,10 +10,11 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Final, TypeVar
+from copy import copy
+from typing import Final, Self, TypeVar
 
 from storage.backends.influxdb.checks import Checks, days_in_words
-from storage.backends.influxdb.home import read_home, write_home
+from storage.backends.influxdb.home import homes, read_home, write_home
 from storage.backends.influxdb.queries import Key
 from storage.backends.influxdb.reader import Reader, Record
 from storage.backends.influxdb.writer import Writer
@@ -26,7 +27,7 @@ from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Fields, Summary, Where, check_query
+from storage.store import NO_FILTER, Fields, Summary, Where, check_batch, check_query, single_home
 from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
@@ -49,13 +50,14 @@ class InfluxStore:
     Args:
         server: Where it is, or a connection whose errors are ``ERRORS``.
         bucket: The bucket; on 1.x the database.
+        home: See ``AggregateStore.home``.
         retention_days: How long a bucket that ``prepare`` creates keeps its points; 0 for ever.
         read_only: Never create or change anything.
         reads_verified: Whether the caller verifies that the token belongs to the organisation that is named.
 
     Attributes:
         bucket: As above.
-        home: The home that its rows belong to, as far as it has been read or written; written beside each day.
+        identity: What is known of the home, as far as it has been read or written; written beside each day.
 
     Raises:
         SettingsError: The certificate authority cannot be read, influxdb-client is not installed, or rows cannot be
@@ -67,6 +69,7 @@ class InfluxStore:
         server: Server | Connection,
         bucket: str,
         *,
+        home: str | None = "",
         retention_days: int = 90,
         read_only: bool = False,
         reads_verified: bool = False,
@@ -83,14 +86,34 @@ class InfluxStore:
         self._retention_days = retention_days
         self._read_only = read_only
         self._checks = Checks(self._connection, self.bucket, self._name, reads_verified=reads_verified)
-        self.home: HomeIdentity | None = None
+        self._home = home
+        self._is_view = False  # whether another store closes the connection
+        self.identity: HomeIdentity | None = None
         self._replacing = threading.Lock()  # what is read back must not be another thread's day
+
+    @property
+    def home(self) -> str | None:
+        """See ``AggregateStore.home``."""
+        return self._home
+
+    def for_home(self, home: str | None) -> Self:
+        """See ``AggregateStore.for_home``."""
+        view = copy(self)
+        vars(view).update(_home=home, _is_view=True, identity=None)
+        return view
+
+    def homes(self) -> list[str]:
+        """See ``AggregateStore.homes``; every home with rows has the record of a run."""
+        return sorted(homes(self._connection, self.bucket, [DetectorRunDaily.measurement]))
+
+    def _reader(self, model: type[A]) -> Reader[A]:
+        return Reader(self._connection, self.bucket, model, self._home)
 
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         check_query(model, where=where)
         self._checks.verify_reading(model)
-        return Reader(self._connection, self.bucket, model).read(days, where)
+        return self._reader(model).read(days, where)
 
     def summarize(
         self,
@@ -103,12 +126,12 @@ class InfluxStore:
         """See ``AggregateReader.summarize``: only the fields that are needed are read, and added up as they arrive."""
         check_query(model, fields, by, where)
         self._checks.verify_reading(model)
-        return Reader(self._connection, self.bucket, model).summarize(SummaryPlan(model, fields, by), days, where)
+        return self._reader(model).summarize(SummaryPlan(model, fields, by), days, where)
 
     def count_by_day(self, model: type[DailyAggregate], days: DateRange) -> dict[dt.date, int]:
         """See ``AggregateStore.count_by_day``; counted by the server."""
         self._checks.verify_reading(model)
-        return Reader(self._connection, self.bucket, model).count_by_day(days)
+        return self._reader(model).count_by_day(days)
 
     def prepare(self, *, update_retention: bool = False) -> list[str]:
         """See ``AggregateWriter.prepare``."""
@@ -135,14 +158,15 @@ class InfluxStore:
             StoreMissing: The bucket does not exist.
         """
         self._refuse_read_only()
+        home = check_batch(self._home, batch)
         with self._replacing:
             self.verify_writing()
             for finding in batch.findings:
                 stored = self._write(finding.model, batch.day, finding.rows)
                 stale = stored.keys() - {row.key() for row in finding.rows}
-                Writer(self._connection, self.bucket, finding.model).delete(batch.day, stale)
-            if self.home is not None:  # beside each day, so that it outlives the retention like the newest of them
-                write_home(self._connection, self.bucket, self.home, batch.day)
+                Writer(self._connection, self.bucket, finding.model, home).delete(batch.day, stale)
+            if self.identity is not None:  # beside each day, so that it outlives the retention like the newest of them
+                write_home(self._connection, self.bucket, home, self.identity, batch.day)
             self._write(DetectorRunDaily, batch.day, [finding.run for finding in batch.findings])
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:  # noqa: ARG002 - the retention decides
@@ -155,9 +179,9 @@ class InfluxStore:
         Raises:
             StoreMissing: The bucket does not exist.
         """
-        found = read_home(self._connection, self.bucket)
-        self.home = found.home if found is not None else None
-        return self.home
+        found = read_home(self._connection, self.bucket, single_home(self._home))
+        self.identity = found.home if found is not None else None
+        return self.identity
 
     def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
         """See ``AggregateStore.write_home``.
@@ -166,16 +190,18 @@ class InfluxStore:
             StoreMissing: The bucket does not exist.
         """
         self._refuse_read_only()
-        found = read_home(self._connection, self.bucket)
+        name = single_home(self._home)
+        found = read_home(self._connection, self.bucket, name)
         if found is None or replace:
             self.verify_writing()
             today = dt.datetime.now(dt.UTC).date()  # the newest point counts
-            write_home(self._connection, self.bucket, home, max(today, found.day) if found is not None else today)
-            found = read_home(self._connection, self.bucket)
+            day = max(today, found.day) if found is not None else today
+            write_home(self._connection, self.bucket, name, home, day)
+            found = read_home(self._connection, self.bucket, name)
         if found is None:
             raise StoreError(f"{self._name}: the home was written, but cannot be read back")
-        self.home = found.home
-        return self.home
+        self.identity = found.home
+        return self.identity
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``: server, version, bucket, rights and clock."""
@@ -183,7 +209,8 @@ class InfluxStore:
 
     def close(self) -> None:
         """See ``AggregateStore.close``."""
-        self._connection.close()
+        if not self._is_view:
+            self._connection.close()
 
     def verify_writing(self) -> None:
         """Check, once, that what is written can be read back; see ``Checks.verify_writing``."""
@@ -195,7 +222,7 @@ class InfluxStore:
         Raises:
             StoreError: Some of the rows are not there.
         """
-        writer = Writer(self._connection, self.bucket, model)
+        writer = Writer(self._connection, self.bucket, model, single_home(self._home))
         expected = {row.key(): _comparable(model, encode(row)) for row in rows}
         refused = writer.write(rows)
         stored, doubled = self._stored(model, day)
@@ -214,9 +241,9 @@ class InfluxStore:
         Returns:
             The records, and the keys that have several points: another writer's points have more tags.
         """
-        rows, strays = Reader(self._connection, self.bucket, model).find(DateRange(day, day))
+        rows, strays = self._reader(model).find(DateRange(day, day))
         if strays:
-            Writer(self._connection, self.bucket, model).delete_strays(day)
+            Writer(self._connection, self.bucket, model, single_home(self._home)).delete_strays(day)
         stored: dict[Key, Record] = {}
         doubled = set()
         for record in rows:

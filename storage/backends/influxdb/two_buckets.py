@@ -9,8 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, Self, TypeVar
 
 from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.backends.memory import MemoryStore
@@ -44,6 +45,22 @@ class TwoBuckets:
         self.daily = daily
         self.rollups = rollups
 
+    @property
+    def home(self) -> str | None:
+        """See ``AggregateStore.home``."""
+        return self.daily.home
+
+    def for_home(self, home: str | None) -> Self:
+        """See ``AggregateStore.for_home``."""
+        return type(self)(self.daily.for_home(home), self.rollups.for_home(home))
+
+    def homes(self) -> list[str]:
+        """See ``AggregateStore.homes``."""
+        found = set(self.daily.homes())
+        with suppress(StoreMissing):
+            found.update(self.rollups.homes())
+        return sorted(found)
+
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         if model is not DetectorRunDaily:
@@ -54,7 +71,7 @@ class TwoBuckets:
             rows += self.daily.read(model, days, daily)
         if rollups is not None:
             rows += self._read_rollups(model, days, rollups)
-        return sorted(rows, key=lambda row: (row.date, row.key()))
+        return sorted(rows, key=lambda row: (row.date, row.home, row.key()))
 
     def _read_rollups(self, model: type[A], days: DateRange, where: Where) -> list[A]:
         try:
@@ -73,7 +90,7 @@ class TwoBuckets:
         """See ``AggregateReader.summarize``."""
         if model is DetectorRunDaily:  # in both buckets
             check_query(model, fields, by, where)
-            return MemoryStore(self.read(model, days, where)).summarize(model, days, fields, by)
+            return MemoryStore(self.read(model, days, where), home=None).summarize(model, days, fields, by)
         if not _is_rollup(model):
             return self.daily.summarize(model, days, fields, by, where)
         try:
@@ -107,7 +124,7 @@ class TwoBuckets:
         for store, is_of_rollup in ((self.daily, False), (self.rollups, True)):
             findings = tuple(one for one in batch.findings if _is_rollup(one.model) is is_of_rollup)
             if findings:
-                store.home = store.home or self.daily.home
+                store.identity = store.identity or self.daily.identity
                 part = replace(batch, findings=findings)
                 try:
                     store.replace_day(part)
@@ -150,7 +167,9 @@ class TwoBuckets:
         self.rollups.close()
 
 
-def open_buckets(server: Server, *, daily: Bucket, rollups: Bucket, read_only: bool = False) -> TwoBuckets:
+def open_buckets(
+    server: Server, *, daily: Bucket, rollups: Bucket, home: str | None = "", read_only: bool = False
+) -> TwoBuckets:
     """Open a store in two buckets.
 
     Raises:
@@ -163,7 +182,7 @@ def open_buckets(server: Server, *, daily: Bucket, rollups: Bucket, read_only: b
         )
     connection = Connection(server, ERRORS, f"store {daily[0]!r}")
     stores = (
-        InfluxStore(connection, name, retention_days=retention_days, read_only=read_only)
+        InfluxStore(connection, name, home=home, retention_days=retention_days, read_only=read_only)
         for name, retention_days in (daily, rollups)
     )
     return TwoBuckets(*stores)
@@ -180,4 +199,4 @@ def _of_each(where: Where) -> tuple[Where | None, Where | None]:
     names = as_values(where[_DETECTOR])
     daily = [name for name in names if cadence_of(name) is None]
     rollups = [name for name in names if cadence_of(name) is not None]
-    return ({_DETECTOR: daily} if daily else None), ({_DETECTOR: rollups} if rollups else None)
+    return ({**where, _DETECTOR: daily} if daily else None), ({**where, _DETECTOR: rollups} if rollups else None)

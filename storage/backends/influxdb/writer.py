@@ -49,14 +49,16 @@ class Writer(Generic[A]):
         connection: To the server.
         bucket: The bucket; ``database`` or ``database/policy`` on 1.x.
         model: The model.
+        home: The home whose rows are written and deleted.
     """
 
-    def __init__(self, connection: Connection, bucket: str, model: type[A]) -> None:
+    def __init__(self, connection: Connection, bucket: str, model: type[A], home: str = "") -> None:
         self._connection = connection
         self._bucket = bucket
         self._model = model
-        self._queries = Queries(bucket, model)
-        self._reader = Reader(connection, bucket, model)
+        self._home = home
+        self._queries = Queries(bucket, model, home)
+        self._reader = Reader(connection, bucket, model, home)
         self._optional = [column.name for column in columns(model) if column.optional]
 
     def write(self, rows: Iterable[A], seconds_late: int = 0) -> list[str]:
@@ -133,7 +135,7 @@ class Writer(Generic[A]):
     def _refuse_shared_database(self, day: dt.date) -> None:
         """A DELETE of 1.x reaches into every retention policy of its database."""
         for other in other_policies(self._connection, self._bucket):
-            query = Queries(other, self._model).select_any(day)
+            query = Queries(other, self._model, self._home).select_any(day)
             if self._connection.execute(query, lambda parts: any(part.values for part in parts)):
                 raise self._connection.error(
                     f"{other} holds rows of {self._model.measurement} on {day} too, and InfluxDB 1.x deletes in all "

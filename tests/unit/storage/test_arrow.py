@@ -54,7 +54,8 @@ class MeterDaily(DailyAggregate):
 
 def test_columns_have_the_types_of_the_fields() -> None:
     schema = schema_of(TimeBasedDaily)
-    assert schema.names == list(TimeBasedDaily.model_fields)
+    assert schema.names == [name for name in TimeBasedDaily.model_fields if name != "home"]
+    assert schema_of(TimeBasedDaily, with_home=True).names == list(TimeBasedDaily.model_fields)
     assert {name: str(schema.field(name).type) for name in schema.names} == {
         "date": "date32[day]",
         "entity_id": "string",

@@ -118,6 +118,7 @@ def round_trip(row: DailyAggregate) -> list[DailyAggregate]:
 def test_the_columns_of_a_model_are_its_fields_in_order_with_date_first() -> None:
     assert columns(DurationDaily) == (
         Column("date", Kind.DATE, False),
+        Column("home", Kind.TAG, False),
         Column("entity_id", Kind.TAG, False),
         Column("avg_duration_seconds", Kind.FLOAT, False),
         Column("min_duration_seconds", Kind.FLOAT, False),
@@ -132,6 +133,7 @@ def test_the_columns_of_a_model_are_its_fields_in_order_with_date_first() -> Non
 def test_every_type_that_a_store_can_keep_has_its_kind() -> None:
     assert {column.name: (column.kind.value, column.optional) for column in columns(MeterDaily)} == {
         "date": ("date", False),
+        "home": ("tag", False),
         "meter": ("tag", False),
         "energy": ("float", False),
         "samples": ("integer", False),
@@ -153,7 +155,7 @@ def test_every_type_that_a_store_can_keep_has_its_kind() -> None:
 @pytest.mark.parametrize("model", [*AGGREGATES, DetectorRunDaily], ids=lambda model: model.measurement)
 def test_every_model_of_the_schema_has_columns(model: type[DailyAggregate]) -> None:
     assert [column.name for column in columns(model)] == list(model.model_fields)
-    assert [column.name for column in columns(model) if column.kind is Kind.TAG] == list(model.tags())
+    assert [column.name for column in columns(model) if column.kind is Kind.TAG] == ["home", *model.tags()]
 
 
 @pytest.mark.parametrize("odd", [bool, bytes, complex, set[int], int | str, object, bool | None, dt.timedelta, Any])

@@ -338,7 +338,9 @@ def test_the_jobs_settings_are_used_without_an_argument(
 
 def test_rows_as_json_have_exactly_the_models_fields() -> None:
     (document,) = json.loads(to_json([time_based("light.küche")]))
-    assert list(document) == list(TimeBasedDaily.model_fields)
+    assert list(document) == [name for name in TimeBasedDaily.model_fields if name != "home"]
+    (named,) = json.loads(to_json([time_based(home="north")]))
+    assert list(named) == list(TimeBasedDaily.model_fields)
     assert (document["date"], document["entity_id"], document["peak_hours"]) == (
         "2026-03-02",
         "light.küche",
