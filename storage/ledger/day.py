@@ -202,12 +202,31 @@ def read_entries(connection: sa.Connection, *conditions: sa.ColumnElement[bool])
     """
     query = sa.select(*_COLUMNS).where(*conditions).order_by(ENTRIES.c.day, ENTRIES.c.detector)
     for row in connection.execute(query):
-        try:
-            yield Entry.of_row(row._asdict())
-        except ValueError as error:
-            raise LedgerCorrupt(
-                f"the ledger is damaged: its entry of {row.day!r}, {row.detector!r} has {error}", hint=HINT_WHEN_CORRUPT
-            ) from error
+        yield _entry(row._asdict())
+
+
+def read_entries_of_homes(
+    connection: sa.Connection, *conditions: sa.ColumnElement[bool]
+) -> Iterable[tuple[str, Entry]]:
+    """Yield the entries of all homes that satisfy all conditions, each with its home, by home, day and detector.
+
+    Raises:
+        LedgerCorrupt: An entry holds a value that the program never writes.
+    """
+    query = sa.select(ENTRIES.c.home, *_COLUMNS).where(*conditions)
+    for row in connection.execute(query.order_by(ENTRIES.c.home, ENTRIES.c.day, ENTRIES.c.detector)):
+        values = row._asdict()
+        yield values.pop("home"), _entry(values)
+
+
+def _entry(values: dict[str, Any]) -> Entry:
+    try:
+        return Entry.of_row(values)
+    except ValueError as error:
+        raise LedgerCorrupt(
+            f"the ledger is damaged: its entry of {values['day']!r}, {values['detector']!r} has {error}",
+            hint=HINT_WHEN_CORRUPT,
+        ) from error
 
 
 def _values_of(entry: Entry) -> dict[str, Any]:
