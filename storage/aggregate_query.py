@@ -14,8 +14,9 @@ from storage.dates import DateRange, is_relative
 from storage.errors import DaysMissing, SettingsError, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.periods import has_rows_on
+from storage.query_homes import HomeChoice, QueriedHomes
 from storage.rollup_models import ROLLUPS
-from storage.store import NO_FIELDS, NO_FILTER, AggregateReader, Fields, Summary, Where
+from storage.store import NO_FIELDS, AggregateReader, Fields, Summary, Where
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -52,6 +53,7 @@ class Completeness:
         rows: How many rows were found.
         reason: What was tested, cut and not judged; empty where nothing was computed.
         known_share: The share of the day that was known time, 0 to 1.
+        home: The name of the home; empty for a home without one.
     """
 
     day: dt.date
@@ -60,10 +62,13 @@ class Completeness:
     rows: int = 0
     reason: str = ""
     known_share: float = 0.0
+    home: str = ""
 
 
 class AggregateQuery(AbstractContextManager["AggregateQuery"]):
-    """Queries to a store. Safe to use from several threads.
+    """Queries to a store: to the home that it was opened for, or to those that a call names.
+
+    Safe to use from several threads. A home that the store does not hold is an error, never an empty answer.
 
     Args:
         store: Where the aggregates are: a store, which ``close`` closes, or any other reader of aggregates.
@@ -92,10 +97,11 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         first: Day | DateRange,
         last: Day | None = None,
         *,
+        home: HomeChoice = None,
         allow_missing: bool = False,
         **tags: str | Collection[str],
     ) -> list[A]:
-        """Return the rows of one aggregate over a range of days, ordered by date and tags.
+        """Return the rows of one aggregate over a range of days, ordered by date, home and tags.
 
         Args:
             model: Which aggregate.
@@ -103,19 +109,22 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
                 text such as ``last-week``, ``2026-W47``, ``2026-11`` or ``2026-11-01..yesterday``.
             last: The last day, included. Without it ``-7d`` stands for the seven days up to yesterday, and every other
                 day for itself.
+            home: The name of a home, several names in a list, or ``ALL_HOMES``. Without it, that of the store.
             allow_missing: Return what is there even if some of the days were never computed.
             **tags: For any tag of the model, its value, or several values in a list.
 
         Raises:
-            DaysMissing: Some of the days were never computed.
-            UsageError: A day or a tag is not valid.
+            DaysMissing: Some of the days were never computed, of one of the homes.
+            UsageError: A day or a tag is not valid, or the store does not hold the home.
             StoreUnavailable: The store cannot be reached now.
             StoreCorrupt: A row does not satisfy its model.
         """
-        days = self._days(first, last)
-        rows = self._store.read(model, days, tags)
+        days, homes = self._days(first, last), QueriedHomes(self._store, home)
+        rows = homes.reader.read(model, days, {**homes.where, **tags})
         if not allow_missing:
-            self._refuse_missing(model, days)
+            self._refuse_missing(model, days, homes)
+        if not rows:
+            homes.refuse_unknown()
         return rows
 
     def summarize(
@@ -126,6 +135,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         *,
         by: Sequence[str] = (),
         fields: Fields = NO_FIELDS,
+        home: HomeChoice = None,
         allow_missing: bool = False,
         **tags: str | Collection[str],
     ) -> list[Summary]:
@@ -138,29 +148,32 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             model: Which aggregate.
             first: As in ``daily``.
             last: As in ``daily``.
-            by: The tags, and ``date``, ``week`` or ``month``, that make the groups; none makes one group of all rows. A
-                week is Monday to Sunday and has a name such as ``2026-W47``, a month such as ``2026-11``; of one at an
-                end of the range, only days of the range count.
+            by: The tags, and ``home``, ``date``, ``week`` or ``month``, that make the groups; none makes one group of
+                all rows. A week is Monday to Sunday and has a name such as ``2026-W47``, a month such as ``2026-11``;
+                of one at an end of the range, only days of the range count.
             fields: For each field ``sum``, ``mean``, ``count``, ``min`` or ``max``, whose result has the field's name;
                 or several in a list, whose results are named ``FIELD_FUNCTION``. None only counts the rows.
+            home: As in ``daily``; all rows of several homes together make a group, unless ``by`` has ``home``.
             allow_missing: As in ``daily``.
             **tags: As in ``daily``.
 
         Raises:
-            DaysMissing: Some of the days were never computed.
+            DaysMissing: Some of the days were never computed, of one of the homes.
             UsageError: A day, name or function is not valid.
             StoreUnavailable: The store cannot be reached now.
         """
-        days = self._days(first, last)
+        days, homes = self._days(first, last), QueriedHomes(self._store, home)
         for name in tags:
             if name in model.model_fields and name not in model.tags():
                 raise UsageError(
                     f"{name} is a field of {model.measurement}, not a tag",
                     hint=f'Name functions in fields: fields={{"{name}": "sum"}}.',
                 )
-        summaries = self._store.summarize(model, days, fields, by, tags)
+        summaries = homes.reader.summarize(model, days, fields, by, {**homes.where, **tags})
         if not allow_missing:
-            self._refuse_missing(model, days)
+            self._refuse_missing(model, days, homes)
+        if not summaries:
+            homes.refuse_unknown()
         return summaries
 
     def frame(
@@ -169,18 +182,21 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         first: Day | DateRange,
         last: Day | None = None,
         *,
+        home: HomeChoice = None,
         allow_missing: bool = False,
         **tags: str | Collection[str],
     ) -> pa.Table:
         """Return what ``daily`` returns as an Arrow table, which polars, pandas and duckdb read.
 
         The columns are the model's fields, also where there are no rows: dates and instants as such, lists as lists,
-        dicts of one type as maps, any other JSON value as JSON text.
+        dicts of one type as maps, any other JSON value as JSON text. ``home`` is among them where the call or the store
+        names one.
 
         Args:
             model: Which aggregate.
             first: As in ``daily``.
             last: As in ``daily``.
+            home: As in ``daily``.
             allow_missing: As in ``daily``.
             **tags: As in ``daily``.
 
@@ -197,11 +213,18 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             raise SettingsError(
                 f"frame() needs {error.name}, which is not installed", hint="Install pattern-aggregates[arrow]."
             ) from error
-        table: pa.Table = arrow.table_of(model, self.daily(model, first, last, allow_missing=allow_missing, **tags))
+        rows = self.daily(model, first, last, home=home, allow_missing=allow_missing, **tags)
+        has_names = QueriedHomes(self._store, home).have_names
+        table: pa.Table = arrow.table_of(model, rows, with_home=has_names)
         return table
 
     def involving(
-        self, entities: str | Iterable[str], first: Day | DateRange, last: Day | None = None
+        self,
+        entities: str | Iterable[str],
+        first: Day | DateRange,
+        last: Day | None = None,
+        *,
+        home: HomeChoice = None,
     ) -> list[DailyAggregate]:
         """Return the rows of all aggregates that are about an entity: its own, pairs, sequences and rooms with it.
 
@@ -211,22 +234,27 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             entities: One entity id, or several (a device's).
             first: As in ``daily``.
             last: As in ``daily``.
+            home: As in ``daily``.
 
         Raises:
-            UsageError: A day is not valid.
+            UsageError: A day is not valid, or the store does not hold the home.
             StoreUnavailable: The store cannot be reached now.
             StoreCorrupt: A row does not satisfy its model.
         """
-        days = self._days(first, last)
+        days, homes = self._days(first, last), QueriedHomes(self._store, home)
         ids = {entities} if isinstance(entities, str) else set(entities)
         found: list[DailyAggregate] = []
         for model in (*AGGREGATES, *ROLLUPS):
-            where: Where = {"entity_id": ids} if "entity_id" in model.tags() else NO_FILTER
-            found += (row for row in self._store.read(model, days, where) if not ids.isdisjoint(row.entity_ids()))
-        return sorted(found, key=lambda row: row.date)
+            where: Where = {**homes.where, "entity_id": ids} if "entity_id" in model.tags() else homes.where
+            found += (row for row in homes.reader.read(model, days, where) if not ids.isdisjoint(row.entity_ids()))
+        if not found:
+            homes.refuse_unknown()
+        return sorted(found, key=lambda row: (row.date, row.home))
 
-    def completeness(self, first: Day | DateRange, last: Day | None = None) -> list[Completeness]:
-        """Return for each day and detector whether it was computed, and the result, ordered by day and detector.
+    def completeness(
+        self, first: Day | DateRange, last: Day | None = None, *, home: HomeChoice = None
+    ) -> list[Completeness]:
+        """Return for each day, home and detector whether it was computed, and the result, in this order.
 
         Rollups are listed on the last day of each period only; their known share is that of the period. Detectors are
         those of this project and any other that has computed one of the days.
@@ -234,21 +262,26 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         Args:
             first: As in ``daily``.
             last: As in ``daily``.
+            home: As in ``daily``.
 
         Raises:
-            UsageError: A day is not valid.
+            UsageError: A day is not valid, or the store does not hold the home.
             StoreUnavailable: The store cannot be reached now.
             StoreCorrupt: A row does not satisfy its model.
         """
-        days = self._days(first, last)
-        runs = {(run.date, run.detector): run for run in self._store.read(DetectorRunDaily, days)}
+        days, homes = self._days(first, last), QueriedHomes(self._store, home)
+        found = homes.reader.read(DetectorRunDaily, days, homes.where)
+        if not found:
+            homes.refuse_unknown()
+        runs = {(run.date, run.home, run.detector): run for run in found}
         built_in = {_detector(model) for model in (*AGGREGATES, *ROLLUPS)}
-        detectors = sorted(built_in | {detector for _, detector in runs})
+        detectors = sorted(built_in | {run.detector for run in found})
         return [
-            _completeness(day, detector, runs.get((day, detector)))
+            _completeness(day, name, detector, runs.get((day, name, detector)))
             for day in days
+            for name in homes.names()
             for detector in detectors
-            if has_rows_on(detector, day) or (day, detector) in runs
+            if has_rows_on(detector, day) or (day, name, detector) in runs
         ]
 
     def _days(self, first: Day | DateRange, last: Day | None) -> DateRange:
@@ -262,23 +295,29 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             return DateRange.parse(first, last)
         return DateRange.parse(first, last, today=self._today())
 
-    def _refuse_missing(self, model: type[DailyAggregate], days: DateRange) -> None:
+    @staticmethod
+    def _refuse_missing(model: type[DailyAggregate], days: DateRange, homes: QueriedHomes) -> None:
         if model is DetectorRunDaily:
             return
         detector = _detector(model)
-        computed = {run.date for run in self._store.read(DetectorRunDaily, days, {"detector": detector})}
-        missing = [day for day in days if day not in computed and has_rows_on(detector, day)]
+        runs = homes.reader.read(DetectorRunDaily, days, {**homes.where, "detector": detector})
+        computed = {(run.home, run.date) for run in runs}
+        expected = [day for day in days if has_rows_on(detector, day)]
+        missing = {name: [day for day in expected if (name, day) not in computed] for name in homes.names()}
+        missing = {name: lacked for name, lacked in missing.items() if lacked}
         if missing:
-            raise DaysMissing(detector, missing)
+            if not runs:
+                homes.refuse_unknown()
+            raise DaysMissing(detector, sorted({day for lacked in missing.values() for day in lacked}), [*missing])
 
 
 def _detector(model: type[DailyAggregate]) -> str:
     return model.measurement.removesuffix("_daily")
 
 
-def _completeness(day: dt.date, detector: str, run: DetectorRunDaily | None) -> Completeness:
+def _completeness(day: dt.date, home: str, detector: str, run: DetectorRunDaily | None) -> Completeness:
     if run is None:
-        return Completeness(day, detector, State.MISSING)
+        return Completeness(day, detector, State.MISSING, home=home)
     known_share = run.known_seconds / run.day_seconds if run.day_seconds else 1.0
     state = State.WRITTEN if run.rows else State.EMPTY
-    return Completeness(day, detector, state, run.rows, run.reason, known_share)
+    return Completeness(day, detector, state, run.rows, run.reason, known_share, home)

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 
 MAX_LISTED_DAYS: Final = 5
+MAX_LISTED_HOMES: Final = 5
 
 
 class PatternAggregatesError(Exception):
@@ -65,15 +66,19 @@ class UsageError(PatternAggregatesError):
 class DaysMissing(UsageError):
     """Some of the days asked for were never computed."""
 
-    def __init__(self, detector: str, days: Sequence[dt.date]) -> None:
+    def __init__(self, detector: str, days: Sequence[dt.date], homes: Sequence[str] = ()) -> None:
         listed = ", ".join(str(day) for day in days[:MAX_LISTED_DAYS])
         more = f" and {len(days) - MAX_LISTED_DAYS} more" if len(days) > MAX_LISTED_DAYS else ""
+        named = [repr(home) for home in homes if home]
+        of_homes = f", of home {', '.join(named[:MAX_LISTED_HOMES])}" if named else ""
+        of_homes += f" and {len(named) - MAX_LISTED_HOMES} more" if len(named) > MAX_LISTED_HOMES else ""
         super().__init__(
-            f"{detector} was not computed for {len(days)} of the days asked for: {listed}{more}",
+            f"{detector} was not computed for {len(days)} of the days asked for: {listed}{more}{of_homes}",
             hint="Run a backfill for these days, or pass allow_missing=True to take what is there.",
         )
         self.detector = detector
         self.days = tuple(days)
+        self.homes = tuple(homes)
 
 
 class SettingsError(PatternAggregatesError):

@@ -11,6 +11,9 @@
         )
         longest = max(weekly, key=lambda one: one.values["avg_duration_seconds_max"])
 
+Where a store holds several homes, ``open_query(home="north")`` or ``home=["north", "south"]`` in a call says which, and
+``by=["home"]`` keeps them apart; rows of several homes are never mixed unless that is asked for.
+
 A day is a date, ``YYYY-MM-DD``, ``yesterday`` or ``-7d``; a single day stands for both ends, and so does a range: a
 ``DateRange``, or a text such as ``last-week``, ``2026-W47`` or ``2026-11``. Other keywords than the parameters are tags
 of the model, in every call.
@@ -31,6 +34,7 @@ from zoneinfo import ZoneInfo
 from storage.aggregate_query import AggregateQuery, Completeness, Day, State
 from storage.checked_store import CheckedStore
 from storage.connect import open_store
+from storage.daily_aggregate import tag_fault
 from storage.dates import DateRange
 from storage.described_home import DEFAULT_TIME_ZONE, home_in_document
 from storage.errors import (
@@ -59,6 +63,7 @@ from storage.models import (
     Severity,
     TimeBasedDaily,
 )
+from storage.query_homes import ALL_HOMES, AllHomes, HomeChoice
 from storage.rollup_models import (
     ROLLUPS,
     BoutTimesDaily,
@@ -74,11 +79,13 @@ from storage.store import AggregateReader, AggregateStore, Fields, Function, Sum
 
 __all__ = [
     "AGGREGATES",
+    "ALL_HOMES",
     "ROLLUPS",
     "ActiveTimeDaily",
     "AggregateQuery",
     "AggregateReader",
     "AggregateStore",
+    "AllHomes",
     "AnomalyDaily",
     "BoutTimesDaily",
     "CoOccurrenceDaily",
@@ -94,6 +101,7 @@ __all__ = [
     "Function",
     "HabitMonthly",
     "HabitWeekly",
+    "HomeChoice",
     "HomeMismatch",
     "PatternAggregatesError",
     "RoomBasedDaily",
@@ -124,6 +132,7 @@ def open_query(
     url: str | None = None,
     *,
     config: str | Path | None = None,
+    home: str | AllHomes | None = None,
     time_zone: str | None = None,
     clock: Callable[[], dt.datetime] = _system_clock,
 ) -> AggregateQuery:
@@ -133,37 +142,49 @@ def open_query(
         url: A database URL, ``sqlite:///folder/file.db`` for a file; without it the job's own settings decide.
         config: The configuration file; else that in ``PATTERN_AGGREGATES_CONFIG``, else
             ``pattern-aggregates.toml``, else ``config/default.toml``.
+        home: The name of the home whose rows are read, or ``ALL_HOMES``. By default that of the settings; with ``url``
+            the home without a name.
         time_zone: The home's time zone, such as ``Europe/Berlin``, by which ``yesterday`` and ``-7d`` are counted. By
             default that of the settings; with ``url`` it is not known, and such days are refused.
         clock: Returns the present instant.
 
-    Before the first answer, the store that the settings name is compared with their ledger, or without a ledger with
-    their ``[home]`` and ``[source]``.
+    Before the first answer, what the store knows of the home of the settings is compared with their ledger, or without
+    a ledger with their ``[home]`` and ``[source]``.
 
     Raises:
         StoreMissing: There is no such store: an error, never an empty answer.
-        SettingsError: The settings are not valid, or the time zone is not known.
+        SettingsError: The settings are not valid, the home's name is not, or the time zone is not known.
         HomeMismatch: At the first query: the store belongs to another home than the settings or their ledger.
         StoreUnavailable: The store cannot be reached now.
     """
     settings: StoreSettings
     overrides: Mapping[str, str] = {}
-    home: HomeIdentity | None = None
+    known: HomeIdentity | None = None
     described: HomeIdentity | None = None
+    name = "" if home is None else None if isinstance(home, AllHomes) else home
     if url is not None:
         settings = SqlStoreSettings(url=url)
     else:
         document = load_document(Path(config) if config is not None else None)
         settings, overrides = store_settings(document), document.overrides
-        home, described = read_ledger_home(ledger_path(document)), home_in_document(document)
         section = document.values.get("home")
-        named = section.get("time_zone") if isinstance(section, dict) else None
+        section = section if isinstance(section, dict) else {}
+        configured = str(section.get("name", ""))
+        name = configured if home is None else name
+        if name is not None:
+            known = read_ledger_home(ledger_path(document), name)
+            described = home_in_document(document) if name == configured else None
+        named = section.get("time_zone")
+        if name != configured and known is not None:
+            time_zone = time_zone or known.time_zone
         time_zone = time_zone or (DEFAULT_TIME_ZONE if named is None else str(named))
+    if name and (fault := tag_fault(name)):
+        raise SettingsError(f"{name[:80]!r} is not a valid name of a home: it {fault}")
     zone = None if time_zone is None else _zone(time_zone)
     with naming_origin(overrides):
-        store = open_store(settings, read_only=True)
-    if home is not None or described is not None:
-        store = CheckedStore(store, partial(_check_home, store, home, described, f"the store of {document.origin}"))
+        store = open_store(settings, home=name, read_only=True)
+    if known is not None or described is not None:
+        store = CheckedStore(store, partial(_check_home, store, known, described, f"the store of {document.origin}"))
     return AggregateQuery(store, today=None if zone is None else lambda: clock().astimezone(zone).date())
 
 

@@ -434,7 +434,16 @@ def test_the_example_of_the_module_runs_as_it_stands(
 
 def test_the_module_exports_exactly_what_its_readers_are_promised() -> None:
     assert sorted(storage.query.__all__) == [
-        *("AGGREGATES", "ActiveTimeDaily", "AggregateQuery", "AggregateReader", "AggregateStore", "AnomalyDaily"),
+        *(
+            "AGGREGATES",
+            "ALL_HOMES",
+            "ActiveTimeDaily",
+            "AggregateQuery",
+            "AggregateReader",
+            "AggregateStore",
+            "AllHomes",
+            "AnomalyDaily",
+        ),
         *(
             "BoutTimesDaily",
             "CoOccurrenceDaily",
@@ -445,7 +454,16 @@ def test_the_module_exports_exactly_what_its_readers_are_promised() -> None:
             "DaysMissing",
             "DetectorRunDaily",
         ),
-        *("DriftWeekly", "DurationDaily", "Fields", "Function", "HabitMonthly", "HabitWeekly", "HomeMismatch"),
+        *(
+            "DriftWeekly",
+            "DurationDaily",
+            "Fields",
+            "Function",
+            "HabitMonthly",
+            "HabitWeekly",
+            "HomeChoice",
+            "HomeMismatch",
+        ),
         *("PatternAggregatesError", "ROLLUPS", "RoomBasedDaily", "RoutineMonthly", "RoutineWeekly", "SequenceDaily"),
         *("SettingsError", "Severity", "State", "StoreCorrupt", "StoreError", "StoreMissing", "StoreUnavailable"),
         *("Summary", "TimeBasedDaily", "UsageError", "Where", "open_query", "to_json"),
