@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError
-from storage.settings import InfluxServerSettings, SqlStoreSettings, StoreSettings
+from storage.settings import InfluxServerSettings, ParquetStoreSettings, SqlStoreSettings, StoreSettings
 from storage.store import AggregateStore
 
 _BACKENDS: Final = {
     "sql": "storage.backends.sql:SqlStore",
     "influxdb": "storage.backends.influxdb.two_buckets:open_buckets",
+    "parquet": "storage.backends.parquet:ParquetStore",
 }
 
 
@@ -34,6 +35,13 @@ def open_store(settings: StoreSettings, *, home: str | None = "", read_only: boo
     backend: Callable[..., AggregateStore] = _load(_BACKENDS[settings.kind], settings.kind)
     if isinstance(settings, SqlStoreSettings):
         return backend(settings.url, home=home, read_only=read_only, timeout_seconds=settings.timeout_seconds)
+    if isinstance(settings, ParquetStoreSettings):
+        if not read_only:
+            raise SettingsError(
+                "store.kind = 'parquet' can only be read",
+                hint="Name the store that the job writes to, and fill this folder with `pattern-aggregates export`.",
+            )
+        return backend(settings.path, home=home)
     server = influx_server(settings, "store")
     return backend(
         server,

@@ -15,7 +15,14 @@ from urllib.parse import urlsplit
 from storage.errors import SettingsError
 from storage.identity import HomeIdentity, Place
 from storage.regular_file import read_regular_text
-from storage.settings import SqlStoreSettings, StoreSettings, absolute_path, ledger_path, sqlite_file
+from storage.settings import (
+    ParquetStoreSettings,
+    SqlStoreSettings,
+    StoreSettings,
+    absolute_path,
+    ledger_path,
+    sqlite_file,
+)
 from storage.settings_file import Document
 
 INSTANCE_FILE: Final = "core.uuid"  # in Home Assistant's .storage folder: the id of this installation
@@ -66,6 +73,8 @@ def store_in_settings(store: StoreSettings, base: Path, ledger: Path) -> Place:
     """Return where the store of the settings is."""
     if isinstance(store, SqlStoreSettings):
         return _database_place("", store.url, base, ledger.parent)
+    if isinstance(store, ParquetStoreSettings):
+        return _parquet_place("parquet ", store.path, base, ledger.parent)
     return Place(f"influxdb {_address(store.url)} {_joined(store.org, store.bucket)}")
 
 

@@ -66,6 +66,28 @@ class SqlStoreSettings(_Kept):
         return self.model_copy(update={"url": absolute_url(base, self.url)})
 
 
+class ParquetStoreSettings(_Kept):
+    """``[store]`` of kind parquet: a folder with exported rows, which can only be read.
+
+    Attributes:
+        path: The folder, or a URL that fsspec knows.
+    """
+
+    kind: Literal["parquet"] = "parquet"
+    path: Annotated[str, Field(min_length=1, repr=False)]  # a URL may hold a password
+    retention_days: Annotated[Whole, Field(ge=0, le=MAX_RETENTION_DAYS)] = 0
+    rollup_retention_days: Annotated[Whole, Field(ge=0, le=MAX_RETENTION_DAYS)] = 0
+
+    @property
+    def file(self) -> None:
+        """None: the store is no single file."""
+        return
+
+    def with_base(self, base: Path) -> Self:
+        """Return the settings with a path that starts from a folder made absolute."""
+        return self if "://" in self.path else self.model_copy(update={"path": str(absolute_path(base, self.path))})
+
+
 class InfluxServerSettings(Section):
     """Where an InfluxDB is: 2.x with ``org`` and ``token``; 1.x with neither, or with ``name:password`` as the token.
 
@@ -133,9 +155,12 @@ def _kind(values: Any) -> str:  # noqa: ANN401 - a table of settings, or setting
     return str(values.get("kind", "sql") if isinstance(values, Mapping) else getattr(values, "kind", ""))
 
 
-StoreSettings = SqlStoreSettings | InfluxStoreSettings
+StoreSettings = SqlStoreSettings | InfluxStoreSettings | ParquetStoreSettings
 AnyStoreSettings = Annotated[
-    Annotated[SqlStoreSettings, Tag("sql")] | Annotated[InfluxStoreSettings, Tag("influxdb")], Discriminator(_kind)
+    Annotated[SqlStoreSettings, Tag("sql")]
+    | Annotated[InfluxStoreSettings, Tag("influxdb")]
+    | Annotated[ParquetStoreSettings, Tag("parquet")],
+    Discriminator(_kind),
 ]
 
 

@@ -19,6 +19,7 @@ HELP: Final[Mapping[str, str]] = {
     "query": "Print rows, or summaries if a function such as --sum is given.",
     "explain": "Show what a row means and the evidence for it.",
     "report": "Write a report of the home as one HTML file.",
+    "export": "Write stored rows into a folder of Parquet files, for duckdb, polars, Spark and `storage.query`.",
     "away": "Enter days on which nobody is home: they are no baseline, and only movement inside is reported.",
     "mute": "Mute anomalies of an entity: they are stored and marked as muted, but nobody is notified.",
     "detectors": "Show name, version, settings and origin of each registered detector.",

@@ -12,12 +12,13 @@ from storage.backends.memory import MemoryStore
 from storage.backends.sql import SqlStore
 from storage.ledger.ledger import Ledger
 from storage.store import AggregateStore
+from tests.support.exported_store import ExportedStore
 from tests.support.influxdb import VERSIONS, new_store
 from tests.support.postgresql import new_database
 from tests.support.rows import COMPUTED_AT
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgresql", *VERSIONS])
+@pytest.fixture(params=["memory", "sqlite", "postgresql", "parquet", *VERSIONS])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AggregateStore]:
     """An empty, prepared store of each backend."""
     opened: AggregateStore
@@ -25,6 +26,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[AggregateS
         opened = MemoryStore()
     elif request.param == "sqlite":
         opened = SqlStore(f"sqlite:///{tmp_path / 'aggregates.db'}")
+    elif request.param == "parquet":
+        opened = ExportedStore(tmp_path / "exported")
     elif request.param == "postgresql":
         opened = SqlStore(new_database(request.getfixturevalue("postgresql").url).render_as_string())
     else:

@@ -22,7 +22,7 @@ from jobs.settings import (
     ScheduleSettings,
     SimulatedHomeSettings,
 )
-from storage.settings import InfluxStoreSettings, SqlStoreSettings
+from storage.settings import InfluxStoreSettings, ParquetStoreSettings, SqlStoreSettings
 from tests.support.home import ROOT
 
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,7 +38,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
         ParquetFilesSettings,
         InfluxSourceSettings,
     ),
-    "store": (SqlStoreSettings, InfluxStoreSettings),
+    "store": (SqlStoreSettings, InfluxStoreSettings, ParquetStoreSettings),
     "ledger": (LedgerSettings,),
     "schedule": (ScheduleSettings,),
     "health": (HealthSettings,),

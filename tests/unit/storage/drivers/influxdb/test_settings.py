@@ -11,13 +11,13 @@ import pytest
 from storage.backends.influxdb.two_buckets import TwoBuckets
 from storage.connect import open_store
 from storage.errors import SettingsError
-from storage.settings import InfluxStoreSettings, SqlStoreSettings, store_settings
+from storage.settings import InfluxStoreSettings, SqlStoreSettings, StoreSettings, store_settings
 from storage.settings_file import Document, load_document
 
 SECRET = "nobody-may-see-this"  # noqa: S105 - that is what the tests are about
 
 
-def settings_of(tmp_path: Path, **store: object) -> SqlStoreSettings | InfluxStoreSettings:
+def settings_of(tmp_path: Path, **store: object) -> StoreSettings:
     return store_settings(Document({"store": store}, tmp_path, "a test"))
 
 
