@@ -17,7 +17,7 @@ def home_in_settings(settings: Settings, base: Path) -> HomeIdentity:
         settings: The settings.
         base: The folder that relative paths start from.
     """
-    ledger = absolute_path(base, settings.ledger.path)
+    ledger = None if settings.ledger.url else absolute_path(base, settings.ledger.path)
     home = describe_home(settings.home.time_zone, settings.source.model_dump(), base, ledger)
     assert home is not None  # noqa: S101 - checked settings say where the raw events are
     return home

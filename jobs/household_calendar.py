@@ -54,13 +54,13 @@ class CalendarSource(NamedTuple):
         location: A file, or an address that begins with https://, http:// or webcal://.
         events: Globs; only events whose summary matches one, in upper or lower case; all if there are none.
         timeout_seconds: How long reading it from an address may take in all.
-        cache: Where a copy of what an address gave is kept.
+        cache: Where a copy of what an address gave is kept; None to keep none.
     """
 
     location: str
     events: Sequence[str]
     timeout_seconds: float
-    cache: Path
+    cache: Path | None
 
 
 def read_calendar(source: CalendarSource, zone: ZoneInfo, days: DateRange) -> CalendarDays:
@@ -81,9 +81,11 @@ def read_calendar(source: CalendarSource, zone: ZoneInfo, days: DateRange) -> Ca
             return CalendarDays((), (f"{where} cannot be read: {_reason(error)}; its days away are not known",))
         notices.append(f"{where} cannot be read: {_reason(error)}")
     else:
-        if address and (problem := _keep(source.cache, content)):
+        if address and source.cache is not None and (problem := _keep(source.cache, content)):
             notices.append(f"a copy of {where} cannot be kept: {problem}")
         return CalendarDays(found, tuple(notices))
+    if source.cache is None:
+        return CalendarDays((), (f"{notices[0]}; its days away are not known",))
     try:
         found = _away(_read(source.cache), source.events, zone, days)
     except (OSError, ValueError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from jobs.household import FILE_MARK, Household
-from jobs.household_file import HouseholdFile
+from jobs.household_file import EnteredHousehold
 from storage.clean_text import remember_secrets
 from storage.dates import ONE_DAY, DateRange, Day
 from storage.errors import HouseholdError
@@ -20,7 +20,7 @@ CALENDAR_DAYS: Final = 400  # of a calendar, before and after today
 
 
 def read_household(
-    file: HouseholdFile, ledger: Ledger, calendar: CalendarSource | None, zone: ZoneInfo, today: Day
+    file: EnteredHousehold, ledger: Ledger, calendar: CalendarSource | None, zone: ZoneInfo, today: Day
 ) -> Household:
     """Return what is known of the household; what cannot be read is a problem or a notice, not an error.
 
@@ -40,7 +40,7 @@ def read_household(
         return Household(problem=f"{error}. {error.hint}")
     if not file.exists() and any(FILE_MARK in entry.fingerprint for entry in ledger.entries().values()):
         hint = "Restore it from a backup, or enter what was in it again (pattern-aggregates away, mute)."
-        return Household(problem=f"{file.path}, with days away and mutes, is gone. {hint}")
+        return Household(problem=f"{file.where}, with days away and mutes, is gone. {hint}")
     if calendar is not None:
         from jobs.household_calendar import read_calendar  # noqa: PLC0415 - loads an HTTP client
 

@@ -300,14 +300,16 @@ class Pipeline:
         if batch is None:
             return failed
         try:
-            limit.run(
-                partial(self.store.replace_day, batch), f"writing {work.day} to the store", error=StoreUnavailable
-            )
+            give = partial(work.hand_over, batch, self.store)
+            is_noted = limit.run(give, f"writing {work.day} to the store", error=StoreUnavailable)
+        except LedgerError:
+            raise
         except PatternAggregatesError as error:
             _log.error("not written: %s", error)  # without the day, which is in the report: one cause is one message
             report.error, report.cause = str(error), error
         else:
-            work.written(batch)
+            if not is_noted:
+                work.written(batch)
         return failed | {finding.run.detector for finding in batch.findings}
 
     def models_by_measurement(self) -> Models:

@@ -147,9 +147,16 @@ SourceSettings = (
 
 
 class LedgerSettings(Section):
-    """``[ledger]``: where the record of what was computed is kept."""
+    """``[ledger]``: where the record of what was computed is kept: a file, or a PostgreSQL database."""
 
     path: str = DEFAULT_LEDGER
+    url: Annotated[str, Field(repr=False)] = ""  # it may hold a password
+
+    @model_validator(mode="after")
+    def _names_one_place(self) -> Self:
+        if self.url and "path" in self.model_fields_set:
+            raise ValueError("path and url exclude each other: name a file or a database")
+        return self
 
 
 class ScheduleSettings(Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -16,8 +16,9 @@ from jobs.activity.entities import EntityRules, Override
 from jobs.belonging import Belonging
 from jobs.home_identity import home_in_settings
 from jobs.household import Household
-from jobs.household_file import HouseholdFile
+from jobs.household_file import EnteredHousehold
 from jobs.household_reading import read_household
+from jobs.ledger_wiring import household_beside, ledger_place
 from jobs.names import NO_NAMES, Names
 from jobs.rebuild import rebuild_ledger
 from jobs.registry import Registered, build, enabled_names, load
@@ -91,9 +92,15 @@ class Home:
         return EntityRules(entities.include, entities.exclude, override)
 
     @property
-    def ledger_path(self) -> Path:
-        """The file of the ledger."""
-        return absolute_path(self.base, self.settings.ledger.path)
+    def ledger_path(self) -> Path | None:
+        """The file of the ledger; None if it is in a database."""
+        settings = self.settings.ledger
+        return None if settings.url else absolute_path(self.base, settings.path)
+
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there may be a ledger: that of a database shows only when it is opened."""
+        return self.ledger_path is None or self.ledger_path.exists()
 
     @property
     def store_settings(self) -> StoreSettings:
@@ -167,12 +174,17 @@ class Home:
     def open_ledger(self, *, read_only: bool = False) -> Ledger:
         """Open the ledger."""
         with naming_origin(self.overrides):
-            return Ledger(self.ledger_path, home=self.settings.home.name, clock=self.clock, read_only=read_only)
+            return Ledger(
+                ledger_place(self.settings.ledger, self.base),
+                home=self.settings.home.name,
+                clock=self.clock,
+                read_only=read_only,
+            )
 
     @property
-    def household_file(self) -> HouseholdFile:
-        """The file with days away and mutes; it lies beside the ledger."""
-        return HouseholdFile.beside(self.ledger_path)
+    def household_file(self) -> EnteredHousehold:
+        """What keeps days away and mutes: a file beside the ledger, or the database of the ledger."""
+        return household_beside(self.ledger_path, self.open_ledger)
 
     def read_household(self, ledger: Ledger) -> Household:
         """Return what is known of the household; see ``jobs.household_reading``."""
@@ -182,9 +194,10 @@ class Home:
 
             place = settings.calendar
             place = place if "://" in place else str(absolute_path(self.base, place))
-            cache = self.ledger_path.with_suffix(".calendar.ics")
+            cache = None if self.ledger_path is None else self.ledger_path.with_suffix(".calendar.ics")
             source = CalendarSource(place, settings.events, settings.timeout_seconds, cache)
-        return read_household(self.household_file, ledger, source, self.zone, self.today())
+        entered = household_beside(self.ledger_path, lambda: nullcontext(ledger))
+        return read_household(entered, ledger, source, self.zone, self.today())
 
     def belonging(self, ledger: Ledger, store: AggregateStore) -> Belonging:
         """Return what compares the settings, a ledger and a store with each other."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import threading
 from collections.abc import Callable, Sequence
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from storage.batch import DayBatch
 from storage.dates import DateRange
@@ -13,6 +13,10 @@ from storage.errors import StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate
 from storage.store import NO_FILTER, AggregateStore, Fields, Summary, Where
+from storage.transactional import TransactionalStore
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 MAX_WAIT_SECONDS: Final = 3.0
 
@@ -108,9 +112,17 @@ class CheckedStore:
         """See ``AggregateWriter.prepare``."""
         return self._store.prepare(update_retention=update_retention)
 
-    def replace_day(self, batch: DayBatch) -> None:
-        """See ``AggregateWriter.replace_day``."""
-        self._store.replace_day(batch)
+    @property
+    def database(self) -> str:
+        """See ``TransactionalStore.database``."""
+        return getattr(self._unchecked, "database", "")
+
+    def replace_day(self, batch: DayBatch, *, beside: Callable[[Connection], None] | None = None) -> None:
+        """See ``TransactionalStore.replace_day``."""
+        if beside is None:
+            self._store.replace_day(batch)
+        else:
+            cast("TransactionalStore", self._store).replace_day(batch, beside=beside)
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``."""

@@ -29,14 +29,14 @@ INSTANCE_FILE: Final = "core.uuid"  # in Home Assistant's .storage folder: the i
 DEFAULT_TIME_ZONE: Final = "UTC"  # as for the job, where [home] names no other
 
 
-def describe_home(time_zone: str, source: Mapping[str, Any], base: Path, ledger: Path) -> HomeIdentity | None:
+def describe_home(time_zone: str, source: Mapping[str, Any], base: Path, ledger: Path | None) -> HomeIdentity | None:
     """Return the home that the settings describe; it has no id.
 
     Args:
         time_zone: ``home.time_zone``.
         source: The table ``[source]``.
         base: The folder that relative paths start from.
-        ledger: The file of the ledger.
+        ledger: The file of the ledger; None if it is in a database.
 
     Returns:
         None if the table does not say where the raw events are.
@@ -44,11 +44,11 @@ def describe_home(time_zone: str, source: Mapping[str, Any], base: Path, ledger:
     kind, registry = source.get("kind", "simulated_home"), source.get("registry_dir")
     match kind, source:
         case "home_assistant_db", {"url": str(url)}:
-            place = _database_place(f"{kind} ", url, base, ledger.parent)
+            place = _database_place(f"{kind} ", url, base, ledger)
         case "csv_files", {"path": str(path)}:
-            place = _file_place(f"{kind} ", absolute_path(base, path), ledger.parent)
+            place = _file_place(f"{kind} ", absolute_path(base, path), ledger)
         case "parquet_files", {"path": str(path), "home": str(name)}:
-            place = _parquet_place(f"{kind} ", path, base, ledger.parent, f" {name}")
+            place = _parquet_place(f"{kind} ", path, base, ledger, f" {name}")
         case "influxdb", {"url": str(url), "bucket": str(bucket)}:
             of_home = f" {source['home']}" if source.get("home_tag") and source.get("home") else ""
             place = Place(f"{kind} {_address(url)} {_joined(str(source.get('org', '')), bucket)}{of_home}")
@@ -69,31 +69,32 @@ def home_in_document(document: Document) -> HomeIdentity | None:
     return describe_home(str(zone), source, document.base, ledger_path(document))
 
 
-def store_in_settings(store: StoreSettings, base: Path, ledger: Path) -> Place:
-    """Return where the store of the settings is."""
+def store_in_settings(store: StoreSettings, base: Path, ledger: Path | None) -> Place:
+    """Return where the store of the settings is; ``ledger`` is the file of the ledger, if it is in one."""
     if isinstance(store, SqlStoreSettings):
-        return _database_place("", store.url, base, ledger.parent)
+        return _database_place("", store.url, base, ledger)
     if isinstance(store, ParquetStoreSettings):
-        return _parquet_place("parquet ", store.path, base, ledger.parent)
+        return _parquet_place("parquet ", store.path, base, ledger)
     return Place(f"influxdb {_address(store.url)} {_joined(store.org, store.bucket)}")
 
 
-def _database_place(kind: str, url: str, base: Path, ledger_folder: Path) -> Place:
+def _database_place(kind: str, url: str, base: Path, ledger: Path | None) -> Place:
     file = sqlite_file(url)
     if file is not None:
-        return _file_place(f"{kind}sqlite ", absolute_path(base, str(file)), ledger_folder)
+        return _file_place(f"{kind}sqlite ", absolute_path(base, str(file)), ledger)
     return Place(f"{kind}{_address(url)}")
 
 
-def _file_place(kind: str, file: Path, ledger_folder: Path) -> Place:
-    return Place(f"{kind}{os.path.normpath(file)}", f"{kind}{os.path.relpath(file, ledger_folder)}")
+def _file_place(kind: str, file: Path, ledger: Path | None) -> Place:
+    from_ledger = "" if ledger is None else f"{kind}{os.path.relpath(file, ledger.parent)}"
+    return Place(f"{kind}{os.path.normpath(file)}", from_ledger)
 
 
-def _parquet_place(kind: str, path: str, base: Path, ledger_folder: Path, home: str = "") -> Place:
+def _parquet_place(kind: str, path: str, base: Path, ledger: Path | None, home: str = "") -> Place:
     if "://" in path:
         return Place(f"{kind}{_address(path)}{home}")
-    place = _file_place(kind, absolute_path(base, path), ledger_folder)
-    return Place(f"{place.text}{home}", f"{place.from_ledger}{home}")
+    place = _file_place(kind, absolute_path(base, path), ledger)
+    return Place(f"{place.text}{home}", place.from_ledger and f"{place.from_ledger}{home}")
 
 
 def _address(url: str) -> str:

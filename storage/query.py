@@ -73,7 +73,7 @@ from storage.rollup_models import (
     RoutineMonthly,
     RoutineWeekly,
 )
-from storage.settings import SqlStoreSettings, StoreSettings, ledger_path, store_settings
+from storage.settings import SqlStoreSettings, StoreSettings, ledger_path, ledger_url, store_settings
 from storage.settings_file import load_document, naming_origin
 from storage.store import AggregateReader, AggregateStore, Fields, Function, Summary, Where
 
@@ -172,7 +172,7 @@ def open_query(
         configured = str(section.get("name", ""))
         name = configured if home is None else name
         if name is not None:
-            known = read_ledger_home(ledger_path(document), name)
+            known = read_ledger_home(ledger_path(document), name, url=ledger_url(document))
             described = home_in_document(document) if name == configured else None
         named = section.get("time_zone")
         if name != configured and known is not None:

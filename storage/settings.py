@@ -179,11 +179,24 @@ def store_settings(document: Document) -> StoreSettings:
     return check(_StoreOnly, document).store.with_base(document.base)
 
 
-def ledger_path(document: Document) -> Path:
-    """Return ``ledger.path``, absolute; the default where that section has problems, which only the job reports."""
+def ledger_path(document: Document) -> Path | None:
+    """Return ``ledger.path``, absolute; the default where that section has problems, which only the job reports.
+
+    Returns:
+        None if the ledger is in a database, whose URL is ``ledger_url``.
+    """
     section = document.values.get("ledger")
     path = section.get("path") if isinstance(section, Mapping) else None
+    if ledger_url(document):
+        return None
     return absolute_path(document.base, path if isinstance(path, str) else DEFAULT_LEDGER)
+
+
+def ledger_url(document: Document) -> str:
+    """Return ``ledger.url``; empty where it is not set."""
+    section = document.values.get("ledger")
+    url = section.get("url") if isinstance(section, Mapping) else None
+    return url if isinstance(url, str) else ""
 
 
 def absolute_path(base: Path, path: str) -> Path:

@@ -143,8 +143,9 @@ def _store(home: Home) -> Iterator[Check]:
 
 
 def _ledger(home: Home) -> Iterator[Check]:
-    if not home.ledger_path.exists():
-        yield _writable("ledger", home.ledger_path, "; if an earlier one was lost, run doctor --rebuild-ledger")
+    file = home.ledger_path
+    if file is not None and not file.exists():
+        yield _writable("ledger", file, "; if an earlier one was lost, run doctor --rebuild-ledger")
         return
     try:
         with home.open_ledger(read_only=True) as ledger:
@@ -152,11 +153,11 @@ def _ledger(home: Home) -> Iterator[Check]:
     except PatternAggregatesError as error:
         yield _problem("ledger", error)
         return
-    if not _can_write(home.ledger_path):
+    if file is not None and not _can_write(file):
         yield Check(
             "ledger",
             "problem",
-            f"{home.ledger_path} cannot be written to",
+            f"{file} cannot be written to",
             "Make it writable for the user that runs the job.",
         )
     written = sum(entry.status is Status.WRITTEN for entry in entries)
@@ -168,7 +169,7 @@ def _ledger(home: Home) -> Iterator[Check]:
 
 def _home(home: Home) -> Iterator[Check]:
     """Check that settings, ledger and store are of one home, and that the store holds what is listed as written."""
-    if not home.ledger_path.exists():
+    if not home.has_ledger:
         return
     try:
         with home.open_checked() as (ledger, store):

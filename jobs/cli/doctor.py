@@ -64,10 +64,11 @@ def _rebuild(home: Home, *, as_json: bool) -> Outcome:
         home.belonging(ledger, store).take_home_of_store()
         detectors = [one.detector for one in home.registered]
         rebuilt = rebuild_ledger_from(store, ledger, detectors, yesterday=home.yesterday())
+        where = ledger.where
     if as_json:
         print_json({"rebuilt": asdict(rebuilt)})
     else:
-        print_line(f"{home.ledger_path}: {rebuilt}")
+        print_line(f"{where}: {rebuilt}")
     return Outcome.DONE
 
 

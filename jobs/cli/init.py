@@ -82,5 +82,5 @@ def _adopt(home: Home, belonging: Belonging, adoption: Adoption) -> list[str]:
     if adoption is Adoption.LEDGER:  # which otherwise would not know what the store holds
         detectors = [one.detector for one in home.registered]
         rebuilt = rebuild_ledger(belonging.store, belonging.ledger, detectors, yesterday=home.yesterday())
-        changes.append(f"{home.ledger_path}: {rebuilt}")
+        changes.append(f"{belonging.ledger.where}: {rebuilt}")
     return changes

@@ -85,7 +85,7 @@ def check_store(home: Home) -> LostDays | None:
         HomeMismatch: Settings, ledger and store are not of one home.
         LedgerError: The ledger cannot be read.
     """
-    if not home.ledger_path.exists():
+    if not home.has_ledger:
         return None  # nothing is written yet
     with home.open_checked() as (ledger, store):
         try:

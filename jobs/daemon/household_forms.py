@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 
 from jobs.household import Away, Household, Mute
-from jobs.household_file import MAX_DAYS_AWAY, MAX_TEXT, HouseholdFile, with_away, with_mute, without_away
+from jobs.household_file import MAX_DAYS_AWAY, MAX_TEXT, EnteredHousehold, with_away, with_mute, without_away
 from jobs.publish.away_switch import switched
 from storage.clean_text import clean
 from storage.dates import DateRange, parse_day
@@ -29,7 +29,7 @@ class HouseholdForms:
         token: What each form must hold: a page of another site cannot know it.
     """
 
-    def __init__(self, file: HouseholdFile, token: str) -> None:
+    def __init__(self, file: EnteredHousehold, token: str) -> None:
         self._file = file
         self._token = token
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from jobs.household import Away, Household
-from jobs.household_file import HouseholdFile, with_away
+from jobs.household_file import EnteredHousehold, with_away
 from storage.dates import ONE_DAY, Day
 
 NOTE: Final = "switched on in Home Assistant"
@@ -51,7 +51,7 @@ class AwaySwitch:
         today: Returns the present local day.
     """
 
-    def __init__(self, file: HouseholdFile, today: Callable[[], Day]) -> None:
+    def __init__(self, file: EnteredHousehold, today: Callable[[], Day]) -> None:
         self._file = file
         self._today = today
 

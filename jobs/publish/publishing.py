@@ -173,6 +173,9 @@ class Publishing:
     def _deliver(self, limit: TimeLimit) -> list[Problem]:
         """Deliver over each channel, alone among all processes: two would both announce what waits."""
         path = self._home.ledger_path
+        if path is None:
+            with self._home.open_ledger() as ledger, ledger.alone("publishing", MAX_WAIT_SECONDS):
+                return self._deliver_alone(limit)
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with FileLock(path.with_suffix(".publishing.lock"), mode=0o600).acquire(timeout=MAX_WAIT_SECONDS):

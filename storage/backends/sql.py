@@ -9,7 +9,7 @@ an earlier version are brought up to date, in one transaction, when a writer fir
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
@@ -132,8 +132,13 @@ class SqlStore:
         self._database.make_tables(BUILT_IN)
         return self._database.take_changes()
 
-    def replace_day(self, batch: DayBatch) -> None:
-        """See ``AggregateWriter.replace_day``: upsert, prune and run records in one transaction."""
+    @property
+    def database(self) -> str:
+        """See ``TransactionalStore.database``."""
+        return self._database.url
+
+    def replace_day(self, batch: DayBatch, *, beside: Callable[[sa.Connection], None] | None = None) -> None:
+        """See ``TransactionalStore.replace_day``: upsert, prune and run records in one transaction."""
         home = check_batch(self._home, batch)
         self._database.make_tables([*(finding.model for finding in batch.findings), DetectorRunDaily])
         with self._database.transaction() as connection:
@@ -142,6 +147,8 @@ class SqlStore:
                 _upsert(connection, finding.model, home, finding.rows)
                 _prune(connection, finding.model, home, batch.day, {row.key() for row in finding.rows})
             _upsert(connection, DetectorRunDaily, home, [finding.run for finding in batch.findings])
+            if beside is not None:
+                beside(connection)
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``; only the store's own tables are touched."""

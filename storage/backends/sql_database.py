@@ -45,6 +45,7 @@ class SqlDatabase:
 
     Attributes:
         is_read_only: As above.
+        url: Which database of a server it is, by which account; empty for a file.
 
     Raises:
         SettingsError: The URL is not valid, its file cannot be created, or the file is another program's database
@@ -54,6 +55,7 @@ class SqlDatabase:
 
     def __init__(self, url: str, *, read_only: bool, timeout_seconds: float) -> None:
         self._url = sql_urls.parse_url(url, "store.url")
+        self.url = sql_urls.database_of(self._url)
         self._name = f"store {self._url.set(query={}).render_as_string()}"
         if self._url.get_backend_name() not in _SUPPORTED:
             raise SettingsError(

@@ -40,7 +40,8 @@ def writing_engine(url: sa.URL, setting: str, timeout_seconds: float = time_limi
     file = sqlite_file(url)
     if file is None:
         # Whoever waited for another writer's lock must see what that one has committed, whatever the server's default.
-        return _server_engine(url, timeout_seconds, isolation_level="READ COMMITTED")
+        idle = time_limits.MAX_IDLE_SECONDS
+        return _server_engine(url, timeout_seconds, idle, isolation_level="READ COMMITTED")
     create_private_file(file, setting)
 
     def connect() -> sqlite3.Connection:
@@ -72,6 +73,7 @@ def reading_engine(
         return _server_engine(
             url,
             timeout_seconds,
+            None,
             isolation_level="REPEATABLE READ",
             execution_options={"postgresql_readonly": True},
         )
@@ -98,10 +100,15 @@ def reading_engine(
     return engine
 
 
-def _server_engine(url: sa.URL, timeout_seconds: float, **options: Any) -> sa.Engine:  # noqa: ANN401 - of SQLAlchemy
+def _server_engine(
+    url: sa.URL,
+    timeout_seconds: float,
+    max_idle_seconds: float | None,
+    **options: Any,  # noqa: ANN401 - of SQLAlchemy
+) -> sa.Engine:
     arguments = time_limits.connect_arguments(url, timeout_seconds)
     engine = sa.create_engine(url, pool_pre_ping=True, connect_args=arguments, **options)
-    time_limits.limit_waits(engine, timeout_seconds)
+    time_limits.limit_waits(engine, timeout_seconds, max_idle_seconds)
     return engine
 
 

@@ -63,6 +63,19 @@ def parse_url(url: str, setting: str) -> sa.URL:
     return parsed
 
 
+def database_of(url: sa.URL) -> str:
+    """Return which database of a server a URL names, by which account; empty for a file.
+
+    >>> database_of(sa.make_url("postgresql+psycopg://me:secret@db/home?sslmode=require"))
+    'postgresql://me@db:5432/home'
+    """
+    if url.get_backend_name() != "postgresql":
+        return ""
+    host = url.query.get("host") or url.host or ""
+    port = url.query.get("port") or url.port or 5432
+    return f"postgresql://{url.username or ''}@{host}:{port}/{url.database or ''}"
+
+
 def sqlite_file(url: sa.URL) -> Path | None:
     """Return the file of an SQLite URL; None for a database server."""
     return Path(url.database or "") if url.get_backend_name() == "sqlite" else None

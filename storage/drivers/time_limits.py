@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TIMEOUT_SECONDS: Final = 60.0
 MAX_CONNECT_SECONDS: Final = 10.0
 MAX_LOCK_WAIT_SECONDS: Final = 10.0
+MAX_IDLE_SECONDS: Final = 60.0  # of a transaction that writes: that of a stopped process must not block others for ever
 SILENCE_MARGIN_SECONDS: Final = 5.0  # after the server should have answered that its own limit is reached
 
 _TCP: Final = {  # of libpq; a machine that vanished is noticed within 30 s
@@ -55,13 +56,20 @@ def connect_arguments(url: sa.URL, timeout_seconds: float) -> dict[str, Any]:
     return {name: value for name, value in arguments.items() if name not in url.query}
 
 
-def limit_waits(engine: sa.Engine, timeout_seconds: float) -> None:
-    """Bound every statement and every wait for a lock or an answer of a PostgreSQL server."""
+def limit_waits(engine: sa.Engine, timeout_seconds: float, max_idle_seconds: float | None = None) -> None:
+    """Bound every statement and every wait for a lock or an answer of a PostgreSQL server.
+
+    Args:
+        engine: The server.
+        timeout_seconds: How long it may take to answer one statement.
+        max_idle_seconds: How long it keeps a transaction open in which nothing happens.
+    """
     if engine.dialect.name != "postgresql":
         return
     limits = sa.select(
         sa.func.set_config("statement_timeout", _milliseconds(timeout_seconds), True),
         sa.func.set_config("lock_timeout", _milliseconds(_lock_seconds(timeout_seconds)), True),
+        *_idle_limit(max_idle_seconds),
     )
     # For one transaction: a pooler in between may give the connection to another program afterwards.
     event.listen(engine, "begin", lambda connection: connection.execute(limits))
@@ -73,6 +81,12 @@ def close_when_silent(engine: sa.Engine, silence_seconds: float) -> None:
     if engine.dialect.driver == "psycopg":
         connect = _impatient_connect(silence_seconds)
         event.listen(engine, "do_connect", lambda _dialect, _record, words, named: connect(*words, **named))
+
+
+def _idle_limit(seconds: float | None) -> list[sa.ColumnElement[str]]:
+    if seconds is None:
+        return []
+    return [sa.func.set_config("idle_in_transaction_session_timeout", _milliseconds(seconds), True)]
 
 
 def _lock_seconds(timeout_seconds: float) -> float:

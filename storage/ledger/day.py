@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import fields
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 import sqlalchemy as sa
 
@@ -17,9 +17,36 @@ from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, pack, unpack
 from storage.ledger.schema import ENTRIES
 from storage.models import DetectorRunDaily
+from storage.store import AggregateWriter
+from storage.transactional import TransactionalStore
 
 Clock = Callable[[], dt.datetime]
-Transaction = Callable[[], AbstractContextManager[sa.Connection]]
+
+
+class Transactions(Protocol):
+    """The transactions in which a day is worked on, each only as long as the lock of the home is held.
+
+    Attributes:
+        database: Which database the ledger is in, by which account; empty for a file.
+    """
+
+    database: str
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction.
+
+        Raises:
+            LedgerUnavailable: Another process has taken over the home.
+        """
+        ...
+
+    def join(self, connection: sa.Connection) -> AbstractContextManager[None]:
+        """Let the ledger's tables be used in a transaction of somebody else on its database.
+
+        Raises:
+            LedgerUnavailable: As ``begin``.
+        """
+        ...
 
 
 class LedgerDay:
@@ -32,12 +59,13 @@ class LedgerDay:
     """
 
     def __init__(
-        self, home: str, day: dt.date, entries: dict[str, Entry], transaction: Transaction, clock: Clock
+        self, home: str, day: dt.date, entries: dict[str, Entry], transactions: Transactions, clock: Clock
     ) -> None:
         self.home = home
         self.day = day
         self.entries = entries
-        self._transaction = transaction
+        self._transactions = transactions
+        self._transaction = transactions.begin
         self._clock = clock
 
     def stage(self, finding: DetectorDay, fingerprint: str, samples: int) -> None:
@@ -101,22 +129,58 @@ class LedgerDay:
                 findings += [] if finding is None else [finding]
         return DayBatch(self.day, tuple(findings)) if findings else None
 
+    def hand_over(self, batch: DayBatch, store: AggregateWriter) -> bool:
+        """Give the store a batch, if the lock is still held; note that it has it, if both lie in one database.
+
+        In one database, rows and note are written in one transaction, which the next holder of the lock waits for.
+        Elsewhere the lock is checked right before, and the note is left to the caller: a process that is stopped
+        between that check and its last row may still write rows after the next holder has begun. The note is then
+        refused, and what the next holder writes of that day stands in the ledger.
+
+        Returns:
+            Whether it is noted; if not, call ``written``.
+
+        Raises:
+            LedgerUnavailable: Another process has taken over the home; nothing is written.
+        """
+        database = self._transactions.database
+        if not database or getattr(store, "database", "") != database:
+            with self._transaction():
+                pass
+            store.replace_day(batch)
+            return False
+        before = dict(self.entries)
+
+        def note(connection: sa.Connection) -> None:
+            with self._transactions.join(connection):
+                self._note_written(connection, batch)
+
+        try:
+            cast("TransactionalStore", store).replace_day(batch, beside=note)
+        except BaseException:
+            self.entries = before  # nothing was written
+            raise
+        return True
+
     def written(self, batch: DayBatch) -> None:
         """Note that the store holds a batch. Call it only after ``replace_day`` has returned."""
         with self._transaction() as connection:
-            for finding in batch.findings:
-                entry = self.entries[finding.run.detector]
-                values = {
-                    "status": Status.FAILED if entry.error else Status.WRITTEN,
-                    "attempts": 0,
-                    "written_version": entry.version,
-                    "written_samples": entry.samples,
-                    "written_known_seconds": entry.known_seconds,
-                    "kept_version": None,
-                    "kept_fingerprint": None,
-                    "payload": None,
-                }
-                self._store(connection, finding.run.detector, values)
+            self._note_written(connection, batch)
+
+    def _note_written(self, connection: sa.Connection, batch: DayBatch) -> None:
+        for finding in batch.findings:
+            entry = self.entries[finding.run.detector]
+            values = {
+                "status": Status.FAILED if entry.error else Status.WRITTEN,
+                "attempts": 0,
+                "written_version": entry.version,
+                "written_samples": entry.samples,
+                "written_known_seconds": entry.known_seconds,
+                "kept_version": None,
+                "kept_fingerprint": None,
+                "payload": None,
+            }
+            self._store(connection, finding.run.detector, values)
 
     def restore(self, run: DetectorRunDaily, fingerprint: str, samples: int) -> bool:
         """Note a run that the store holds and that is missing here, because an earlier ledger was lost.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -13,9 +13,10 @@ import sqlalchemy as sa
 
 from storage.drivers import sql
 from storage.drivers.file_lock import FairLock
-from storage.errors import LedgerUnavailable, PatternAggregatesError
+from storage.errors import LedgerError, LedgerUnavailable, PatternAggregatesError
 from storage.ledger import schema
-from storage.ledger.place import ERRORS, Check
+from storage.ledger.day import Transactions
+from storage.ledger.place import ERRORS
 
 _SETTING: Final = "ledger.path"
 
@@ -65,10 +66,25 @@ class LedgerFile:
             yield connection
 
     @contextmanager
-    def hold(self, home: str, max_wait_seconds: float) -> Iterator[Check]:
+    def hold(self, home: str, max_wait_seconds: float) -> Iterator[Transactions]:
         """See ``LedgerPlace.hold``. The system keeps the lock for its process, so that none can go on without it."""
         with FairLock(_lock_of(self.path, home), _SETTING).acquire(max_wait_seconds):
-            yield lambda _connection: None
+            yield _FileTransactions(self.transaction)
+
+    @contextmanager
+    def alone(self, home: str, what: str, max_wait_seconds: float) -> Iterator[None]:
+        """See ``LedgerPlace.alone``."""
+        lock = _lock_of(self.path, home)
+        with FairLock(lock.with_name(f"{lock.name}.{what}"), _SETTING).acquire(max_wait_seconds):
+            yield
+
+    def read_document(self, home: str, name: str) -> str | None:  # noqa: ARG002 - there are none
+        """See ``LedgerPlace.read_document``."""
+        return None
+
+    def change_document(self, home: str, name: str, edit: Callable[[str | None], str]) -> None:  # noqa: ARG002 - as above
+        """See ``LedgerPlace.change_document``."""
+        raise LedgerError(f"{self.name} keeps no {name}: that lies in a file beside it")
 
     def close(self) -> None:
         """See ``LedgerPlace.close``."""
@@ -102,6 +118,19 @@ class LedgerFile:
         if not is_there:  # another process is about to create it
             self.close()
             self._engine = None
+
+
+class _FileTransactions:
+    database = ""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[sa.Connection]]) -> None:
+        self._begin = begin
+
+    def begin(self) -> AbstractContextManager[sa.Connection]:
+        return self._begin()
+
+    def join(self, connection: sa.Connection) -> AbstractContextManager[None]:  # noqa: ARG002 - no store is in this file
+        raise LedgerError("a ledger in a file has transactions of its own")
 
 
 def _lock_of(file: Path, home: str) -> Path:

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from contextlib import closing
 from pathlib import Path
 from typing import Final
 
+from storage.errors import PatternAggregatesError
 from storage.identity import HomeIdentity
 
 _MAX_WAIT_SECONDS: Final = 1.0
 _FIRST_WITH_NAMES: Final = 6  # the schema version; before, a ledger had one home, without a name
 
 
-def read_ledger_home(file: Path, home: str = "") -> HomeIdentity | None:
+def read_ledger_home(file: Path | None, home: str = "", *, url: str = "") -> HomeIdentity | None:
     """Return which home has a name in a ledger; None if there is no ledger, or it does not say.
 
     A ledger that cannot be read is the job's concern: rows can be read without it.
+
+    Args:
+        file: The file of the ledger; None if it is in a database.
+        home: The name of the home.
+        url: The URL of the database.
     """
+    if file is None:
+        return _read_server(url, home)
     if not file.is_file():
         return None
     import sqlite3  # noqa: PLC0415 - importing storage.query loads no driver
@@ -32,3 +41,16 @@ def read_ledger_home(file: Path, home: str = "") -> HomeIdentity | None:
         return None if row is None else HomeIdentity.from_json(row[0])
     except (sqlite3.Error, ValueError, TypeError):
         return None
+
+
+def _read_server(url: str, home: str) -> HomeIdentity | None:
+    from storage.drivers.sql_urls import parse_url  # noqa: PLC0415 - as above
+    from storage.ledger.ledger import Ledger  # noqa: PLC0415 - as above
+
+    try:
+        place = parse_url(url, "ledger.url")
+        with Ledger(place, home=home, clock=lambda: dt.datetime.now(dt.UTC), read_only=True) as ledger:
+            noted = ledger.read_home()
+    except PatternAggregatesError:
+        return None
+    return None if noted is None else noted.identity

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, Self
@@ -28,10 +28,10 @@ from storage.identity import HomeIdentity, Place
 from storage.ledger import home as noted_home
 from storage.ledger import names
 from storage.ledger.announcements import Announcements, ChannelState, read_channels
-from storage.ledger.day import Clock, LedgerDay, is_of_day, read_entries
+from storage.ledger.day import Clock, LedgerDay, Transactions, is_of_day, read_entries
 from storage.ledger.entry import Entry, Status
 from storage.ledger.payload import Models, unpack
-from storage.ledger.place import Check, LedgerPlace
+from storage.ledger.place import LedgerPlace
 from storage.ledger.places import open_place
 from storage.ledger.schema import ENTRIES
 from storage.periods import SUFFIXES
@@ -73,7 +73,7 @@ class Ledger:
         self.where = self._place.where
         self.changes = self._place.changes if self._is_owner else ""
         self._clock = clock
-        self._check: Check | None = None  # while the lock is held
+        self._held: Transactions | None = None  # while the lock is held
 
     def for_home(self, home: str) -> Ledger:
         """Return the ledger of another home in the same place, on the same connections; closing it closes nothing."""
@@ -235,6 +235,24 @@ class Ledger:
             connection.execute(sa.delete(ENTRIES).where(self._is_own, long_past))
         return given_up
 
+    @contextmanager
+    def alone(self, what: str, max_wait_seconds: float) -> Iterator[None]:
+        """Do something else than a day's work for the home, alone among all processes.
+
+        Raises:
+            LedgerUnavailable: Another process has done so for all of ``max_wait_seconds``.
+        """
+        with self._place.alone(self.home, what, max_wait_seconds):
+            yield
+
+    def read_document(self, name: str) -> str | None:
+        """Return a text that is kept for the home in the ledger's database; None if there is none."""
+        return self._place.read_document(self.home, name)
+
+    def change_document(self, name: str, edit: Callable[[str | None], str]) -> None:
+        """Replace a text of the home by what a function makes of it, in one transaction; only in a database."""
+        self._place.change_document(self.home, name, edit)
+
     def count_rows(self) -> int:
         """Return how many rows there are of the home, in all tables."""
         if not self._place.is_there:
@@ -257,27 +275,23 @@ class Ledger:
             LedgerUnavailable: Other runs have held the lock for all of ``max_wait_seconds``.
             SettingsError: The files of the lock cannot be created.
         """
-        with self._place.hold(self.home, max_wait_seconds) as check:
+        with self._place.hold(self.home, max_wait_seconds) as held:
             with self._reading() as connection:
                 found = read_entries(connection, *is_of_day(self.home, day))
                 entries = {entry.detector: entry for entry in found}
-            self._check = check
+            self._held = held
             try:
-                yield LedgerDay(self.home, day, entries, self._transaction, self._clock)
+                yield LedgerDay(self.home, day, entries, held, self._clock)
             finally:
-                self._check = None
+                self._held = None
 
     def _reading(self) -> AbstractContextManager[sa.Connection]:
         """Open a transaction that only reads."""
         return self._place.transaction()
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sa.Connection]:
-        """Open a transaction that may write: while the lock is held, only if it still is."""
-        with self._place.transaction() as connection:
-            if self._check is not None:
-                self._check(connection)
-            yield connection
+    def _transaction(self) -> AbstractContextManager[sa.Connection]:
+        """Open a transaction that may write: in a day's work, only as long as the lock is held."""
+        return self._place.transaction() if self._held is None else self._held.begin()
 
     @property
     def _is_own(self) -> sa.ColumnElement[bool]:

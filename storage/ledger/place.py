@@ -10,10 +10,7 @@ import sqlalchemy as sa
 
 from storage.drivers import sql_errors
 from storage.errors import LedgerCorrupt, LedgerError, LedgerUnavailable
-from storage.ledger.day import HINT_WHEN_CORRUPT
-
-Check = Callable[[sa.Connection], None]
-"""Raises LedgerUnavailable, in a transaction that writes, if somebody else works on the home by now."""
+from storage.ledger.day import HINT_WHEN_CORRUPT, Transactions
 
 ERRORS: Final = sql_errors.ErrorClasses(
     LedgerUnavailable,
@@ -49,12 +46,25 @@ class LedgerPlace(Protocol):
             LedgerUnavailable: There is no ledger.
         """
 
-    def hold(self, home: str, max_wait_seconds: float) -> AbstractContextManager[Check]:
-        """Keep all other processes from working on a home until the block ends.
+    def hold(self, home: str, max_wait_seconds: float) -> AbstractContextManager[Transactions]:
+        """Keep all other processes from working on a home until the block ends; yields what to write in meanwhile.
 
         Raises:
             LedgerUnavailable: Others have worked on it for all of ``max_wait_seconds``.
             SettingsError: The lock cannot be made.
+        """
+
+    def alone(self, home: str, what: str, max_wait_seconds: float) -> AbstractContextManager[None]:
+        """Keep all other processes from doing something else for a home until the block ends; see ``hold``."""
+
+    def read_document(self, home: str, name: str) -> str | None:
+        """Return a text that is kept for a home; None if there is none."""
+
+    def change_document(self, home: str, name: str, edit: Callable[[str | None], str]) -> None:
+        """Replace a text of a home by what a function makes of it, in one transaction.
+
+        Raises:
+            LedgerError: The ledger is a file, beside which such texts lie.
         """
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ replaced until it has ended. So nothing is written after the next holder has beg
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Final
 
@@ -20,14 +20,24 @@ from sqlalchemy.dialects import postgresql
 from storage.drivers import sql
 from storage.drivers.session_lock import LockTimeout, SessionLocks, key_of
 from storage.drivers.sql_errors import translated
-from storage.drivers.time_limits import TIMEOUT_SECONDS
+from storage.drivers.sql_urls import database_of
+from storage.drivers.time_limits import MAX_IDLE_SECONDS, TIMEOUT_SECONDS
+from storage.drivers.upserts import insert_or_replace
 from storage.errors import LedgerUnavailable, PatternAggregatesError, SettingsError
 from storage.ledger import server_schema
-from storage.ledger.place import ERRORS, Check
-from storage.ledger.server_schema import HOLD_NUMBERS, HOLDS, IN_SCHEMA, SCHEMA, SERVER_TABLES
+from storage.ledger.day import Transactions
+from storage.ledger.place import ERRORS
+from storage.ledger.server_schema import (
+    DOCUMENTS,
+    HOLD_NUMBERS,
+    HOLDS,
+    IN_SCHEMA,
+    SCHEMA,
+    SERVER_TABLES,
+    read_document,
+)
 
 _SETTING: Final = "ledger.url"
-_MAX_IDLE_SECONDS: Final = 30.0  # of an open transaction: that of a process that was stopped must not block the next
 _MARGIN_SECONDS: Final = 10.0
 
 _log = logging.getLogger(__name__)
@@ -51,6 +61,7 @@ class LedgerServer:
         self.where = url.set(query={}).render_as_string()  # without the password
         self.name = f"ledger {self.where}"
         self.changes = ""
+        self._database = database_of(url)
         self.tables: Sequence[sa.Table] = SERVER_TABLES
         if url.get_backend_name() != "postgresql":
             raise SettingsError(
@@ -94,43 +105,110 @@ class LedgerServer:
             yield connection
 
     @contextmanager
-    def hold(self, home: str, max_wait_seconds: float) -> Iterator[Check]:
+    def hold(self, home: str, max_wait_seconds: float) -> Iterator[Transactions]:
         """See ``LedgerPlace.hold``."""
         with ExitStack() as stack:
+            connection = self._lock(stack, home, (), max_wait_seconds)
             try:
-                connection = stack.enter_context(self._locks.acquire(key_of(SCHEMA, home), max_wait_seconds))
                 number = _take_number(connection, home)
-            except LockTimeout as error:
-                raise LedgerUnavailable(
-                    f"another run has held the lock of {self._in_words(home)} for more than {max_wait_seconds:.0f} s"
-                    + (f": {error}" if str(error) else ""),
-                    hint="Let it finish, or stop it; the lock is released when its process exits.",
-                ) from error
-            except (exc.SQLAlchemyError, exc.EmulatedDBAPIException) as error:
+            except exc.SQLAlchemyError as error:
                 raise translated(error, ERRORS, self.name) from error
+            yield _HeldTransactions(self, self._database, home, number)
 
-            def refuse_late(writing: sa.Connection) -> None:
-                if _present_number(writing, home) != number:
-                    raise LedgerUnavailable(
-                        f"another run has taken over {self._in_words(home)}: this one has lost its lock with its "
-                        "connection, and writes nothing more",
-                        hint="Nothing is lost: the other run goes on with the work.",
-                    )
+    @contextmanager
+    def alone(self, home: str, what: str, max_wait_seconds: float) -> Iterator[None]:
+        """See ``LedgerPlace.alone``."""
+        with ExitStack() as stack:
+            self._lock(stack, home, (what,), max_wait_seconds)
+            yield
 
-            yield refuse_late
+    def read_document(self, home: str, name: str) -> str | None:
+        """See ``LedgerPlace.read_document``."""
+        if not self._is_there:
+            return None
+        with self.transaction() as connection:
+            return read_document(connection, home, name)
+
+    def change_document(self, home: str, name: str, edit: Callable[[str | None], str]) -> None:
+        """See ``LedgerPlace.change_document``."""
+        with self.transaction() as connection:
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key_of(SCHEMA, home, "document", name))))
+            text = edit(read_document(connection, home, name))
+            insert_or_replace(connection, DOCUMENTS, [{"home": home, "name": name, "text": text}])
+
+    def _lock(self, stack: ExitStack, home: str, what: tuple[str, ...], max_wait_seconds: float) -> sa.Connection:
+        """Take a lock of a home, until the stack is closed.
+
+        Raises:
+            LedgerUnavailable: Another process has held it for all of the time, or the server cannot be used.
+        """
+        try:
+            return stack.enter_context(self._locks.acquire(key_of(SCHEMA, home, *what), max_wait_seconds))
+        except LockTimeout as error:
+            raise LedgerUnavailable(
+                f"another run has held the lock of {self.in_words(home)} for more than {max_wait_seconds:.0f} s"
+                + (f": {error}" if str(error) else ""),
+                hint="Let it finish, or stop it; the lock is released when its process exits.",
+            ) from error
+        except exc.SQLAlchemyError as error:
+            raise translated(error, ERRORS, self.name) from error
 
     def close(self) -> None:
         """See ``LedgerPlace.close``."""
         self._locks.close()
         self._engine.dispose()
 
-    def _in_words(self, home: str) -> str:
+    def in_words(self, home: str) -> str:
+        """Return what to call a home of this ledger in messages."""
         return f"the home {home!r} in {self.name}" if home else self.name
+
+
+class _HeldTransactions:
+    """Transactions that are refused once another process has got the lock of the home.
+
+    Args:
+        place: The ledger's database.
+        database: Which it is.
+        home: The name of the home.
+        number: The number of the holder.
+    """
+
+    def __init__(self, place: LedgerServer, database: str, home: str, number: int) -> None:
+        self.database = database
+        self._place = place
+        self._home = home
+        self._number = number
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """See ``Transactions.begin``."""
+        with self._place.transaction() as connection:
+            self._refuse_late(connection)
+            yield connection
+
+    @contextmanager
+    def join(self, connection: sa.Connection) -> Iterator[None]:
+        """See ``Transactions.join``."""
+        before = connection.get_execution_options().get("schema_translate_map")
+        self._refuse_late(connection)
+        connection.execution_options(**IN_SCHEMA)
+        try:
+            yield
+        finally:
+            connection.execution_options(schema_translate_map=before)
+
+    def _refuse_late(self, connection: sa.Connection) -> None:
+        if _present_number(connection, self._home) != self._number:
+            raise LedgerUnavailable(
+                f"another run has taken over {self._place.in_words(self._home)}: this one has lost its lock with its "
+                "connection, and writes nothing more",
+                hint="Nothing is lost: the other run goes on with the work.",
+            )
 
 
 def _take_number(connection: sa.Connection, home: str) -> int:
     """Return the number of a new holder. What the one before it is writing is waited for."""
-    wait = str(round(1000 * (_MAX_IDLE_SECONDS + _MARGIN_SECONDS)))
+    wait = str(round(1000 * (MAX_IDLE_SECONDS + _MARGIN_SECONDS)))
     connection.execute(sa.select(sa.func.set_config("lock_timeout", wait, False)))
     insert = postgresql.insert(HOLDS).values(home=home, number=HOLD_NUMBERS.next_value())
     changed = insert.on_conflict_do_update(index_elements=[HOLDS.c.home], set_={"number": insert.excluded.number})
@@ -140,8 +218,6 @@ def _take_number(connection: sa.Connection, home: str) -> int:
 
 def _present_number(connection: sa.Connection, home: str) -> int | None:
     """Return the number of the newest holder, which cannot change before the transaction ends."""
-    idle = str(round(1000 * _MAX_IDLE_SECONDS))
-    query = sa.select(HOLDS.c.number, sa.func.set_config("idle_in_transaction_session_timeout", idle, True))
-    query = query.where(HOLDS.c.home == home).with_for_update(read=True)
-    row = connection.execute(query, execution_options=IN_SCHEMA).first()
-    return None if row is None else row.number
+    query = sa.select(HOLDS.c.number).where(HOLDS.c.home == home).with_for_update(read=True)
+    number: int | None = connection.execute(query, execution_options=IN_SCHEMA).scalar()
+    return number

@@ -84,6 +84,13 @@ def check(connection: sa.Connection, name: str) -> bool:
     return True
 
 
+def read_document(connection: sa.Connection, home: str, name: str) -> str | None:
+    """Return a text that is kept for a home; None if there is none."""
+    query = sa.select(DOCUMENTS.c.text).where(DOCUMENTS.c.home == home, DOCUMENTS.c.name == name)
+    text: str | None = connection.execute(query).scalar()
+    return text
+
+
 def creation_refused(error: SettingsError) -> SettingsError:
     """Return the error of an account that may not create the ledger, with what an administrator can do."""
     return SettingsError(

@@ -118,7 +118,7 @@ class Nights:
         )
         registered = [Registered(self.counter, "test", enabled=True)]
         self.home = _Home(settings, folder, "test", system_clock, registered, self._pipeline, self._checked)
-        self.ledger = Ledger(self.home.ledger_path, clock=system_clock)
+        self.ledger = self.home.open_ledger()
         self.sleep_until(days.first + ONE_DAY)
 
     @property
