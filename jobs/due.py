@@ -151,6 +151,11 @@ def has_findings(detectors: Sequence[Detector], entries: Entries) -> bool:
     return any(entry.has_finding for name, entry in entries.items() if name not in history and cadence_of(name) is None)
 
 
+def is_outstanding(one: Detector, entry: Entry | None) -> bool:
+    """Return whether the ledger alone shows that there is something to do for a detector on a day."""
+    return entry is None or entry.status is Status.STAGED or _is_outstanding(entry, one.version)
+
+
 def _has_input(one: Detector, day: dt.date, candidates: Sequence[Detector], days: Days) -> bool:
     """Whether a detector can compute a day although the source cannot be read for it."""
     if isinstance(one, Rollup):

@@ -31,7 +31,7 @@ from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreErr
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path
 from storage.settings_check import problems_error, validate
-from storage.settings_file import load_document, naming_origin
+from storage.settings_file import Document, load_document, naming_origin
 from storage.store import AggregateStore
 
 if TYPE_CHECKING:  # these load numpy, which `status` and `health` do not need
@@ -356,7 +356,15 @@ def open_home(config: Path | None = None, *, clock: Clock = system_clock, check_
     Raises:
         SettingsError: The settings are not valid; all problems at once.
     """
-    document = load_document(config)
+    return home_of_document(load_document(config), clock=clock, check_parameters=check_parameters)
+
+
+def home_of_document(document: Document, *, clock: Clock = system_clock, check_parameters: bool = True) -> Home:
+    """Return the home that settings describe which are read already; see ``open_home``.
+
+    Raises:
+        SettingsError: The settings are not valid; all problems at once.
+    """
     settings, problems = validate(Settings, document)
     tables = document.values.get("detectors", {})
     if isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values()):

@@ -22,6 +22,7 @@ HELP: Final[Mapping[str, str]] = {
     "export": "Write stored rows into a folder of Parquet files, for duckdb, polars, Spark and `storage.query`.",
     "away": "Enter days on which nobody is home: they are no baseline, and only movement inside is reported.",
     "mute": "Mute anomalies of an entity: they are stored and marked as muted, but nobody is notified.",
+    "fleet": "Run many homes: the nightly job for each, in processes or on the workers of a Dask scheduler.",
     "detectors": "Show name, version, settings and origin of each registered detector.",
     "health": "Exit 0 if the newest due day is written and the store has lost nothing.",
     "doctor": "Check settings, time zone, source, store, ledger and versions.",
@@ -38,9 +39,9 @@ class LazyCommand(TyperCommand):
     def __init__(self, name: str) -> None:
         super().__init__(name, help=HELP[name])
 
-    def load(self) -> TyperCommand:
+    def load(self) -> TyperCommand | TyperGroup:
         """Import the command."""
-        command: TyperCommand = getattr(import_module(f"jobs.cli.{self.name}"), str(self.name))
+        command: TyperCommand | TyperGroup = getattr(import_module(f"jobs.cli.{self.name}"), str(self.name))
         return command
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - the library's own signature

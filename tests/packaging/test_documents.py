@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
+from typer.core import TyperGroup
 from typer.main import get_command
 
 from jobs.cli.app import app
@@ -57,7 +58,10 @@ def test_each_command_and_option_that_a_document_shows_exists(document: Path) ->
     code = "\n".join(CODE.findall(document.read_text(encoding="utf-8")))
     for name, words in CALL.findall(code):
         assert name in COMMANDS
-        known = {option for parameter in COMMANDS[name].load().params for option in parameter.opts} | {"--help"}
+        command = COMMANDS[name].load()
+        if isinstance(command, TyperGroup) and words.split():
+            command = command.commands[words.split()[0]]
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         assert set(re.findall(r"--[a-z-]+", words)) <= known, name
 
 

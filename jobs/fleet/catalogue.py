@@ -1,0 +1,213 @@
+"""The homes of a fleet: a table with the columns ``home`` and ``time_zone``, and any others that ``[source]`` uses.
+
+It is a CSV file, a Parquet file or a SQL query. A row that is not valid costs its own home and is reported; the others
+are computed. A name that appears twice names no home: which of the two is meant is not known.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from storage.clean_text import clean
+from storage.daily_aggregate import tag_fault
+from storage.drivers import sql, sql_errors
+from storage.errors import SettingsError, SourceError, SourceUnavailable
+from storage.regular_file import read_regular_text
+from storage.settings import absolute_url
+
+HOME: Final = "home"
+TIME_ZONE: Final = "time_zone"
+
+_ERRORS: Final = sql_errors.ErrorClasses(SourceUnavailable, SourceError, SettingsError)
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueHome:
+    """A home of the catalogue.
+
+    Attributes:
+        name: Its name.
+        time_zone: Its IANA time zone.
+        columns: All columns of its row as text, by name; an empty cell is an empty text.
+    """
+
+    name: str
+    time_zone: str
+    columns: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The homes of a fleet.
+
+    Attributes:
+        homes: Those whose row is valid, by name, in the catalogue's order.
+        invalid: Why a row is not valid, by the home it names, or else by its place.
+        columns: The names of all columns.
+    """
+
+    homes: Mapping[str, CatalogueHome] = field(default_factory=dict)
+    invalid: Mapping[str, str] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
+
+
+def read_catalogue(place: str, base: Path, query: str | None = None) -> Catalogue:
+    """Read the homes of a fleet.
+
+    Args:
+        place: A CSV file, a file that ends in ``.parquet``, or the URL of a database.
+        base: The folder that a relative path in a URL starts from; a file's starts from the working directory.
+        query: The SQL query, for a database.
+
+    Raises:
+        SettingsError: It is not a catalogue, or has no valid row.
+        SourceUnavailable: The database cannot be reached now.
+    """
+    if ("://" in place) != (query is not None):
+        raise SettingsError(
+            "--query is for a catalogue in a database"
+            if query is not None
+            else f"--homes {place}: the query is missing",
+            hint="Pass --homes with the URL of the database and --query with the SQL that returns home and time_zone.",
+        )
+    if query is not None:
+        names, rows = _query(absolute_url(base, place), query)
+        what = "row"
+    elif place.lower().endswith(".parquet"):
+        names, rows = _parquet(Path(place))
+        what = "row"
+    else:
+        names, rows = _csv(Path(place))
+        what = "line"
+    for column in (HOME, TIME_ZONE):
+        if names.count(column) != 1:
+            raise SettingsError(
+                f"the catalogue {_shown(place)} needs one column {column!r}; it has {', '.join(names) or 'none'}",
+                hint="Its first line names the columns, such as home,time_zone,path.",
+            )
+    catalogue = _checked(names, rows, what)
+    if not catalogue.homes and not catalogue.invalid:
+        raise SettingsError(f"the catalogue {_shown(place)} lists no home")
+    return catalogue
+
+
+def _checked(names: list[str], rows: Iterable[tuple[int, list[str]]], what: str) -> Catalogue:
+    """Check each row; those that are not valid are kept apart."""
+    homes: dict[str, CatalogueHome] = {}
+    invalid: dict[str, str] = {}
+    places: dict[str, int] = {}
+    zones: dict[str, bool] = {}
+    for number, cells in rows:
+        if len(cells) != len(names):
+            name = cells[names.index(HOME)] if len(cells) > names.index(HOME) else ""
+            invalid[name or f"{what} {number}"] = f"{what} {number} has {len(cells)} cells instead of {len(names)}"
+            homes.pop(name, None)
+            places.setdefault(name, number)
+            continue
+        columns = dict(zip(names, cells, strict=True))
+        name, zone = columns[HOME], columns[TIME_ZONE]
+        if name in places:
+            invalid[name] = f"{what}s {places[name]} and {number} both name it"
+            homes.pop(name, None)
+            continue
+        fault = tag_fault(name)
+        if fault:
+            invalid[name or f"{what} {number}"] = f"{what} {number}: not a valid name of a home: it {fault}"
+            continue
+        places[name] = number
+        if zone not in zones:
+            zones[zone] = _is_zone(zone)
+        if not zones[zone]:
+            invalid[name] = f"{what} {number}: {clean(zone)!r} is not a valid IANA time zone"
+            continue
+        homes[name] = CatalogueHome(name, zone, columns)
+    return Catalogue(homes, invalid, tuple(names))
+
+
+def _is_zone(name: str) -> bool:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return False
+    return True
+
+
+def _csv(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the columns and the rows, each with its line, of a CSV file."""
+    try:
+        text = read_regular_text(file)
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"the catalogue {file} cannot be read: {error}", hint="Correct --homes.") from error
+    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+
+    def rows() -> Iterator[tuple[int, list[str]]]:
+        try:
+            for cells in reader:
+                if cells:
+                    yield reader.line_num, [cell.strip() for cell in cells]
+        except csv.Error as error:
+            raise SettingsError(
+                f"the catalogue {file} is not valid CSV: line {reader.line_num}: {error}",
+                hint="Correct that line; none of the homes is computed until then.",
+            ) from error
+
+    lines = rows()
+    return next(lines, (0, []))[1], lines
+
+
+def _parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the columns and the rows, numbered from 1, of a Parquet file."""
+    try:
+        import pyarrow as pa  # noqa: PLC0415 - an extra, for those who use it
+        import pyarrow.parquet as pq  # noqa: PLC0415 - likewise
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"the catalogue {file} needs {error.name}, which is not installed",
+            hint="Install pattern-aggregates[arrow].",
+        ) from error
+    try:
+        table = pq.ParquetFile(file).read()
+    except (OSError, pa.ArrowException) as error:
+        raise SettingsError(f"the catalogue {file} cannot be read: {error}", hint="Correct --homes.") from error
+    return list(table.column_names), _numbered(
+        row.values() for batch in table.to_batches() for row in batch.to_pylist()
+    )
+
+
+def _query(url: str, query: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
+    """Return the columns and the rows, numbered from 1, that a SQL query returns; the database is only read."""
+    import sqlalchemy as sa  # noqa: PLC0415 - only where it is used
+
+    try:
+        address = sa.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise SettingsError("--homes is not a valid database URL", hint="Write it as store.url.") from error
+    engine = sql.reading_engine(address, setting="--homes")
+    try:
+        with sql.transaction(engine, _ERRORS, f"catalogue {_shown(url)}") as connection:
+            result = connection.execute(sa.text(query))
+            if not result.returns_rows:
+                raise SettingsError("--query is not a query: it returns no rows")
+            return list(result.keys()), _numbered(list(result))
+    finally:
+        engine.dispose()
+
+
+def _numbered(rows: Iterable[Iterable[Any]]) -> Iterator[tuple[int, list[str]]]:
+    return ((number, [_text(cell) for cell in cells]) for number, cells in enumerate(rows, 1))
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell).strip()
+
+
+def _shown(place: str) -> str:
+    """Return a place without a password."""
+    scheme, separator, rest = place.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}" if separator else place

@@ -1,0 +1,113 @@
+"""Which homes have something to do, by one question to the ledger of all homes; each home by its own local day.
+
+A home is due as soon as its yesterday is not done, or something of the days before it is outstanding. How far back it
+has missed days, and what its source still holds, is found out when it is worked on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jobs.detector import Detector
+from jobs.due import is_outstanding
+from jobs.fleet.catalogue import CatalogueHome
+from jobs.fleet.tasks import DueHome
+from jobs.periods import can_compute
+from storage.dates import ONE_DAY, DateRange
+from storage.ledger.entry import Entry
+
+WINDOW_DAYS: Final = 3  # the newest days that are looked at to see whether a home is due
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a fleet has to do.
+
+    Attributes:
+        due: The homes with something to do, in the order of the catalogue.
+        done: How many homes have nothing to do.
+    """
+
+    due: list[DueHome] = field(default_factory=list)
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The days of one home that are to be looked at.
+
+    Attributes:
+        home: The home.
+        yesterday: Its newest local day that is over.
+        days: The days that were named, as far as they are over; None for every due day.
+    """
+
+    home: CatalogueHome
+    yesterday: dt.date
+    days: DateRange | None = None
+
+    @property
+    def looked_at(self) -> DateRange:
+        """The days of which the ledger is asked."""
+        return self.days or window_of(self.yesterday)
+
+
+def window_of(yesterday: dt.date) -> DateRange:
+    """Return the newest days of a home, by which it is decided whether it is due."""
+    return DateRange.ending(yesterday, WINDOW_DAYS)
+
+
+def yesterdays(zones: Iterable[str], now: dt.datetime) -> dict[str, dt.date]:
+    """Return the newest local day that is over, in each time zone."""
+    return {zone: now.astimezone(ZoneInfo(zone)).date() - ONE_DAY for zone in set(zones)}
+
+
+@lru_cache(maxsize=16)  # all homes of a zone look at the same days
+def expected_entries(detectors: tuple[Detector, ...], days: DateRange) -> frozenset[tuple[dt.date, str]]:
+    """Return the days and detectors of which the ledger has an entry when everything is done."""
+    return frozenset((day, one.name) for day in days for one in detectors if can_compute(one, day))
+
+
+def plan_homes(wanted: Sequence[Wanted], entries: Iterable[tuple[str, Entry]], detectors: Sequence[Detector]) -> Plan:
+    """Decide which homes are due.
+
+    Args:
+        wanted: The homes with their days.
+        entries: What the ledger knows of those days, with the name of the home, in any order.
+        detectors: The enabled detectors.
+    """
+    known = _known(entries, {one.name: one for one in detectors})
+    detectors = tuple(detectors)
+    plan = Plan()
+    for one in wanted:
+        finished, first = known.get(one.home.name, (frozenset(), None))
+        expected = expected_entries(detectors, one.looked_at)
+        if one.days is None and first is not None:  # before that, its source may have held nothing
+            expected = frozenset(key for key in expected if key[0] >= first)
+        days = {day for day, _ in expected - finished}
+        if days:
+            plan.due.append(DueHome(one.home, one.yesterday, one.days, len(days), min(days)))
+        else:
+            plan.done += 1
+    return plan
+
+
+def _known(
+    entries: Iterable[tuple[str, Entry]], detectors: Mapping[str, Detector]
+) -> dict[str, tuple[set[tuple[dt.date, str]], dt.date]]:
+    """Return for each home what is finished, and its first day that is known; keys are shared, as there are many."""
+    known: dict[str, tuple[set[tuple[dt.date, str]], dt.date]] = {}
+    keys: dict[tuple[dt.date, str], tuple[dt.date, str]] = {}
+    for home, entry in entries:
+        finished, first = known.get(home, (set(), entry.day))
+        known[home] = finished, min(first, entry.day)
+        one = detectors.get(entry.detector)
+        if one is None or not is_outstanding(one, entry):
+            key = entry.day, entry.detector
+            finished.add(keys.setdefault(key, key))
+    return known

@@ -1,0 +1,147 @@
+"""``fleet serve``: all day long, run the homes of each time zone once its night has come.
+
+A zone's night comes at ``schedule.at`` of its local time; every zone is run once at the start. A run in which a home
+failed is repeated after 1, 2, 4 and so on up to 60 minutes, with the homes that are still due. The catalogue is read
+again before each run. Which homes are due is read from the ledger, so it does not matter for the result how often.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+from collections.abc import Callable, Collection
+from http import HTTPStatus
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from jobs.daemon.http import Response, Routes
+from jobs.fleet.metrics import CONTENT_TYPE, FleetMetrics
+from jobs.fleet.report import FleetReport
+from jobs.fleet.run import FleetRun
+from jobs.outcome import Outcome
+from jobs.wiring import Clock
+from storage.clean_text import clean_json
+from storage.dates import ONE_DAY
+from storage.errors import PatternAggregatesError
+
+_log = logging.getLogger(__name__)
+
+CHECK_SECONDS: Final = 60.0  # how often the clock is looked at, as it may be set, and zones have their nights
+MIN_RETRY_PAUSE: Final = dt.timedelta(minutes=1)
+MAX_RETRY_PAUSE: Final = dt.timedelta(hours=1)
+
+
+class FleetServer:
+    """The nightly job of a fleet, for as long as the process lives.
+
+    Args:
+        open_run: Reads settings and catalogue and returns what a run works with.
+        clock: Returns the current instant.
+        wait: Waits for that many seconds, or until ``stop`` is called; a test passes a shorter way.
+
+    Attributes:
+        metrics: The metrics, for Prometheus.
+        last_error: Why the newest run could not be done at all; empty if it could.
+    """
+
+    def __init__(
+        self, open_run: Callable[[], FleetRun], clock: Clock, wait: Callable[[float], object] | None = None
+    ) -> None:
+        self.metrics = FleetMetrics(clock())
+        self.last_error = ""
+        self._open_run = open_run
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._wait = wait or self._stopping.wait
+        self._newest: dict[str, dt.date] = {}
+        self._failing: set[str] = set()
+        self._retry_at: dt.datetime | None = None
+        self._pause = MIN_RETRY_PAUSE
+        self._report: FleetReport | None = None
+
+    def serve(self) -> None:
+        """Run until ``stop`` is called."""
+        while not self._stopping.is_set():
+            self.step()
+            if not self._stopping.is_set():
+                self._wait(CHECK_SECONDS)
+
+    def stop(self) -> None:
+        """End after the tasks that are at work; can be called from a signal handler."""
+        self._stopping.set()
+
+    def step(self) -> None:
+        """Run the zones whose night has come since they were last run, and those with homes to try again."""
+        try:
+            run = self._open_run()
+            at = dt.time.fromisoformat(run.fleet.common.settings.schedule.at)
+            nights = {home.time_zone: self._night(home.time_zone, at) for home in run.catalogue.homes.values()}
+            is_retry = self._retry_at is not None and self._clock() >= self._retry_at
+            zones = {zone for zone, night in nights.items() if night > self._newest.get(zone, dt.date.min)}
+            if is_retry:
+                zones |= self._failing & nights.keys()
+            if not zones and self._report is not None and not (is_retry and self.last_error):
+                return
+            self._work(run, zones)
+        except PatternAggregatesError as error:
+            _log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
+            self._fail(error)
+            return
+        except Exception as error:  # noqa: BLE001 - the server must survive whatever goes wrong in one night
+            _log.exception("the run failed")
+            self._fail(error)
+            return
+        self._newest |= {zone: nights[zone] for zone in zones}
+
+    def _work(self, run: FleetRun, zones: Collection[str]) -> None:
+        self.metrics.begin_run()
+        report = run.run(zones=zones, stop=self._stopping.is_set, progress=self._show)
+        self.metrics.show(report)
+        self.metrics.end_run(report.outcome, self._clock())
+        self._report, self.last_error = report, ""
+        for home, reason in report.failing.items():
+            _log.warning("%s: %s", home, reason)
+        _log.info("%d of %d homes that were due are done", report.done, report.due)
+        failing = {run.catalogue.homes[home].time_zone for home in report.failing if home in run.catalogue.homes}
+        self._failing = (self._failing - set(zones)) | failing
+        if self._failing:
+            self._plan_retry()
+        else:
+            self._retry_at, self._pause = None, MIN_RETRY_PAUSE
+
+    def _fail(self, error: Exception) -> None:
+        self.last_error = f"{type(error).__name__}: {error}"
+        self.metrics.end_run(max(Outcome.INCOMPLETE, Outcome.of_error(error)), self._clock())
+        self._plan_retry()
+
+    def _plan_retry(self) -> None:
+        self._retry_at = self._clock() + self._pause
+        self._pause = min(2 * self._pause, MAX_RETRY_PAUSE)
+
+    def _show(self, report: FleetReport) -> None:
+        self.metrics.show(report)
+
+    def _night(self, zone: str, at: dt.time) -> dt.date:
+        """Return the newest day whose night has come in a zone."""
+        now = self._clock().astimezone(ZoneInfo(zone))
+        return now.date() - (ONE_DAY if now.time() >= at else 2 * ONE_DAY)
+
+    def routes(self) -> Routes:
+        """Return what answers monitors."""
+        return {"/metrics": self._metrics, "/health": self._health, "/ready": self._ready}
+
+    def _metrics(self) -> Response:
+        return Response(HTTPStatus.OK, self.metrics.text(), CONTENT_TYPE)
+
+    def _health(self) -> Response:
+        report = self._report
+        failed = report.failed if report is not None else 0
+        reason = self.last_error or (f"{failed} homes failed" if failed else "")
+        status = HTTPStatus.SERVICE_UNAVAILABLE if self.last_error or report is None else HTTPStatus.OK
+        return Response(status, clean_json({"ok": status is HTTPStatus.OK, "reason": reason}) + "\n")
+
+    def _ready(self) -> Response:
+        ready = not self._stopping.is_set()
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return Response(status, clean_json({"ready": ready}) + "\n")

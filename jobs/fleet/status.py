@@ -1,0 +1,96 @@
+"""How the homes of a fleet are doing, by one question to the ledger of all homes."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from jobs.detector import Detector
+from jobs.due import is_outstanding
+from jobs.fleet.planning import Wanted, plan_homes
+from storage.ledger.entry import Entry, Status
+
+DONE: Final = "done"
+DUE: Final = "due"
+INVALID: Final = "invalid"
+STATES: Final = (DONE, DUE, Status.STAGED, Status.DEFERRED, Status.EXPIRED, Status.FAILED, Status.LOST, INVALID)
+"""The states of a home, each worse than those before; ``due``: not computed yet; ``invalid``: its row is not valid."""
+
+_SEVERITY: Final = {str(state): number for number, state in enumerate(STATES)}
+
+
+@dataclass(slots=True)
+class FleetStatus:
+    """How the homes of a fleet are doing.
+
+    Attributes:
+        homes: How many homes there are, by the worst state that any of their days has.
+        oldest_due: The oldest day that is not done; None if every day is.
+        reasons: Why homes are not done: by the error, how many homes have it.
+        examples: One home for each of these errors.
+    """
+
+    homes: Counter[str] = field(default_factory=Counter)
+    oldest_due: dt.date | None = None
+    reasons: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def add(self, home: str, state: str, reason: str = "") -> None:
+        """Add a home."""
+        self.homes[state] += 1
+        if reason:
+            self.reasons[reason] += 1
+            self.examples.setdefault(reason, home)
+
+    def document(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {
+            "homes": {str(state): self.homes[state] for state in STATES},
+            "oldest_due": self.oldest_due.isoformat() if self.oldest_due is not None else None,
+            "reasons": [
+                {"reason": reason, "homes": count, "example": self.examples[reason]}
+                for reason, count in self.reasons.most_common()
+            ],
+        }
+
+
+def fleet_status(
+    wanted: Sequence[Wanted], entries: Iterable[tuple[str, Entry]], detectors: Sequence[Detector]
+) -> FleetStatus:
+    """Return how some homes are doing.
+
+    Args:
+        wanted: The homes with the days that are looked at.
+        entries: What the ledger knows of these days, with the name of the home, in any order.
+        detectors: The enabled detectors.
+    """
+    worst: dict[str, Entry] = {}
+    by_name = {one.name: one for one in detectors}
+
+    def watched() -> Iterator[tuple[str, Entry]]:
+        for home, entry in entries:
+            one = by_name.get(entry.detector)
+            if one is not None and is_outstanding(one, entry):
+                known = worst.setdefault(home, entry)
+                if _SEVERITY.get(entry.status, 0) > _SEVERITY.get(known.status, 0):
+                    worst[home] = entry
+            yield home, entry
+
+    plan = plan_homes(wanted, watched(), detectors)
+    status = FleetStatus()
+    status.homes[DONE] = plan.done
+    for due in plan.due:
+        entry = worst.get(due.home.name)
+        is_known = (
+            entry is not None and entry.status is not Status.WRITTEN
+        )  # else of an earlier version, or to be redone
+        if entry is not None and is_known:
+            status.add(due.home.name, entry.status, entry.error and f"{entry.detector}: {entry.error}")
+        else:
+            status.add(due.home.name, DUE)
+        if due.oldest is not None:
+            status.oldest_due = min(due.oldest, status.oldest_due or due.oldest)
+    return status

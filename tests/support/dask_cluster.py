@@ -1,0 +1,97 @@
+"""A real Dask scheduler with workers, each a process of its own, on a free loopback port."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+
+from tests.support.influxdb import free_port
+
+START_SECONDS = 60.0
+
+
+class DaskCluster:
+    """A scheduler; workers are started, and killed, by the test.
+
+    Args:
+        folder: Where logs and the workers' files go.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self._port = free_port()
+        self._scheduler: subprocess.Popen[bytes] | None = None
+        self.workers: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def address(self) -> str:
+        return f"tcp://127.0.0.1:{self._port}"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.kill()
+
+    def start(self) -> None:
+        """Start the scheduler, on the same port as before, and wait until it answers."""
+        self._scheduler = self._run("scheduler", "--port", str(self._port))
+        self._wait_for(0)
+
+    def start_workers(self, count: int, *, threads: int = 1) -> None:
+        """Start more workers, each under a nanny that replaces a process that dies, and wait until they are there."""
+        before = len(self.workers)
+        for _ in range(count):
+            options = ("--nthreads", str(threads), "--local-directory", str(self._folder / "work"))
+            self.workers.append(self._run("worker", self.address, *options))
+        self._wait_for(before + count)
+
+    def kill(self) -> None:
+        """Kill the scheduler and all workers, as if their machines had lost their power."""
+        for process in (*self.workers, self._scheduler):
+            if process is not None:
+                _kill_children(process)
+                process.kill()
+                process.wait()
+        self.workers = []
+        self._scheduler = None
+
+    def kill_worker(self, number: int) -> None:
+        """Kill the process that one worker works in; its nanny starts another."""
+        _kill_children(self.workers[number])
+
+    def _run(self, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
+        command += ["--host", "127.0.0.1", "--no-dashboard"]
+        with (self._folder / f"{words[0]}.log").open("ab") as log:
+            return subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).resolve().parents[2])
+
+    def _wait_for(self, workers: int) -> None:
+        import distributed  # noqa: PLC0415 - only where it is used
+
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                client: Any = distributed.Client(self.address, timeout=2, set_as_default=False)
+            except (OSError, TimeoutError):
+                assert time.monotonic() < until, (self._folder / "scheduler.log").read_text()
+                continue
+            with client:
+                if workers:
+                    client.wait_for_workers(workers, timeout=START_SECONDS)
+            return
+
+
+def _kill_children(process: subprocess.Popen[bytes]) -> None:
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                child.kill()
