@@ -128,6 +128,10 @@ class CheckedStore:
         """See ``AggregateWriter.expire``."""
         return self._store.expire(before, rollups_before)
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:
+        """See ``AggregateWriter.expire_all``."""
+        return self._store.expire_all(before, rollups_before)
+
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``; not checked."""
         return self._unchecked.read_home()

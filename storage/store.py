@@ -127,6 +127,20 @@ class AggregateWriter(Protocol):
         """
         ...
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:
+        """Delete old rows of every home, whichever the store was opened for; idempotent.
+
+        For stores of many homes: cheaper than ``expire`` of each. Meanwhile no writer may replace a day that is past.
+
+        Args:
+            before: As in ``expire``.
+            rollups_before: As in ``expire``.
+
+        Returns:
+            A sentence for each change; none where the store deletes old rows by itself.
+        """
+        ...
+
 
 class AggregateStore(AggregateReader, AggregateWriter, Protocol):
     """A place where aggregates are kept, opened for one home or for reading all of them."""

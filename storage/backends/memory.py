@@ -115,6 +115,11 @@ class MemoryStore:
             kept = [run for run in days.get(markers, ()) if run.key()[0] not in runs]
             days[markers] = (*kept, *runs.values())
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:
+        """See ``AggregateWriter.expire_all``."""
+        deleted = sum(self.for_home(home).expire(before, rollups_before) for home in self.homes())
+        return [f"deleted {deleted:,} rows"] if deleted else []
+
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
         """See ``AggregateWriter.expire``."""
         deleted, home, days = 0, single_home(self._home), self._contents.days

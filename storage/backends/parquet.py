@@ -164,6 +164,10 @@ class ParquetStore:
         """Refuse to change anything."""
         self._refuse()
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> NoReturn:  # noqa: ARG002 - as above
+        """Refuse to change anything."""
+        self._refuse()
+
     def write_home(self, home: HomeIdentity, *, replace: bool = False) -> NoReturn:  # noqa: ARG002 - as above
         """Refuse to change anything."""
         self._refuse()

@@ -9,26 +9,33 @@ an earlier version are brought up to date, in one transaction, when a writer fir
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 
+from storage.backends import sql_partitions
 from storage.backends.sql_database import BUILT_IN, SqlDatabase
 from storage.backends.sql_homes import homes_with_rows, known_homes, read_home, write_home
+from storage.backends.sql_retention import (
+    Retention,
+    delete_of_all,
+    delete_of_home,
+    drop_past_months,
+    has_past_rows,
+    stored_tables,
+)
+from storage.backends.sql_rows import replace_rows, upsert
 from storage.backends.sql_summaries import summary_query
-from storage.backends.sql_tables import OWN_TABLES, table_of
+from storage.backends.sql_tables import OWN_TABLES
 from storage.batch import DayBatch
-from storage.columns import HOME, decode, encode
+from storage.columns import HOME, decode
 from storage.dates import DateRange
 from storage.drivers import postgresql
 from storage.drivers.time_limits import TIMEOUT_SECONDS
-from storage.errors import StoreCorrupt
+from storage.errors import StoreCorrupt, StoreError
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.periods import SUFFIXES, cadence_of
 from storage.store import (
     NO_FIELDS,
     NO_FILTER,
@@ -138,39 +145,57 @@ class SqlStore:
         return self._database.url
 
     def replace_day(self, batch: DayBatch, *, beside: Callable[[sa.Connection], None] | None = None) -> None:
-        """See ``TransactionalStore.replace_day``: upsert, prune and run records in one transaction."""
+        """See ``TransactionalStore.replace_day``: rows and run records in one transaction."""
         home = check_batch(self._home, batch)
-        self._database.make_tables([*(finding.model for finding in batch.findings), DetectorRunDaily])
+        try:
+            self._replace_day(batch, home, beside)
+        except StoreError as error:
+            if not sql_partitions.is_missing(error):
+                raise
+            self._replace_day(batch, home, beside)  # somebody has dropped the month since it was made; it is made again
+
+    def _replace_day(self, batch: DayBatch, home: str, beside: Callable[[sa.Connection], None] | None) -> None:
+        models: list[type[DailyAggregate]] = [*(finding.model for finding in batch.findings), DetectorRunDaily]
+        self._database.make_tables(models)
+        self._database.make_months(models, batch.day)
         with self._database.transaction() as connection:
             postgresql.lock_day(connection, batch.day, home)
             for finding in batch.findings:
-                _upsert(connection, finding.model, home, finding.rows)
-                _prune(connection, finding.model, home, batch.day, {row.key() for row in finding.rows})
-            _upsert(connection, DetectorRunDaily, home, [finding.run for finding in batch.findings])
+                replace_rows(connection, finding.model, home, batch.day, finding.rows)
+            upsert(connection, DetectorRunDaily, home, [finding.run for finding in batch.findings])
             if beside is not None:
                 beside(connection)
+        written = {finding.model.measurement: len(finding.rows) for finding in batch.findings}
+        self._database.count_written(batch.day, {**written, DetectorRunDaily.measurement: len(batch.findings)})
 
     def expire(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> int:
-        """See ``AggregateWriter.expire``; only the store's own tables are touched."""
-        home = single_home(self._home)
+        """See ``AggregateWriter.expire``."""
+        home, retention = single_home(self._home), Retention(before, rollups_before)
         with self._database.transaction() as connection:
-            postgresql.lock_tables(connection)
-            if not sa.inspect(connection).has_table(OWN_TABLES.name):
+            if not has_past_rows(connection, home, retention):
                 return 0
-            deleted = 0
-            present = set(sa.inspect(connection).get_table_names())  # somebody may have dropped one
-            for measurement in connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars().all():
-                if measurement not in present:
-                    continue
-                table = sa.table(measurement, sa.column("date"), sa.column("detector"), sa.column(HOME))
-                old, old_rollups = table.c.date < before.isoformat(), table.c.date < rollups_before.isoformat()
-                if measurement == DetectorRunDaily.measurement:
-                    of_rollup = sa.or_(*(table.c.detector.endswith(end, autoescape=True) for end in SUFFIXES))
-                    is_past = sa.or_(sa.and_(of_rollup, old_rollups), sa.and_(sa.not_(of_rollup), old))
-                else:
-                    is_past = old_rollups if cadence_of(measurement) else old
-                deleted += connection.execute(sa.delete(table).where(table.c[HOME] == home, is_past)).rowcount
-            return deleted
+            postgresql.lock_tables(connection)
+            deleted = delete_of_home(connection, home, retention)
+        self._database.forget_months()
+        return deleted
+
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:
+        """See ``AggregateWriter.expire_all``.
+
+        In PostgreSQL, months that are wholly past are dropped, which takes no longer for many homes than for one. Each
+        table has transactions of its own, so that writers never wait long.
+        """
+        retention, changes = Retention(before, rollups_before), []
+        with self._database.transaction() as connection:
+            tables = stored_tables(connection)
+        for table in tables:
+            with self._database.transaction() as connection:
+                postgresql.lock_tables(connection)
+                changes += drop_past_months(connection, table.name, retention)
+            with self._database.transaction() as connection:
+                changes += delete_of_all(connection, table, retention)
+        self._database.forget_months()
+        return changes
 
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``."""
@@ -211,32 +236,3 @@ class SqlStore:
         conditions = [] if self._home is None else [stored[HOME] == self._home]
         conditions.append(stored["date"].between(days.first.isoformat(), days.last.isoformat()))
         return conditions + [stored[tag].in_(as_values(values)) for tag, values in where.items()]
-
-
-def _upsert(connection: sa.Connection, model: type[DailyAggregate], home: str, rows: Iterable[DailyAggregate]) -> None:
-    records = [{**encode(row), HOME: home} for row in rows]
-    if not records:
-        return
-    table = table_of(model)
-    dialect: Any = postgresql_dialect if connection.dialect.name == "postgresql" else sqlite_dialect
-    insert = dialect.insert(table)
-    values = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
-    connection.execute(insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values), records)
-
-
-def _prune(
-    connection: sa.Connection,
-    model: type[DailyAggregate],
-    home: str,
-    day: dt.date,
-    present: Collection[tuple[str, ...]],
-) -> None:
-    """Delete the rows of a home's day whose keys are not among those present."""
-    table, tags = table_of(model), model.tags()
-    is_of_day = sa.and_(table.c[HOME] == home, table.c.date == day.isoformat())
-    stored = connection.execute(sa.select(*(table.c[tag] for tag in tags)).where(is_of_day))
-    stale = sorted({tuple(key) for key in stored} - set(present))
-    if stale:
-        matches = [table.c[tag] == sa.bindparam(f"key_{tag}") for tag in tags]
-        keys = [{f"key_{tag}": value for tag, value in zip(tags, key, strict=True)} for key in stale]
-        connection.execute(sa.delete(table).where(is_of_day, *matches), keys)

@@ -5,12 +5,14 @@ All homes of a store share it, with its connections and what is known of its tab
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from storage.backends import sql_partitions
 from storage.backends.sql_homes import HOMES, create_homes
 from storage.backends.sql_tables import (
     OWN_TABLES,
@@ -22,6 +24,7 @@ from storage.backends.sql_tables import (
     update_other_tables,
     update_table,
 )
+from storage.dates import month_name
 from storage.drivers import postgresql, sql, sql_errors, sql_urls
 from storage.errors import SettingsError, StoreCorrupt, StoreError, StoreMissing, StoreUnavailable
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
@@ -81,7 +84,10 @@ class SqlDatabase:
         self._is_updated = read_only  # whether tables of an earlier version have been brought up to date
         self._changes: list[str] = []  # made since the store was opened
         self._created: set[str] = set()  # measurements whose table is there and up to date, for writing
+        self._months: set[tuple[str, str]] = set()  # measurements and months whose partition is there
         self._readable: dict[str, Expressions] = {}  # the same for reading
+        self._is_postgresql = self._url.get_backend_name() == "postgresql"
+        self._fillings = sql_partitions.Fillings()
 
     def take_changes(self) -> list[str]:
         """Return a sentence for each change of the tables since the last call."""
@@ -109,6 +115,8 @@ class SqlDatabase:
                 for model in BUILT_IN:
                     create_table(connection, model)
                     try_statements(connection, table_of(model))
+                    if not sql_partitions.is_in_one_piece(connection, model.measurement):
+                        sql_partitions.make_partition(connection, model.measurement, dt.date.min)
                 create_homes(connection)
                 try_statements(connection, HOMES)
                 connection.rollback()
@@ -141,6 +149,7 @@ class SqlDatabase:
         except BaseException:  # also an interrupt: the transaction is rolled back all the same
             self._is_updated, self._changes = self.is_read_only, before
             self._created.clear()  # a table created in a transaction that failed is not there
+            self._months.clear()
             self._readable.clear()
             raise
 
@@ -170,6 +179,43 @@ class SqlDatabase:
             create_homes(connection)  # by whoever may create tables; others may only fill it
         self._created.update(model.measurement for model in missing)
         self.use_log_in_new_file()
+
+    def make_months(self, models: Collection[type[DailyAggregate]], day: dt.date) -> None:
+        """Make the partitions for the month of a day in PostgreSQL, unless that has been done here.
+
+        Args:
+            models: Models whose tables are there.
+            day: The day.
+        """
+        month = month_name(day)
+        missing = [model.measurement for model in models if (model.measurement, month) not in self._months]
+        if not self._is_postgresql or not missing:
+            return
+        with self.transaction() as connection:
+            postgresql.lock_months(connection)
+            for measurement in missing:
+                sql_partitions.make_partition(connection, measurement, day)
+        self._months.update((measurement, month) for measurement in missing)
+
+    def forget_months(self) -> None:
+        """Look again at which months there are, as some may have been dropped."""
+        self._months.clear()
+
+    def count_written(self, day: dt.date, rows: Mapping[str, int]) -> None:
+        """Count rows that have been written, and let the planner of PostgreSQL know when they are many.
+
+        Args:
+            day: The day of the rows.
+            rows: The number of rows, by measurement.
+        """
+        if not self._is_postgresql:
+            return
+        due = [measurement for measurement, count in rows.items() if self._fillings.add(measurement, day, count)]
+        # The rows are committed: the day must not fail because statistics cannot be brought up to date now.
+        with suppress(StoreError, SettingsError):
+            for measurement in due:
+                with self.plain_transaction() as connection:
+                    sql_partitions.analyze(connection, measurement, day)
 
     def use_log_in_new_file(self) -> None:
         """Switch a file that this store has just filled to a write-ahead log."""

@@ -14,13 +14,14 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from storage.backends import sql_partitions
 from storage.backends.sql_homes import BY_CODE_POINT, HOMES, NO_NAME, add_home, create_homes, home_column
 from storage.columns import HOME, Column, Kind, columns
 from storage.errors import SettingsError
 from storage.models import DailyAggregate, FormerlyNamed
 
 _TYPES: Final[Mapping[Kind, Any]] = {
-    Kind.DATE: sa.String(10),
+    Kind.DATE: sa.String(10).with_variant(sa.String(10, collation="C"), "postgresql"),
     Kind.TAG: BY_CODE_POINT,
     Kind.INTEGER: sa.BigInteger(),
     Kind.FLOAT: sa.Double(),
@@ -44,6 +45,7 @@ def table_of(model: type[DailyAggregate]) -> sa.Table:
         sa.PrimaryKeyConstraint(HOME, "date", *model.tags()),
         *(sa.Index(f"ix_{model.measurement}_{tag}", HOME, tag, "date") for tag in model.tags()),
         sqlite_with_rowid=False,
+        postgresql_partition_by=sql_partitions.PARTITIONED_BY,
     )
 
 
@@ -115,9 +117,9 @@ def update_table(connection: sa.Connection, model: type[DailyAggregate]) -> list
 
 
 def update_other_tables(connection: sa.Connection) -> list[str]:
-    """Add the homes to tables of models that are not known here, and to the list of homes. Returns what changed.
+    """Add the homes to tables of models that are not known here, and to the list of homes; divide tables by month.
 
-    The caller keeps other writers out.
+    The caller keeps other writers out. Returns a sentence for each change.
     """
     inspector = sa.inspect(connection)
     if not inspector.has_table(OWN_TABLES.name):
@@ -127,7 +129,11 @@ def update_other_tables(connection: sa.Connection) -> list[str]:
     listed = connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars().all()
     present = inspector.get_multi_columns(filter_names=listed)
     without_home = [name for (_, name), found in present.items() if HOME not in {column["name"] for column in found}]
-    return [add_home(connection, name) for name in sorted(without_home)]
+    changes = [add_home(connection, name) for name in sorted(without_home)]
+    if connection.dialect.name == "postgresql":
+        in_one_piece = [name for name in listed if sql_partitions.is_in_one_piece(connection, name)]
+        changes += [sql_partitions.divide(connection, name) for name in sorted(in_one_piece)]
+    return changes
 
 
 def _rename(connection: sa.Connection, table: sa.Table, name: str, former: FormerlyNamed, *, both: bool) -> str:

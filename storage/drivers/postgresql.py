@@ -11,6 +11,7 @@ import sqlalchemy as sa
 _CLASS: Final = 0x70616C31  # "pal1": keeps these locks apart from those of other programs in the same database
 _CLASS_OF_HOMES: Final = 0x70616C32  # of the days of homes that have a name
 _TABLES: Final = 0  # ordinals of days begin at 1
+_MONTHS: Final = -1
 
 
 def lock_tables(connection: sa.Connection) -> None:
@@ -20,6 +21,16 @@ def lock_tables(connection: sa.Connection) -> None:
     """
     if connection.dialect.name == "postgresql":  # an SQLite writer has locked the whole file already
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLASS, _TABLES)))
+
+
+def lock_months(connection: sa.Connection) -> None:
+    """Wait until no other writer changes tables or adds months, and keep others from it until the transaction ends.
+
+    Writers of rows need not wait.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock_shared(_CLASS, _TABLES)))
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_CLASS, _MONTHS)))
 
 
 def lock_day(connection: sa.Connection, day: dt.date, home: str = "") -> None:

@@ -77,17 +77,27 @@ def test_an_account_that_cannot_create_tables_is_a_problem(database: sa.URL, rol
 
 @pytest.mark.parametrize("missing", ["SELECT", "INSERT", "UPDATE", "DELETE"])
 def test_an_account_that_lacks_one_right_is_a_problem(database: sa.URL, role: str, missing: str) -> None:
-    with store_at(database) as store:
+    execute(database, f"GRANT CREATE ON SCHEMA public TO {role}")
+    with store_at(database.set(username=role)) as store:
         store.prepare()
-    execute(
-        database,
-        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
-        f"REVOKE {missing} ON duration_daily FROM {role}",
-    )
+    execute(database, f"REVOKE {missing} ON duration_daily FROM {role}")
     (problem,) = problems(database.set(username=role))
     assert "permission denied for table duration_daily" in problem
     execute(database, f"GRANT {missing} ON duration_daily TO {role}")
     assert problems(database.set(username=role)) == []
+
+
+def test_an_account_that_may_fill_the_tables_but_not_add_a_month_is_a_problem(database: sa.URL, role: str) -> None:
+    with store_at(database) as store:
+        store.prepare()
+    execute(
+        database,
+        f"GRANT CREATE ON SCHEMA public TO {role}",
+        f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {role}",
+    )
+    (problem,) = problems(database.set(username=role))
+    assert "must be owner of table" in problem
+    assert "be the owner of the tables" in problem
 
 
 def test_a_server_that_takes_no_writes_is_a_problem(database: sa.URL, role: str) -> None:

@@ -100,6 +100,12 @@ class ExportedStore:
             self._folder.export(self._memory)
             return deleted
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:
+        with self._folder.lock:
+            changes = self._memory.expire_all(before, rollups_before)
+            self._folder.export(self._memory)
+            return changes
+
     def read_home(self) -> HomeIdentity | None:
         return self.reader.read_home()
 

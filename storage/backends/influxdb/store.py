@@ -173,6 +173,10 @@ class InfluxStore:
         """See ``AggregateWriter.expire``: the bucket deletes old days by itself."""
         return 0
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:  # noqa: ARG002 - the retention decides
+        """See ``AggregateWriter.expire_all``."""
+        return []
+
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``.
 

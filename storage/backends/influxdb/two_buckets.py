@@ -138,6 +138,10 @@ class TwoBuckets:
         """See ``AggregateWriter.expire``: each bucket deletes old days by itself."""
         return 0
 
+    def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:  # noqa: ARG002 - the buckets decide
+        """See ``AggregateWriter.expire_all``."""
+        return []
+
     def read_home(self) -> HomeIdentity | None:
         """See ``AggregateStore.read_home``."""
         home = self.daily.read_home()

@@ -131,6 +131,21 @@ def test_what_is_known_of_a_home_is_kept_apart_for_each(store: AggregateStore) -
     assert store.homes() == ["", "o'x, y=z"]
 
 
+def test_the_retention_of_all_homes_deletes_old_days_of_each_and_nothing_else(store: AggregateStore) -> None:
+    homes = ["", "north", "south"]
+    for home in homes:
+        write(store, home, "light.a")
+        write(store, home, "light.a", day=NEXT)
+    changes = store.for_home("north").expire_all(NEXT, NEXT)
+    both, expected = DateRange(DAY, NEXT), [(home, "light.a") for home in homes]
+    if changes:  # else the store deletes old days by itself
+        assert entities(store, None, both) == expected
+        assert [run.date for run in store.for_home(None).read(DetectorRunDaily, both)] == 3 * [NEXT]
+        assert store.expire_all(NEXT, NEXT) == []
+    else:
+        assert entities(store, None, both) == 2 * expected
+
+
 def test_closing_the_view_of_a_home_leaves_the_store_open(store: AggregateStore) -> None:
     write(store, "north", "light.a")
     store.for_home("north").close()

@@ -1,0 +1,74 @@
+"""Rows of one home's day in a SQL store: written so that afterwards the table holds exactly these of the day."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as postgresql_dialect
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+
+from storage.backends.sql_tables import table_of
+from storage.columns import HOME, Scalar, encode
+from storage.models import DailyAggregate
+
+Records = Sequence[Mapping[str, Scalar]]
+
+
+def replace_rows(
+    connection: sa.Connection, model: type[DailyAggregate], home: str, day: dt.date, rows: Iterable[DailyAggregate]
+) -> None:
+    """Make the table of a model hold exactly these rows of a home's day. The caller keeps other writers of it out."""
+    table, tags = table_of(model), model.tags()
+    is_of_day = sa.and_(table.c[HOME] == home, table.c.date == day.isoformat())
+    stored = {tuple(key) for key in connection.execute(sa.select(*(table.c[tag] for tag in tags)).where(is_of_day))}
+    rows = list(rows)
+    if stored:
+        upsert(connection, model, home, rows)
+    else:
+        _insert(connection, table, _records(home, rows))
+    stale = sorted(stored - {row.key() for row in rows})
+    if stale:
+        matches = [table.c[tag] == sa.bindparam(f"key_{tag}") for tag in tags]
+        keys = [{f"key_{tag}": value for tag, value in zip(tags, key, strict=True)} for key in stale]
+        connection.execute(sa.delete(table).where(is_of_day, *matches), keys)
+
+
+def upsert(connection: sa.Connection, model: type[DailyAggregate], home: str, rows: Iterable[DailyAggregate]) -> None:
+    """Write rows, in place of those with the same keys."""
+    records = _records(home, rows)
+    if not records:
+        return
+    table = table_of(model)
+    is_postgresql = connection.dialect.name == "postgresql"
+    dialect: Any = postgresql_dialect if is_postgresql else sqlite_dialect
+    insert = dialect.insert(table)
+    values = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
+    # PostgreSQL keeps the former version of each row that is written until it is vacuumed: do not write what is equal.
+    is_changed = sa.or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
+    where = is_changed if is_postgresql else None
+    connection.execute(
+        insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values, where=where), records
+    )
+
+
+def _insert(connection: sa.Connection, table: sa.Table, records: Records) -> None:
+    """Write rows of which the table has none yet."""
+    if not records:
+        return
+    if connection.dialect.driver != "psycopg":
+        connection.execute(sa.insert(table), records)
+        return
+    quoted = connection.dialect.identifier_preparer.quote
+    names = list(table.columns.keys())
+    target = f"{quoted(table.name)} ({', '.join(map(quoted, names))})"
+    driver: Any = connection.connection.driver_connection  # its cursors are not typed by SQLAlchemy
+    with driver.cursor() as cursor, cursor.copy(f"COPY {target} FROM STDIN") as copy:  # a third of the time of INSERT
+        for record in records:
+            copy.write_row([record[name] for name in names])
+
+
+def _records(home: str, rows: Iterable[DailyAggregate]) -> Records:
+    return [{**encode(row), HOME: home} for row in rows]
