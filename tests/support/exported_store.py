@@ -102,8 +102,10 @@ class ExportedStore:
 
     def expire_all(self, before: dt.date, rollups_before: dt.date = dt.date.min) -> list[str]:
         with self._folder.lock:
+            homes = self._memory.homes()
             changes = self._memory.expire_all(before, rollups_before)
-            self._folder.export(self._memory)
+            for home in homes:
+                self._folder.export(self._memory.for_home(home))
             return changes
 
     def read_home(self) -> HomeIdentity | None:
