@@ -132,9 +132,9 @@ def query(
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", metavar="N", min=1, help="Only the N highest by --sort, or by the first function."),
+        typer.Option("--top", metavar="N", help="Only the N highest by --sort, or by the first function."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N.")] = None,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
