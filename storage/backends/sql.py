@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ from storage.backends.sql_tables import (
     write_home,
 )
 from storage.batch import DayBatch
+from storage.column_reader import Columns, decode_columns
 from storage.columns import decode, encode
 from storage.dates import DateRange
 from storage.drivers import postgresql, sql, sql_errors, sql_urls
@@ -105,6 +107,21 @@ class SqlStore:
             query = sa.select(*stored.values()).where(*_conditions(stored, days, where)).order_by(*identity)
             names = list(stored)
             return decode(model, (dict(zip(names, record, strict=True)) for record in connection.execute(query)))
+
+    def read_columns(
+        self, model: type[DailyAggregate], names: Sequence[str], days: DateRange, where: Where = NO_FILTER
+    ) -> Columns:
+        """See ``ColumnReader.read_columns``."""
+        check_query(model, where=where)
+        with self._transaction() as connection:
+            stored = self._stored(connection, model)
+            if stored is None:
+                return {name: [] for name in names}
+            identity = [stored[name] for name in ("date", *model.tags())]
+            wanted = [stored[name] for name in names]
+            query = sa.select(*wanted).where(*_conditions(stored, days, where)).order_by(*identity)
+            records = connection.execute(query).all()
+        return decode_columns(model, names, records, partial(self.read, model, days, where))
 
     def summarize(
         self,
