@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from jobs.names import NO_NAMES, Names
 from jobs.sentences.anomalies import sentence_of_anomaly
+from jobs.sentences.rollups import sentence_of_bouts, sentence_of_drift, sentence_of_habit, sentence_of_routine
 from jobs.sentences.wording import active_state, clock_before_end, hours, length, listed, times
 from storage.models import (
     ActiveTimeDaily,
@@ -19,12 +20,13 @@ from storage.models import (
     TimeBasedDaily,
 )
 from storage.plurals import counted
+from storage.rollup_models import BoutTimesDaily, DriftWeekly, Habit, Routine
 from storage.store import AggregateReader
 
 MAX_LISTED_HOURS = 4
 
 
-def sentence_of(  # noqa: PLR0911 - one case for each measurement
+def sentence_of(  # noqa: C901, PLR0911, PLR0912 - one case for each measurement
     row: DailyAggregate, zone: ZoneInfo, history: AggregateReader | None = None, names: Names = NO_NAMES
 ) -> str:
     """Return what a row says in one plain sentence; empty for a measurement of another package.
@@ -53,6 +55,14 @@ def sentence_of(  # noqa: PLR0911 - one case for each measurement
             return _room(row, names)
         case DetectorRunDaily():
             return f"{row.detector} found {counted(row.rows, 'row')}: {row.reason}"
+        case Routine():
+            return sentence_of_routine(row, names)
+        case Habit():
+            return sentence_of_habit(row, names)
+        case DriftWeekly():
+            return sentence_of_drift(row, names)
+        case BoutTimesDaily():
+            return sentence_of_bouts(row, zone, names)
         case _:
             return ""
 

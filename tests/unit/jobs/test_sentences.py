@@ -21,6 +21,7 @@ from storage.models import (
     SequenceDaily,
     Severity,
 )
+from storage.rollup_models import BoutTimesDaily, DriftWeekly, RoutineMonthly, RoutineWeekly
 from tests.support.rows import duration, time_based
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -280,3 +281,64 @@ def test_a_muted_row_does_not_lead_its_story() -> None:
     ]
     (story,) = stories(rows, ZONE)
     assert (story.severity, story.is_muted, story.sentence.split()[0]) == (Severity.LOW, False, "light.b")
+
+
+ROUTINE = RoutineWeekly(
+    date=DAY,
+    scope="entity",
+    subject="light.hall",
+    hourly_profile=[0.5] * 24,
+    active_days=6,
+    known_days=7,
+    interdaily_stability=0.45,
+    bouts_per_day=8.0,
+    bouts_per_day_before=1.0,
+    change="more",
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            ROUTINE,
+            (
+                "light.hall was active on 6 of 7 complete days, 8 times a day; the time of day explains 45% of how "
+                "much its hours differ; more than in the week before (once a day then)"
+            ),
+        ),
+        (
+            RoutineMonthly(
+                date=DAY, scope="home", subject="home", hourly_profile=[0.0] * 24, active_days=1, known_days=1
+            ),
+            "The home was active on 1 of 1 complete day; not compared with the month before",
+        ),
+        (
+            ROUTINE.model_copy(update={"scope": "area", "subject": "hall", "change": "other_hours"}),
+            (
+                "hall was active on 6 of 7 complete days, 8 times a day; the time of day explains 45% of how much its "
+                "hours differ; at other hours than in the week before"
+            ),
+        ),
+        (
+            DriftWeekly(date=DAY, entity_id="light.hall", changed_on=DAY, before=8.0, after=4.25, score=9.0),
+            "light.hall is used less often since Tuesday 2026-11-24: 4.2 times a day, 8 times a day before",
+        ),
+        (
+            BoutTimesDaily(date=DAY, entity_id="light.hall", starts=[7 * 3600, 8 * 3600, 9 * 3600, 22 * 3600 + 60]),
+            "light.hall was used 4 times, first at 07:00 and last at 22:01",
+        ),
+        (
+            BoutTimesDaily(date=DAY, entity_id="light.hall", starts=[7 * 3600]),
+            "light.hall was used once, at 07:00",
+        ),
+        (
+            BoutTimesDaily(
+                date=dt.date(2026, 10, 25), entity_id="light.hall", starts=[3 * 3600]
+            ),  # the clock goes back
+            "light.hall was used once, at 02:00",
+        ),
+    ],
+)
+def test_weeks_and_bouts_are_one_plain_sentence(row: DailyAggregate, sentence: str) -> None:
+    assert sentence_of(row, ZONE) == sentence
