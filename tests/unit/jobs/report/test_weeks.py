@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from jobs.names import Names
@@ -12,41 +10,12 @@ from jobs.report.stored_rows import StoredRows
 from jobs.report.weeks import MAX_HABITS, Regularity, find_weeks
 from storage.dates import ONE_DAY, DateRange
 from storage.models import DailyAggregate
-from storage.query import DriftWeekly, HabitWeekly, RoutineWeekly
 from tests.support.page_structure import read_page
 from tests.support.report_rows import DETECTORS, LAST, WEEKS, query, run, runs
+from tests.support.rollup_rows import drift, habit, routine
 
 NAMES = Names({"light.lamp": "Lamp", "switch.tv": "TV"}, {"hall": "Hall"})
 WEEK = 7 * ONE_DAY
-
-
-def habit(trend: str | None, number: int = 0, day: dt.date = LAST, **changes: Any) -> HabitWeekly:
-    values: dict[str, Any] = {
-        "date": day,
-        "kind": "pair",
-        "habit": f"light.lamp|switch.{number}",
-        "entities": ["light.lamp", "switch.tv"],
-        "days_seen": 6,
-        "days_possible": 7,
-        "strength": 6 / 7,
-        "strength_low": 0.49,
-        "strength_high": 0.97,
-        "typical_hours": [19],
-        "median_gap_seconds": 100.0,
-        "trend": trend,
-    }
-    return HabitWeekly(**{**values, **changes})
-
-
-def routine(regularity: float | None, day: dt.date = LAST, scope: str = "home", subject: str = "home") -> RoutineWeekly:
-    values: dict[str, Any] = {"date": day, "scope": scope, "subject": subject, "hourly_profile": [1.0] * 24}
-    return RoutineWeekly(**values, active_days=7, known_days=7, regularity_index=regularity, bouts_per_day=8.0)
-
-
-def drift(score: float = 9.0) -> DriftWeekly:
-    return DriftWeekly(
-        date=LAST, entity_id="light.lamp", changed_on=LAST - 5 * ONE_DAY, before=8.0, after=16.0, score=score
-    )
 
 
 def stored(*rows: DailyAggregate) -> StoredRows:
