@@ -70,6 +70,7 @@ def test_a_value_that_does_not_satisfy_its_model_is_an_error_that_names_its_row(
             "UPDATE time_based_daily SET hourly_distribution = ? WHERE entity_id = 'light.old' AND date = ?",
             (text, str(DAY + ONE_DAY)),
         )
+    connection.close()
     with pytest.raises(StoreCorrupt, match=r"light\.old"):
         read_columns(store, TimeBasedDaily, ["hourly_distribution"], DAYS)
     assert len(read_columns(store, TimeBasedDaily, ["occurrences"], DAYS)["occurrences"]) == 8
