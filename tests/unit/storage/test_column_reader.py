@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,14 @@ NAMES = ("entity_id", "occurrences")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> SqlStore:
+def store(tmp_path: Path) -> Iterator[SqlStore]:
     """Four days of two lamps."""
     store = SqlStore(f"sqlite:///{tmp_path / 'rows.db'}")
     for place, day in enumerate(DAYS):
         rows = [time_based(name, day, occurrences=10 * place + 1) for name in ("light.a", "light.old")]
         store.replace_day(time_based_batch(*rows, day=day))
-    return store
+    yield store
+    store.close()
 
 
 def fields_of_rows(reader: AggregateReader, where: Where) -> dict[str, list[object]]:
