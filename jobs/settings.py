@@ -173,6 +173,7 @@ class HealthSettings(Section):
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8080  # 0 turns it off
+    hosts: tuple[str, ...] = ()  # further names under which they are requested
     ingress: Annotated[str, AfterValidator(_address)] = ""
 
 

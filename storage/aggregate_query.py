@@ -10,12 +10,13 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
+from storage.column_reader import Columns, read_columns
 from storage.dates import DateRange, is_relative
 from storage.errors import DaysMissing, SettingsError, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
 from storage.periods import has_rows_on
 from storage.query_homes import HomeChoice, QueriedHomes
-from storage.rollup_models import ROLLUPS
+from storage.rollup_models import ROLLUPS, BoutTimesDaily
 from storage.store import NO_FIELDS, AggregateReader, Fields, Summary, Where
 
 if TYPE_CHECKING:
@@ -176,6 +177,45 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             homes.refuse_unknown()
         return summaries
 
+    def columns(
+        self,
+        model: type[DailyAggregate],
+        first: Day | DateRange,
+        last: Day | None = None,
+        *,
+        fields: Sequence[str],
+        home: HomeChoice = None,
+        allow_missing: bool = False,
+        **tags: str | Collection[str],
+    ) -> Columns:
+        """Return some fields of what ``daily`` returns, each as a list: much faster where there are many rows.
+
+        Args:
+            model: Which aggregate.
+            first: As in ``daily``.
+            last: As in ``daily``.
+            fields: The names of the fields, tags, ``date`` and ``home`` included.
+            home: As in ``daily``.
+            allow_missing: As in ``daily``.
+            **tags: As in ``daily``.
+
+        Returns:
+            For each name the values, in the order of the rows.
+
+        Raises:
+            DaysMissing: Some of the days were never computed.
+            UsageError: A day, a field or a tag is not valid.
+            StoreUnavailable: The store cannot be reached now.
+            StoreCorrupt: A row does not satisfy its model.
+        """
+        days, homes = self._days(first, last), QueriedHomes(self._store, home)
+        found = read_columns(homes.reader, model, fields, days, {**homes.where, **tags})
+        if not allow_missing:
+            self._refuse_missing(model, days, homes)
+        if not any(found.values()):
+            homes.refuse_unknown()
+        return found
+
     def frame(
         self,
         model: type[DailyAggregate],
@@ -244,7 +284,8 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         days, homes = self._days(first, last), QueriedHomes(self._store, home)
         ids = {entities} if isinstance(entities, str) else set(entities)
         found: list[DailyAggregate] = []
-        for model in (*AGGREGATES, *ROLLUPS):
+        models: tuple[type[DailyAggregate], ...] = (*AGGREGATES, BoutTimesDaily, *ROLLUPS)
+        for model in models:
             where: Where = {**homes.where, "entity_id": ids} if "entity_id" in model.tags() else homes.where
             found += (row for row in homes.reader.read(model, days, where) if not ids.isdisjoint(row.entity_ids()))
         if not found:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from storage.batch import DayBatch
+from storage.column_reader import Columns, read_columns
 from storage.dates import DateRange
 from storage.errors import StoreUnavailable
 from storage.identity import HomeIdentity
@@ -92,6 +93,12 @@ class CheckedStore:
     def read(self, model: type[A], days: DateRange, where: Where = NO_FILTER) -> list[A]:
         """See ``AggregateReader.read``."""
         return self._store.read(model, days, where)
+
+    def read_columns(
+        self, model: type[DailyAggregate], names: Sequence[str], days: DateRange, where: Where = NO_FILTER
+    ) -> Columns:
+        """See ``ColumnReader.read_columns``."""
+        return read_columns(self._store, model, names, days, where)
 
     def summarize(
         self,

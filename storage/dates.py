@@ -193,8 +193,15 @@ class DateRange:
         if isinstance(first, DateRange):
             return cls(first.first, first.last)
         if isinstance(first, str) and has_both_ends:
-            first, _, end = first.partition(_BETWEEN)
-            last = end or ("yesterday" if today is not None else end)
+            text = first
+            first, _, end = text.partition(_BETWEEN)
+            if not first or not (end or today is not None):
+                missing = "last" if first else "first"
+                raise UsageError(
+                    f"{text!r} is not a valid range of days: its {missing} day is missing",
+                    hint=f"Write the day {'after' if first else 'before'} the two dots.",
+                )
+            last = end or "yesterday"
         begin = _days_of(first, today)
         if last is not None:
             return cls(begin.first, _days_of(last, today).last)
@@ -233,4 +240,4 @@ class DateRange:
         return DateRange(first, last) if first <= last else None
 
     def __str__(self) -> str:
-        return f"{self.first} to {self.last}"
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from typing import TypeVar
 
 from storage.backends.memory import MemoryStore
 from storage.batch import DetectorDay
+from storage.column_reader import Columns, columns_of, ordered_by_day, read_columns
+from storage.columns import HOME
 from storage.dates import DateRange
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import NO_FILTER, AggregateReader, Fields, Summary, Where
@@ -34,6 +37,22 @@ class OverlaidReader:
         rows = [row for row in self._written.read(model, days, where) if not self._is_hidden(row)]
         rows += self._staged.read(model, days, where)
         return sorted(rows, key=lambda row: (row.date, row.home, row.key()))
+
+    def read_columns(
+        self, model: type[DailyAggregate], names: Sequence[str], days: DateRange, where: Where = NO_FILTER
+    ) -> Columns:
+        """See ``ColumnReader.read_columns``."""
+        if model is DetectorRunDaily:  # a day has runs of several detectors, of which some may be staged
+            return columns_of(self.read(model, days, where), names)
+        hidden = {(home, day) for name, home, day in self._hidden if name == model.measurement and day in days}
+        if not hidden:
+            return read_columns(self._written, model, names, days, where)
+        dated = tuple(dict.fromkeys((*names, "date", HOME)))
+        written = read_columns(self._written, model, dated, days, where)
+        kept = [of_day not in hidden for of_day in zip(written[HOME], written["date"], strict=True)]
+        staged = columns_of(self._staged.read(model, days, where), dated)
+        both = ordered_by_day({name: [*compress(written[name], kept), *staged[name]] for name in dated})
+        return {name: both[name] for name in names}
 
     def _is_hidden(self, row: DailyAggregate) -> bool:
         if isinstance(row, DetectorRunDaily):

@@ -314,6 +314,9 @@ class PatternAggregateClient(AbstractContextManager["PatternAggregateClient"]):
     ) -> list[Row]:
         """Return the rows of any aggregate, ordered by date and tags.
 
+        Weeks and months that this client's bucket does not hold are read from the bucket of rollups beside it, such as
+        ``pattern_aggregates_rollups``.
+
         Args:
             model: Which aggregate, or its measurement.
             start_date: The first day; of a datetime the date as written, its time and zone are ignored.

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from storage.backends.memory import MemoryStore
+from storage.column_reader import Columns, columns_of, read_columns
 from storage.dates import DateRange
 from storage.models import DailyAggregate
 from storage.store import NO_FILTER, AggregateReader, Fields, Summary, Where
@@ -45,6 +46,18 @@ class RenamedReader:
                 if (renamed.date, renamed.home, renamed.key()) not in keys:
                     present.append(renamed)
         return MemoryStore(present, home=None).read(model, days, where)
+
+    def read_columns(
+        self, model: type[DailyAggregate], names: Sequence[str], days: DateRange, where: Where = NO_FILTER
+    ) -> Columns:
+        """See ``ColumnReader.read_columns``; where a former name is among the rows, they are read whole."""
+        if not self._renames or _FIELD not in model.model_fields:
+            return read_columns(self._stored, model, names, days, where)
+        if _FIELD not in where:
+            found = read_columns(self._stored, model, tuple(dict.fromkeys((*names, _FIELD))), days, where)
+            if self._renames.keys().isdisjoint(found[_FIELD]):
+                return {name: found[name] for name in names}
+        return columns_of(self.read(model, days, where), names)
 
     def summarize(
         self,

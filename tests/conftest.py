@@ -1,5 +1,6 @@
 """What holds for the whole suite: real servers, one of each for a process, and a word on every skipped test."""
 
+import os
 import signal
 
 import freezegun
@@ -21,6 +22,8 @@ __all__ = [
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as after `make test &`: programs that tests start inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+os.environ.pop("COLUMNS", None)  # which pytest-xdist sets: what a test prints would be folded there only
 
 # freezegun reads every name of each loaded module, and one of testcontainers' asks a container engine for its socket.
 freezegun.configure(extend_ignore_list=["testcontainers"])

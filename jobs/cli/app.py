@@ -10,16 +10,17 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn, ParamSpec, TextIO
 
 import typer
 from rich.console import Console, ConsoleOptions, ConsoleRenderable, RenderHook, RenderResult
 from rich.segment import Segment
 from rich.text import Text
 from typer.core import TyperCommand
+from typer.exceptions import TyperException
 
 from jobs import logs
 from jobs.cli.commands import LazyGroup
@@ -38,19 +39,38 @@ P = ParamSpec("P")
 
 NAME: Final = "pattern-aggregates"
 
+
+class Application(LazyGroup):
+    """All commands; what is wrong with a command line is printed as every other error is."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **settings: Any) -> NoReturn:  # noqa: ANN401 - the library's own signature
+        """Run the command that the words name, and exit with its code; without words, show the help and exit 2."""
+        words = list(sys.argv[1:] if args is None else args)
+        try:
+            code = super().main(words or ["--help"], *others, **{**settings, "standalone_mode": False})
+        except TyperException as error:
+            usage_error = _usage_error(error)
+            print_error(usage_error)
+            if "--json" in words:
+                print_json({"error": str(usage_error), "hint": usage_error.hint})
+            code = EXIT_CODES[Outcome.of_error(usage_error)]
+        sys.exit(code if words else EXIT_CODES[Outcome.INVALID_CALL])
+
+
 app = typer.Typer(
     name=NAME,
-    cls=LazyGroup,
+    cls=Application,
     help="Turn a smart home's raw events into small daily aggregates, every night, before the raw data is deleted.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 MAX_DAYS = 36_600
+_DAYS_AGO: Final = re.compile(r"-\d")
+_NOT_VALID: Final = re.compile(r"Input should be (a valid \w+).*")  # the parser's own words for a wrong value
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7f]")
-UNLIMITED_WIDTH = 240  # columns of a table that goes to a file or pipe: no line is folded
+UNLIMITED_WIDTH = 240  # columns of what goes to a file or pipe, unless COLUMNS is set: no line is folded
 
 
 class CleanOutput(RenderHook):
@@ -76,8 +96,14 @@ class _Clean:
             yield Segment(text if control else clean_lines(text), style, control)
 
 
-out = Console(highlight=False, width=None if sys.stdout.isatty() else UNLIMITED_WIDTH)
-err = Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else UNLIMITED_WIDTH)
+def _width(stream: TextIO) -> int | None:
+    """Return how wide a console is; None for the width of the terminal."""
+    columns = os.environ.get("COLUMNS", "")
+    return None if stream.isatty() or (columns.isascii() and columns.isdecimal()) else UNLIMITED_WIDTH
+
+
+out = Console(highlight=False, width=_width(sys.stdout))
+err = Console(stderr=True, highlight=False, width=_width(sys.stderr))
 for console in (out, err):
     console.push_render_hook(CleanOutput())
 
@@ -124,6 +150,17 @@ def _options(
     logs.configure(sys.stderr, logging.INFO if verbose else logging.WARNING, as_text=True)
 
 
+class DaysCommand(TyperCommand):
+    """A command with an argument that may be a day such as ``-7d``, which is not an option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - a type that is not public
+        """Parse a command line; a word that is neither an option nor a day is refused as an unknown option."""
+        ctx.ignore_unknown_options = False
+        self.make_parser(ctx).parse_args(args=[word.lstrip("-") if _DAYS_AGO.match(word) else word for word in args])
+        ctx.ignore_unknown_options = True
+        return super().parse_args(ctx, args)
+
+
 def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, Outcome | None]], TyperCommand]:
     """Make a function a command: its docstring is the help, its outcome becomes the exit code.
 
@@ -131,7 +168,6 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
         example: A command line to show in the help.
         takes_days: Whether an argument may be a day such as ``-7d``, which is not an option.
     """
-    settings = {"ignore_unknown_options": True} if takes_days else {}
 
     def make(function: Callable[P, Outcome | None]) -> TyperCommand:
         @functools.wraps(function)
@@ -142,7 +178,7 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
                 error.hint = hint_of(error)
                 print_error(error)
                 code = EXIT_CODES[Outcome.of_error(error)]
-                if kwargs.get("as_json"):
+                if kwargs.get("as_json") or kwargs.get("output") == "json":
                     print_json({"error": str(error), "hint": error.hint or None})
             except KeyboardInterrupt:
                 print_message(
@@ -152,12 +188,23 @@ def command(example: str, *, takes_days: bool = False) -> Callable[[Callable[P, 
             raise typer.Exit(code)
 
         alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
-        alone.command(epilog=f"Example: [bold]{example}[/bold]", context_settings=settings)(wrapped)
+        alone.command(epilog=f"Example: [bold]{example}[/bold]", cls=DaysCommand if takes_days else TyperCommand)(
+            wrapped
+        )
         made = typer.main.get_command(alone)
         assert isinstance(made, TyperCommand)  # noqa: S101 - a Typer with one command and no callback gives a command
         return made
 
     return make
+
+
+def _usage_error(error: TyperException) -> UsageError:
+    """Return what the parser of the command line has found, as an error of this program."""
+    text = error.format_message().removesuffix(".").replace("Value error, ", "")
+    text = _NOT_VALID.sub(r"not \1", text)
+    context = getattr(error, "ctx", None)
+    called = NAME if context is None else context.command_path
+    return UsageError(text[:1].lower() + text[1:], hint=f"`{called} --help` shows how it is called.")
 
 
 def hint_of(error: PatternAggregatesError) -> str:

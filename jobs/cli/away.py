@@ -71,7 +71,7 @@ def _remove(home: Home, days: DateRange) -> None:
 
 
 def _named(days: DateRange) -> str:
-    return str(days.first) if len(days) == 1 else f"{days}, {counted(len(days), 'day')}"
+    return str(days) if len(days) == 1 else f"{days}, {counted(len(days), 'day')}"
 
 
 def _list(home: Home, *, as_json: bool) -> None:

@@ -56,7 +56,7 @@ def check_home(home: Home) -> tuple[list[Check], list[Entity]]:
     Returns:
         The checks, and the entities of the newest day, ordered by class and id; none if the source cannot be read.
     """
-    checks = [*_settings(home), *_store(home), *_ledger(home), *_home(home), *_space(home), *_broker(home)]
+    checks = [*_settings(home), *_store(home), *_ledger(home), *_home(home), *_space(home), *_channels(home)]
     source_checks, log = _source(home)
     checks += source_checks
     entities = sorted(log.entities, key=lambda entity: (entity.kind, entity.entity_id)) if log else []
@@ -90,19 +90,12 @@ def _settings(home: Home) -> Iterator[Check]:
     yield Check("detectors", "ok" if enabled else "problem", ", ".join(enabled) or "none are enabled", hint)
 
 
-def _broker(home: Home) -> Iterator[Check]:
-    """Check that the broker accepts a connection; no run fails if it does not."""
-    mqtt = home.settings.mqtt
-    if not mqtt.host:
-        return
-    from jobs.publish.publishing import check_broker  # noqa: PLC0415 - only where it is used
+def _channels(home: Home) -> Iterator[Check]:
+    """Check the channels over which findings are published; no run fails if one does not work."""
+    from jobs.publish.trials import try_channels  # noqa: PLC0415 - only where it is used
 
-    try:
-        check_broker(home)
-    except PatternAggregatesError as error:
-        yield Check("mqtt", "note", str(error), error.hint)
-    else:
-        yield Check("mqtt", "ok", f"the broker {mqtt.host}:{mqtt.port} accepts the connection")
+    for trial in try_channels(home):
+        yield Check(trial.channel, "ok" if trial.is_well else "note", trial.found, trial.hint)
 
 
 def _secrets(file: Path) -> Iterator[Check]:

@@ -25,18 +25,21 @@ from storage.regular_file import read_regular_text, replace_file
 
 MARK = "# Made by `pattern-aggregates demo`."
 ZONE = "Europe/Berlin"
+MAX_DAYS = 90  # as many as the store of the demo keeps
 SEED = 5  # a home whose pantry door sensor dies in its fourth week
 
 
 @command("pattern-aggregates demo --days 30 --dir ./demo-home")
 def demo(
-    days: Annotated[int, typer.Option(min=1, max=90, help="How many days to simulate.")] = 30,
+    days: Annotated[int, typer.Option(help=f"How many days to simulate, at most {MAX_DAYS}.")] = 30,
     directory: Annotated[Path, typer.Option("--dir", help="Folder for settings, store and ledger.")] = Path(
         "demo-home"
     ),
     as_json: Json = False,
 ) -> Outcome:
     """Simulate a home, run the real job over it, and show what it found."""
+    if not 1 <= days <= MAX_DAYS:
+        raise UsageError(f"--days {days} is not a valid number of days", hint=f"Give 1 to {MAX_DAYS}.")
     config = directory / "config.toml"
     yesterday = system_clock().astimezone(ZoneInfo(ZONE)).date() - ONE_DAY
     span = DateRange.ending(yesterday, days)

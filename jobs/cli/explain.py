@@ -27,6 +27,7 @@ from jobs.wiring import Home
 from storage.dates import DateRange
 from storage.errors import PatternAggregatesError, SourceError, UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
+from storage.periods import cadence_of, has_rows_on, period_around
 from storage.renamed import RenamedReader, under_present_name
 from storage.store import AggregateStore
 
@@ -98,6 +99,12 @@ def explain(
 
 def _explain_absence(store: AggregateStore, model: type[DailyAggregate], days: DateRange) -> None:
     detector = model.measurement.removesuffix("_daily")
+    cadence = cadence_of(model.measurement)
+    if cadence is not None and not has_rows_on(model.measurement, days.first):
+        raise UsageError(
+            f"the rows of {detector} have the last day of their {'week' if cadence == 'weekly' else 'month'} as day",
+            hint=f"Name {period_around(cadence, days.first).last}.",
+        )
     runs = store.read(DetectorRunDaily, days, {"detector": detector})
     if not runs:
         raise UsageError(f"{detector} was not computed for {days.first}", hint="Run a backfill for that day.")

@@ -132,9 +132,9 @@ def query(
     ] = None,
     top: Annotated[
         int | None,
-        typer.Option("--top", metavar="N", min=1, help="Only the N highest by --sort, or by the first function."),
+        typer.Option("--top", metavar="N", help="Only the N highest by --sort, or by the first function."),
     ] = None,
-    limit: Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="Only the first N.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", metavar="N", help="Only the first N.")] = None,
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
@@ -214,8 +214,11 @@ def _mention_missing(aggregates: AggregateQuery, model: type[DailyAggregate], da
 
 
 def _named(record: dict[str, Any], names: Names) -> dict[str, Any]:
-    """Return a record with names instead of ids."""
-    return {field: _named_value(field, value, names) for field, value in record.items()}
+    """Return a record with names instead of ids; a chain goes by its entities, as its id says nothing to people."""
+    named = {field: _named_value(field, value, names) for field, value in record.items()}
+    if named.get("kind") == "chain" and isinstance(named.get("entities"), list):
+        named["habit"] = ", then ".join(named["entities"])
+    return named
 
 
 def _named_value(field: str, value: Any, names: Names) -> Any:  # noqa: ANN401 - any JSON value

@@ -35,8 +35,11 @@ class Ranking:
             default: The field that ``top`` goes by unless ``sort`` names one.
 
         Raises:
-            UsageError: There is no such field, or none to go by.
+            UsageError: There is no such field, or none to go by; or a number of records is not valid.
         """
+        for option, count in (("--top", self.top), ("--limit", self.limit)):
+            if count is not None and count < 1:
+                raise UsageError(f"{option} {count} is not a valid number of rows", hint="Give 1 or more.")
         sort = self.sort or (default if self.top is not None else None)
         if self.top is not None and sort is None:
             raise UsageError("--top goes by a field", hint="Name it with --sort FIELD.")

@@ -27,6 +27,7 @@ from storage.settings_file import LOCAL_FILE
 
 DEFAULT_RETENTION_DAYS: Final = 90
 MAX_RETENTION_DAYS: Final = 36_500
+MAX_DIGITS: Final = 9  # of an answer that is read: Python refuses a number of thousands of digits
 LOCAL_TIME: Final = Path("/etc/localtime")
 
 
@@ -47,8 +48,6 @@ def setup(
         int | None,
         typer.Option(
             "--retention-days",
-            min=0,
-            max=MAX_RETENTION_DAYS,
             help="For how many days results are kept; 0 keeps all.",
         ),
     ] = None,
@@ -162,11 +161,16 @@ def _machine_zone() -> str | None:
 
 
 def _retention(named: int | None, *, yes: bool) -> int:
-    if named is not None or yes:
-        return DEFAULT_RETENTION_DAYS if named is None else named
-    answer = _answer("For how many days are results kept (0 keeps all)", str(DEFAULT_RETENTION_DAYS))
-    if not answer.isdecimal() or int(answer) > MAX_RETENTION_DAYS:
-        raise UsageError(f"{answer!r} is not a valid number of days", hint="Give a number such as 90, or 0.")
+    if named is None and yes:
+        return DEFAULT_RETENTION_DAYS
+    question = "For how many days are results kept (0 keeps all)"
+    answer = _answer(question, str(DEFAULT_RETENTION_DAYS)) if named is None else str(named)
+    is_number = answer.isascii() and answer.isdecimal() and len(answer) <= MAX_DIGITS
+    if not is_number or int(answer) > MAX_RETENTION_DAYS:
+        raise UsageError(
+            f"{answer!r} is not a valid number of days",
+            hint=f"Give a number such as {DEFAULT_RETENTION_DAYS}, at most {MAX_RETENTION_DAYS}; 0 keeps all.",
+        )
     return int(answer)
 
 

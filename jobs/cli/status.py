@@ -10,7 +10,19 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from jobs.cli.app import Json, Last, command, days_of, home_of, print_json, print_line, print_message, terminal_text
+from jobs.cli.app import (
+    UNLIMITED_WIDTH,
+    Json,
+    Last,
+    command,
+    days_of,
+    home_of,
+    out,
+    print_json,
+    print_line,
+    print_message,
+    terminal_text,
+)
 from jobs.cli.tables import fits, print_table
 from jobs.household import Household
 from jobs.lost_days import find_lost_days
@@ -26,6 +38,7 @@ from storage.plurals import counted
 from storage.store import AggregateStore
 
 RECENT_DAYS = 14
+FILE_WIDTH = 80  # of a grid that goes to a file or pipe, where people look at it and no program reads it
 MAX_NAMES = 3  # of detectors in a line; more are counted
 STYLE = {
     "written": "green",
@@ -188,9 +201,10 @@ def _print_grid(grid: list[dict[str, Any]], names: list[str], *, in_full: bool) 
         ]
         for line in grid
     ]
-    if not fits(headings, rows, with_lines=in_full):
+    width = out.width if out.width < UNLIMITED_WIDTH else FILE_WIDTH
+    if not fits(headings, rows, width, with_lines=in_full):
         return False
-    print_table(headings, rows, with_lines=in_full, numbers=() if in_full else headings[1:])
+    print_table(headings, rows, with_lines=in_full, numbers=() if in_full else headings[1:], max_width=width)
     if not in_full and any(cell["status"] == Status.WRITTEN for line in grid for cell in line["detectors"].values()):
         print_line("A number is how many rows are written.", style="dim")
     return True

@@ -10,7 +10,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +18,7 @@ from socketserver import TCPServer
 from typing import ClassVar, Final, NamedTuple
 from urllib.parse import parse_qsl
 
+from jobs.daemon.host_names import is_own_name
 from storage.clean_text import printable
 from storage.errors import SettingsError
 
@@ -64,7 +65,13 @@ _Connection = socket.socket | tuple[bytes, socket.socket]  # socketserver's type
 
 @contextmanager
 def http_server(
-    host: str, port: int, routes: Routes, *, forms: Forms | None = None, only_client: str = ""
+    host: str,
+    port: int,
+    routes: Routes,
+    *,
+    forms: Forms | None = None,
+    only_client: str = "",
+    names: Collection[str] = (),
 ) -> Iterator[int]:
     """Answer requests, in threads of their own, for as long as the context lasts.
 
@@ -73,7 +80,8 @@ def http_server(
         port: The port to listen on; 0 takes a free one.
         routes: What makes the response, by path; called from other threads.
         forms: What takes the fields of a form and makes the response, by path; likewise.
-        only_client: The address of the only client that is answered; empty for any.
+        only_client: The address of the only client that is answered, whatever name it requests; empty for any.
+        names: Further names under which a request is answered, beside ``host``; see ``is_own_name``.
 
     Yields:
         The port.
@@ -82,7 +90,7 @@ def http_server(
         SettingsError: The address cannot be listened on.
     """
     try:
-        server = _server(host, port, _Site(routes, forms or {}, only_client))
+        server = _server(host, port, _Site(routes, forms or {}, only_client, frozenset(map(str.lower, (host, *names)))))
     except OSError as error:
         raise SettingsError(
             f"health: cannot listen on {host} port {port}: {error.strerror}",
@@ -104,6 +112,7 @@ class _Site(NamedTuple):
     routes: Routes
     forms: Forms
     only_client: str
+    names: Collection[str]
 
 
 def _server(host: str, port: int, site_: _Site) -> ThreadingHTTPServer:
@@ -151,6 +160,8 @@ class _Handler(BaseHTTPRequestHandler):
         route = self.site.routes.get(self.path.partition("?")[0])
         if not self._is_answered():
             self._send(_text(HTTPStatus.FORBIDDEN, "This address is answered inside Home Assistant only."))
+        elif not self._is_own_name():
+            self._send(_text(HTTPStatus.FORBIDDEN, "Not a known name of this page; the setting health.hosts adds it."))
         elif route is None:
             self._send(_text(HTTPStatus.NOT_FOUND, "Try " + ", ".join(self.site.routes) + "."))
         else:
@@ -160,12 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
         form = self.site.forms.get(self.path.partition("?")[0])
         if form is None:
             self._send(_text(HTTPStatus.NOT_IMPLEMENTED, "Nothing can be sent to this address."))
-        elif not self._is_answered() or self.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        elif not self._is_answered() or not self._is_own_name() or not self._is_same_site():
             self._send(_text(HTTPStatus.FORBIDDEN, "The form is not on a page of this program."))
         elif isinstance(fields := self._fields(), Response):
             self._send(fields)
         else:
             self._send(self._made(lambda: form(fields)))
+
+    def _is_same_site(self) -> bool:
+        return self.headers.get("Sec-Fetch-Site", "same-origin") == "same-origin"
 
     def _fields(self) -> Mapping[str, str] | Response:
         """Read the fields of a form, or return why they are refused."""
@@ -187,6 +201,10 @@ class _Handler(BaseHTTPRequestHandler):
         """Return whether the client is one that is answered."""
         client = self.client_address[0].removeprefix("::ffff:")  # so an IPv6 socket writes an IPv4 address
         return self.site.only_client in ("", client)
+
+    def _is_own_name(self) -> bool:
+        """Return whether the request is for a name of this server; a proxy that is the only client checks it itself."""
+        return bool(self.site.only_client) or is_own_name(self.headers.get("Host", ""), self.site.names)
 
     def _made(self, make: Callable[[], Response]) -> Response:
         try:

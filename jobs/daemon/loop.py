@@ -118,7 +118,12 @@ class Daemon:
                 routes = dict(self._pages.routes)
                 routes |= {"/healthz": self._health, "/readyz": self._readiness, "/metrics": self._metrics}
                 server = http_server(
-                    listen.host, listen.port, routes, forms=self._pages.forms, only_client=listen.ingress
+                    listen.host,
+                    listen.port,
+                    routes,
+                    forms=self._pages.forms,
+                    only_client=listen.ingress,
+                    names=listen.hosts,
                 )
                 stack.enter_context(server)
             self._load_ledger()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
-from jobs.publish.http_client import post
+from jobs.publish.http_client import get, post
 from jobs.publish.news import DayNews, News
 from jobs.publish.publisher import Delivered, PublishError
 from jobs.publish.settings import MessagesSettings
@@ -128,10 +128,29 @@ class Ntfy:
     def __init__(self, settings: MessagesSettings) -> None:
         self._settings = settings
 
+    @property
+    def has_login(self) -> bool:
+        """Whether the settings name a token, or a user and a password."""
+        return bool(self._settings.ntfy_token.get_secret_value()) or "@" in urlsplit(self._settings.ntfy_url).netloc
+
+    def check(self) -> None:
+        """Check that the server answers, and knows the login; it checks one with every request, also for its health.
+
+        Raises:
+            PublishError: It does not.
+        """
+        base, _ = self._place()
+        get(
+            f"{base.rstrip('/')}/v1/health",
+            headers=self._login(),
+            timeout_seconds=self._settings.timeout_seconds,
+            proxy=self._settings.proxy,
+            what="ntfy",
+        )
+
     def send(self, text: Text) -> None:
         """Send a message; see ``Service.send``."""
-        parts = urlsplit(self._settings.ntfy_url)
-        base, _, topic = parts.path.strip("/").rpartition("/")
+        base, topic = self._place()
         document = {
             "topic": topic,
             "title": text.title,
@@ -139,15 +158,24 @@ class Ntfy:
             "priority": _PRIORITIES[text.severity],
             "tags": ["house"],
         }
-        token = self._settings.ntfy_token.get_secret_value()
         post(
-            urlunsplit(parts._replace(path=f"/{base}", query="", fragment="")),
+            base,
             json.dumps(document, ensure_ascii=False).encode(),
-            headers={"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {}),
+            headers={"Content-Type": "application/json"} | self._login(),
             timeout_seconds=self._settings.timeout_seconds,
             proxy=self._settings.proxy,
             what="ntfy",
         )
+
+    def _place(self) -> tuple[str, str]:
+        """Return the address of the server, and the topic."""
+        parts = urlsplit(self._settings.ntfy_url)
+        base, _, topic = parts.path.strip("/").rpartition("/")
+        return urlunsplit(parts._replace(path=f"/{base}", query="", fragment="")), topic
+
+    def _login(self) -> dict[str, str]:
+        token = self._settings.ntfy_token.get_secret_value()
+        return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 class AppriseServices:
@@ -162,8 +190,23 @@ class AppriseServices:
     def __init__(self, addresses: tuple[str, ...]) -> None:
         self._addresses = addresses
 
+    def check(self) -> None:
+        """Check that Apprise is installed and knows each address.
+
+        Raises:
+            PublishError: It does not.
+        """
+        self._sender()
+
     def send(self, text: Text) -> None:
         """Send a message; see ``Service.send``."""
+        if not self._sender().notify(title=text.title, body=text.body, body_format="text"):
+            raise PublishError(
+                "Apprise could not send the message to each service of messages.apprise",
+                hint="`apprise --verbose ADDRESS` shows why; those that did get it get it again.",
+            )
+
+    def _sender(self) -> Any:  # noqa: ANN401 - a class that is only imported where it is used
         try:
             import apprise  # noqa: PLC0415 - an extra, which is slow to import
         except ImportError as error:
@@ -177,8 +220,4 @@ class AppriseServices:
                 raise PublishError(
                     f"address {number} of messages.apprise is not valid", hint="Apprise's wiki lists them."
                 )
-        if not sender.notify(title=text.title, body=text.body, body_format=apprise.NotifyFormat.TEXT):
-            raise PublishError(
-                "Apprise could not send the message to each service of messages.apprise",
-                hint="`apprise --verbose ADDRESS` shows why; those that did get it get it again.",
-            )
+        return sender

@@ -10,13 +10,23 @@ import uuid
 from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
-from jobs.publish.http_client import post
+from jobs.publish.http_client import connect, post
 from jobs.publish.publisher import PublishError
 from jobs.publish.settings import PingSettings
 from storage.clean_text import clean_lines
 
 MAX_BODY_BYTES: Final = 100_000
+MONITOR: Final = "the monitor of [ping]"
 MAX_TRIES: Final = 2  # a ping that is lost would be a false alarm
+
+
+def check_monitor(settings: PingSettings) -> None:
+    """Check that the monitor can be reached, without a request, as it would take any for a ping.
+
+    Raises:
+        PublishError: It cannot.
+    """
+    connect(settings.url, timeout_seconds=settings.timeout_seconds, proxy=settings.proxy, what=MONITOR)
 
 
 class RunPings:
@@ -60,7 +70,7 @@ class RunPings:
                     headers=headers,
                     timeout_seconds=self._settings.timeout_seconds,
                     proxy=self._settings.proxy,
-                    what="the monitor of [ping]",
+                    what=MONITOR,
                 )
             except PublishError:
                 if number == MAX_TRIES:

@@ -27,6 +27,14 @@ class PublishTimeout(PublishError):
         super().__init__(message, hint="What waits is published after the next run.")
 
 
+class PingTimeout(PublishError):
+    """A ping has taken all of its time."""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        del hint  # as above
+        super().__init__(message, hint="It is not sent again; the monitor may report this run as missing.")
+
+
 class Publisher(Protocol):
     """Tells people, or programs of theirs, what was found."""
 

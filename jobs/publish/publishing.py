@@ -25,7 +25,7 @@ from jobs.publish.messages import AppriseServices, MessagePublisher, Ntfy
 from jobs.publish.news import JUDGE, DayNews, News, keys_of, read_news
 from jobs.publish.outbox import KEPT_DAYS, find_new
 from jobs.publish.pings import RunPings
-from jobs.publish.publisher import Publisher, PublishError, PublishTimeout
+from jobs.publish.publisher import PingTimeout, Publisher, PublishError, PublishTimeout
 from jobs.run_report import RunReport
 from jobs.sentences.groups import Story
 from jobs.time_limit import TimeLimit
@@ -80,6 +80,7 @@ class Publishing:
         on_request: Called, in another thread, when something should be published before the next run; see
             ``MqttPublisher``. With it, the connection to the broker stays open.
         publishers: Those to use in place of those that the settings name.
+        max_seconds: How long everything after a run may take.
     """
 
     def __init__(
@@ -88,8 +89,10 @@ class Publishing:
         *,
         on_request: Callable[[], object] | None = None,
         publishers: Sequence[ClosablePublisher] | None = None,
+        max_seconds: float = MAX_SECONDS,
     ) -> None:
         self._home = home
+        self._max_seconds = max_seconds
         self._on_request = on_request
         self._pings: RunPings | None = None
         self._publishers = publishers
@@ -126,7 +129,7 @@ class Publishing:
         if not self.is_on:
             return []
         try:
-            problems = self._deliver(TimeLimit(MAX_SECONDS))
+            problems = self._deliver(TimeLimit(self._max_seconds))
         except PatternAggregatesError as error:
             problems = [Problem("news", _in_words(error))]
         except Exception as error:  # noqa: BLE001 - whatever it is, the night's work is done and stays so
@@ -143,7 +146,7 @@ class Publishing:
         Raises:
             PublishError: The broker cannot be reached.
         """
-        with self._home.open_ledger() as ledger:
+        with self._alone(), self._home.open_ledger() as ledger:
             publisher = self._mqtt_publisher(ledger)
             if publisher is None:
                 return []
@@ -162,7 +165,8 @@ class Publishing:
         if pings is None:
             return []
         try:
-            TimeLimit(MAX_SECONDS).run(partial(ping, pings), "the ping of the monitor", error=PublishTimeout)
+            limit = TimeLimit(self._max_seconds)
+            limit.run(partial(ping, pings), "the ping of the monitor", error=PingTimeout)
         except PatternAggregatesError as error:
             return _logged([Problem(PING, _in_words(error))])
         except Exception as error:  # noqa: BLE001 - as above: a ping never fails a run
@@ -171,17 +175,25 @@ class Publishing:
         return []
 
     def _deliver(self, limit: TimeLimit) -> list[Problem]:
-        """Deliver over each channel, alone among all processes: two would both announce what waits."""
+        with self._alone():
+            return self._deliver_alone(limit)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep all other processes from publishing for this home: two would both announce what waits."""
         path = self._home.ledger_path
         if path is None:
             with self._home.open_ledger() as ledger, ledger.alone("publishing", MAX_WAIT_SECONDS):
-                return self._deliver_alone(limit)
+                yield
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path.with_suffix(".publishing.lock"), mode=0o600)
         try:
-            with FileLock(path.with_suffix(".publishing.lock"), mode=0o600).acquire(timeout=MAX_WAIT_SECONDS):
-                return self._deliver_alone(limit)
+            acquired = lock.acquire(timeout=MAX_WAIT_SECONDS)
         except Timeout as error:
             raise PublishTimeout(f"another process has been publishing for {MAX_WAIT_SECONDS:.0f} s") from error
+        with acquired:
+            yield
 
     def _deliver_alone(self, limit: TimeLimit) -> list[Problem]:
         home = self._home

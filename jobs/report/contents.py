@@ -13,6 +13,7 @@ from jobs.report.relations import Relations, find_relations
 from jobs.report.rhythm import Rhythms, find_rhythms
 from jobs.report.stored_rows import StoredRows
 from jobs.report.usage import Usage, find_usage
+from jobs.report.weeks import Weeks, find_weeks
 from jobs.sentences.days import DayWord
 from jobs.sentences.wording import length, listed
 from storage.dates import DateRange
@@ -38,6 +39,7 @@ class Contents(NamedTuple):
     usage: list[Usage]
     relations: Relations
     changes: Changes
+    weeks: Weeks
     gaps: list[Gap]
 
 
@@ -73,6 +75,7 @@ def find_contents(aggregates: AggregateQuery, rows: StoredRows, names: Names, zo
         usage=usage,
         relations=find_relations(rows, names),
         changes=changes,
+        weeks=find_weeks(rows, names),
         gaps=gaps,
     )
 

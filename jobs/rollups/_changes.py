@@ -112,10 +112,12 @@ def _shape_p(before: Floats, now: Floats) -> Floats:
         order = rng.random((deals, 2 * days)).argsort(axis=1)
         is_now = np.concatenate((np.arange(2 * days)[None] >= days, order >= days)).astype(np.float64)
         for place in enough.tolist():
-            later = is_now @ both[place]
-            earlier = both[place].sum(axis=0) - later
-            shares = [curve / np.maximum(curve.sum(axis=1, keepdims=True), 1e-9) for curve in (earlier, later)]
-            distance = np.abs(shares[0] - shares[1]).sum(axis=1)
+            every = both[place].sum(axis=0)
+            later = is_now @ both[place].sum(axis=1)
+            of_later, of_earlier = (1 / np.maximum(total, 1e-9) for total in (later, every.sum() - later))
+            # later hours / later - (all hours - later hours) / earlier, in one product
+            weights = np.concatenate((is_now * (of_later + of_earlier)[:, None], -of_earlier[:, None]), axis=1)
+            distance = np.abs(weights @ np.concatenate((both[place], every[None]))).sum(axis=1)
             p[place] = np.count_nonzero(distance >= distance[0] - 1e-9) / len(distance)
         enough = enough[p[enough] <= _OPEN_P]
     return p

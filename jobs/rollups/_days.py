@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from itertools import chain, compress
+from typing import Any, Final
 
 import numpy as np
 
 from jobs.activity.events import Flags
-from jobs.statistics.arrays import Floats
+from jobs.statistics.arrays import Floats, Integers
 from storage.query import AggregateQuery, DailyAggregate, DateRange, DetectorRunDaily, RoomBasedDaily, TimeBasedDaily
 
 HOURS: Final = 24
@@ -82,19 +83,75 @@ def usage_of_entities(aggregates: AggregateQuery, days: Sequence[dt.date]) -> Us
         aggregates: Stored rows.
         days: The complete days, ascending.
     """
+    fields = ("date", "entity_id", "hourly_distribution", "occurrences", "bouts")
+    rows = rows_of_entities(aggregates, TimeBasedDaily, days, fields)
+    shape = len(rows.ids), len(days)
+    events, bouts = np.zeros((*shape, HOURS)), np.zeros(shape)
+    if len(rows.day):
+        hours = chain.from_iterable(rows.values["hourly_distribution"])
+        events[rows.entity, rows.day] = np.fromiter(hours, np.float64, len(rows.day) * HOURS).reshape(-1, HOURS)
+        bouts[rows.entity, rows.day] = bouts_of(rows)
+    return Usage(days, rows.ids, events, bouts)
+
+
+@dataclass(frozen=True)
+class RowsOfEntities:
+    """Rows of entities on some days, as columns.
+
+    Attributes:
+        ids: The entities, ascending.
+        entity: The place of each row's entity among them, shape (rows,).
+        day: The place of each row's day among the days, shape (rows,).
+        values: The fields, each with a value for each row.
+    """
+
+    ids: list[str]
+    entity: Integers
+    day: Integers
+    values: Mapping[str, list[Any]]
+
+
+def rows_of_entities(
+    aggregates: AggregateQuery,
+    model: type[DailyAggregate],
+    days: Sequence[dt.date],
+    fields: Sequence[str],
+    **tags: str | Collection[str],
+) -> RowsOfEntities:
+    """Return rows of complete days.
+
+    Args:
+        aggregates: Stored rows.
+        model: Which aggregate.
+        days: The complete days, ascending.
+        fields: Which fields, ``date`` and ``entity_id`` among them.
+        **tags: As in ``AggregateQuery.daily``.
+    """
     place = {day: index for index, day in enumerate(days)}
-    rows = aggregates.daily(TimeBasedDaily, days[0], days[-1], allow_missing=True) if days else []
-    rows = [row for row in rows if row.date in place]
-    codes = {entity_id: code for code, entity_id in enumerate(sorted({row.entity_id for row in rows}))}
-    events, bouts = np.zeros((len(codes), len(days), HOURS)), np.zeros((len(codes), len(days)))
-    at = [codes[row.entity_id] for row in rows], [place[row.date] for row in rows]
-    if rows:
-        events[at] = [row.hourly_distribution for row in rows]
-        bouts[at] = [row.occurrences if row.bouts is None else row.bouts for row in rows]
-    return Usage(days, list(codes), events, bouts)
+    found = (
+        aggregates.columns(model, days[0], days[-1], fields=fields, allow_missing=True, **tags)
+        if days
+        else {name: [] for name in fields}
+    )
+    chosen = [day in place for day in found["date"]]
+    values = found if all(chosen) else {name: list(compress(column, chosen)) for name, column in found.items()}
+    ids = sorted(set(values["entity_id"]))
+    code = {entity_id: index for index, entity_id in enumerate(ids)}
+    at = [
+        np.fromiter(map(places.__getitem__, values[name]), np.int64, len(values[name]))
+        for places, name in ((code, "entity_id"), (place, "date"))
+    ]
+    return RowsOfEntities(ids, at[0], at[1], values)
+
+
+def bouts_of(rows: RowsOfEntities) -> Floats:
+    """Return the bouts of rows of ``time_based``, shape (rows,); activity events where version 0.1.0 had no bouts."""
+    both = zip(rows.values["bouts"], rows.values["occurrences"], strict=True)
+    return np.fromiter((events if bouts is None else bouts for bouts, events in both), np.float64, len(rows.day))
 
 
 def areas_of_entities(aggregates: AggregateQuery, days: DateRange) -> dict[str, str]:
     """Return the area of each entity that was used in one, by the newest day."""
-    rows = aggregates.daily(RoomBasedDaily, days, allow_missing=True)
-    return {entity_id: row.area_id for row in rows for entity_id in row.device_usage}
+    rows = aggregates.columns(RoomBasedDaily, days, fields=("area_id", "device_usage"), allow_missing=True)
+    both = zip(rows["area_id"], rows["device_usage"], strict=True)
+    return {entity_id: area for area, used in both for entity_id in used}

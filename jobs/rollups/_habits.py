@@ -25,7 +25,7 @@ import numpy as np
 from pydantic import Field
 
 from jobs.detector import Evidence, Finding, NotJudged, left_out
-from jobs.rollups._days import complete_days
+from jobs.rollups._days import RowsOfEntities, complete_days, rows_of_entities
 from jobs.rollups._pooled_pairs import MIN_DAYS, Bouts, FoundPairs, find_pairs
 from storage.periods import Cadence, period_around
 from storage.plurals import counted
@@ -136,21 +136,23 @@ class HabitsOfPeriod:
 
     def _chains(self, aggregates: AggregateQuery, acted: _Acted, period: DateRange, day: dt.date) -> list[Row]:
         place = {one: index for index, one in enumerate(acted.days)}
-        by_id: dict[str, list[SequenceDaily]] = defaultdict(list)
-        for row in aggregates.daily(SequenceDaily, acted.days[0], acted.days[-1], allow_missing=True):
-            if row.date in place:
-                by_id[row.sequence_id].append(row)
+        fields = ("date", "sequence_id", "sequence", "frequency", "avg_duration_seconds", "linked_by")
+        read = aggregates.columns(SequenceDaily, acted.days[0], acted.days[-1], fields=fields, allow_missing=True)
+        by_id: dict[str, list[int]] = defaultdict(list)  # the places of its rows
+        for at, (date, sequence_id) in enumerate(zip(read["date"], read["sequence_id"], strict=True)):
+            if date in place:
+                by_id[sequence_id].append(at)
         code = {entity_id: index for index, entity_id in enumerate(acted.ids)}
         rows: list[tuple[int, Row]] = []
         for sequence_id, of_chain in by_id.items():
-            entities = [step.partition(":")[0] for step in of_chain[0].sequence]
-            seen = {place[row.date] for row in of_chain}
+            entities = [step.partition(":")[0] for step in read["sequence"][of_chain[0]]]
+            seen = {place[read["date"][at]] for at in of_chain}
             if len(seen) < MIN_DAYS or any(name not in code for name in entities):
                 continue
             possible = seen | set.intersection(*(acted.days_of.get(code[name], set()) for name in entities))
             values = _strength(acted.days, seen, possible, period, 0.0)
             if values is not None:
-                times = [row.avg_duration_seconds for row in of_chain for _ in range(row.frequency)]
+                times = [read["avg_duration_seconds"][at] for at in of_chain for _ in range(read["frequency"][at])]
                 habit = self.model(
                     date=day,
                     kind="chain",
@@ -158,7 +160,7 @@ class HabitsOfPeriod:
                     entities=entities,
                     typical_hours=[],
                     median_gap_seconds=float(np.median(times)) if times else None,
-                    linked_by=of_chain[-1].linked_by,
+                    linked_by=read["linked_by"][of_chain[-1]],
                     **values,
                 )
                 rows.append((-len(seen), habit))
@@ -181,40 +183,42 @@ class HabitsOfPeriod:
 class _Acted:
     """When entities acted on complete days."""
 
-    def __init__(self, days: Sequence[dt.date], rows: Sequence[BoutTimesDaily], ids: list[str], left: int) -> None:
-        self.days, self.ids, self.entities_left_out = days, ids, left
-        place, code = {day: at for at, day in enumerate(days)}, {name: at for at, name in enumerate(ids)}
-        rows = [row for row in rows if row.entity_id in code and row.date in place and row.starts]
+    def __init__(self, days: Sequence[dt.date], rows: RowsOfEntities, max_entities: int) -> None:
+        self.days = days
+        starts = rows.values["starts"]
+        sizes = np.fromiter(map(len, starts), np.int64, len(starts))
+        totals = np.bincount(rows.entity, sizes, len(rows.ids)).astype(np.int64)
+        order = np.argsort(-totals, kind="stable")  # of equal ones the first by name
+        kept = np.sort(order[:max_entities])
+        self.ids, self.entities_left_out = [rows.ids[place] for place in kept.tolist()], len(order) - len(kept)
+        code = np.full(len(rows.ids), -1)
+        code[kept] = np.arange(len(kept))
+        codes = code[rows.entity]
         devices: dict[str, int] = {}
-        self.owner = -1 - np.arange(len(ids))
-        for row in rows:
-            if row.device_id is not None:
-                self.owner[code[row.entity_id]] = devices.setdefault(row.device_id, len(devices))
-        sizes = [len(row.starts) for row in rows]
-        day = np.repeat(np.array([place[row.date] for row in rows], np.int64), sizes)
-        entity = np.repeat(np.array([code[row.entity_id] for row in rows], np.int64), sizes)
-        second = np.fromiter(chain.from_iterable(row.starts for row in rows), np.int64, len(day))
-        order = np.lexsort((second, entity, day))
-        self.bouts = Bouts(day[order], entity[order], second[order])
-        self._rows: dict[int, dict[int, BoutTimesDaily]] = defaultdict(dict)  # by entity and day
-        for row in rows:
-            self._rows[code[row.entity_id]][place[row.date]] = row
-        self.days_of = {entity: set(of_day) for entity, of_day in self._rows.items()}
+        self.owner = -1 - np.arange(len(kept))
+        for entity, device in zip(codes.tolist(), rows.values["device_id"], strict=True):
+            if device is not None and entity >= 0:
+                self.owner[entity] = devices.setdefault(device, len(devices))
+        acted = np.flatnonzero((codes >= 0) & (sizes > 0)).tolist()
+        self._starts: dict[int, dict[int, list[int]]] = defaultdict(dict)  # by entity and day
+        for place, entity, day in zip(acted, codes[acted].tolist(), rows.day[acted].tolist(), strict=True):
+            self._starts[entity][day] = starts[place]
+        self.days_of = {entity: set(of_day) for entity, of_day in self._starts.items()}
+        second = np.fromiter(chain.from_iterable(starts[place] for place in acted), np.int64, int(sizes[acted].sum()))
+        entity_of, day_of = (np.repeat(values[acted], sizes[acted]) for values in (codes, rows.day))
+        by_day = np.lexsort((second, entity_of, day_of))
+        self.bouts = Bouts(day_of[by_day], entity_of[by_day], second[by_day])
 
     @classmethod
     def read(cls, aggregates: AggregateQuery, days: Sequence[dt.date], max_entities: int) -> _Acted:
-        rows = aggregates.daily(BoutTimesDaily, days[0], days[-1], allow_missing=True)
-        sizes: dict[str, int] = defaultdict(int)
-        for row in rows:
-            sizes[row.entity_id] += len(row.starts)
-        kept = sorted(sizes, key=lambda name: (-sizes[name], name))[:max_entities]
-        return cls(days, rows, sorted(kept), len(sizes) - len(kept))
+        fields = ("date", "entity_id", "starts", "device_id")
+        return cls(days, rows_of_entities(aggregates, BoutTimesDaily, days, fields), max_entities)
 
     def matches(self, first: int, second: int) -> dict[int, list[tuple[int, int]]]:
         """Return by day the bouts of one entity that are near the other's: their second, and the seconds between."""
         found: dict[int, list[tuple[int, int]]] = {}
         for day in sorted(self.days_of[first] & self.days_of[second]):
-            at, other = (np.array(self._rows[code][day].starts, np.int64) for code in (first, second))
+            at, other = (np.array(self._starts[code][day], np.int64) for code in (first, second))
             gap = np.abs(at[:, None] - other[None, :]).min(axis=1)
             near = gap <= WINDOW_SECONDS
             if near.any():

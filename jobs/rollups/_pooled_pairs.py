@@ -14,9 +14,11 @@ times two; Benjamini and Hochberg over the pairs that have common days.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from jobs.activity.events import Flags
 from jobs.statistics.arrays import Floats, Integers
@@ -28,6 +30,8 @@ _SLOT_SECONDS: Final = 60
 _SLOTS: Final = 27 * 60  # no local day is longer
 _NEAR: Final = (1, 5)  # slots
 _AROUND: Final = 30
+Flags8 = npt.NDArray[np.uint8]  # 0 or 1, to be added up
+
 _MAX_P: Final = 3e-4  # a pair must also be improbable by itself, as for a single day
 
 
@@ -82,8 +86,8 @@ def find_pairs(bouts: Bouts, entities: int, weekend: Flags, owner: Integers, rat
     first, second = np.nonzero(is_pair & rarer)
     best, expected = np.ones(len(first)), np.zeros(len(first))
     keys = _keys_by_entity(bouts, entities)
-    for near in _NEAR:
-        hits, expected = (found[first, second] for found in _counts(bouts, entities, weekend, near))
+    for near, counts in zip(_NEAR, _counts(bouts, entities, weekend), strict=True):
+        hits, expected = (found[first, second] for found in counts)
         p = _tail(hits, sizes[first], expected)
         for place in np.flatnonzero(p * len(_NEAR) <= rate).tolist():
             around = _expected_by_surroundings(keys[first[place]], keys[second[place]], near)
@@ -123,13 +127,13 @@ def _expected_by_surroundings(one: Integers, other: Integers, near: int) -> floa
     return float((1 - (1 - share) ** count).sum())
 
 
-def _counts(bouts: Bouts, entities: int, weekend: Flags, near: int) -> tuple[Floats, Floats]:
-    """Return how often each entity's bouts are near each other's, and how often by those of other days.
+def _counts(bouts: Bouts, entities: int, weekend: Flags) -> Iterator[tuple[Floats, Floats]]:
+    """For each distance, yield how often each entity's bouts are near each other's, and how often by other days'.
 
     Each of shape (entities, entities): of the bouts of the row's entity, those near the column's.
     """
-    hits = np.zeros((2, entities, entities))
-    reached = np.zeros((2, _SLOTS, entities), np.uint16)
+    hits = np.zeros((len(_NEAR), 2, entities, entities))  # of the column's bouts, those near the row's
+    reached = np.zeros((len(_NEAR), 2, entities, _SLOTS), np.uint16)  # on how many days a slot is near a bout
     slots, kinds = _slots(bouts), weekend.astype(np.int64)
     bounds = np.searchsorted(bouts.day, np.arange(len(weekend) + 1))
     for day, kind in enumerate(kinds.tolist()):
@@ -137,20 +141,36 @@ def _counts(bouts: Bouts, entities: int, weekend: Flags, near: int) -> tuple[Flo
         entity, slot = bouts.entity[part], slots[part]
         if not len(entity):
             continue
-        is_near = np.zeros((_SLOTS, entities), np.uint8)
-        for shift in range(-near, near + 1):
-            is_near[np.clip(slot + shift, 0, _SLOTS - 1), entity] = 1
+        acts = np.zeros((entities, _SLOTS), np.uint8)
+        acts[entity, slot] = 1
         present, first = np.unique(entity, return_index=True)
-        hits[kind, present] += np.add.reduceat(is_near[slot], first, axis=0, dtype=np.uint16)
-        reached[kind] += is_near
-    other_days = np.zeros((entities, entities))
-    by_entity = np.lexsort((bouts.entity, kinds[bouts.day]))
-    for kind in (0, 1):
-        days, of_kind = int(np.count_nonzero(kinds == kind)), by_entity[kinds[bouts.day[by_entity]] == kind]
-        if days > 1:
-            parts = np.split(slots[of_kind], np.searchsorted(bouts.entity[of_kind], np.arange(1, entities)))
-            crossed = np.stack([reached[kind, part].sum(axis=0, dtype=np.int64) for part in parts])
-            other_days += (crossed - hits[kind] + 1) / (days - 1)
-        else:  # nothing to compare with
-            other_days += hits[kind]
-    return hits.sum(axis=0), other_days
+        for place, is_near in enumerate(_near(acts)):
+            hits[place, kind][:, present] += np.add.reduceat(is_near[:, slot], first, axis=1, dtype=np.uint16)
+            reached[place, kind] += is_near
+    of_kind = kinds[bouts.day]
+    by_entity = [np.flatnonzero(of_kind == kind) for kind in (0, 1)]
+    by_entity = [places[np.argsort(bouts.entity[places], kind="stable")] for places in by_entity]
+    for place in range(len(_NEAR)):
+        other_days = np.zeros((entities, entities))
+        for kind, places in enumerate(by_entity):
+            days, near = int(np.count_nonzero(kinds == kind)), hits[place, kind].T
+            if days > 1:
+                parts = np.split(slots[places], np.searchsorted(bouts.entity[places], np.arange(1, entities)))
+                crossed = np.stack([reached[place, kind][:, part].sum(axis=1, dtype=np.int64) for part in parts])
+                other_days += (crossed - near + 1) / (days - 1)
+            else:  # nothing to compare with
+                other_days += near
+        yield hits[place].sum(axis=0).T, other_days
+
+
+def _near(acts: Flags8) -> Iterator[Flags8]:
+    """For each distance, yield which slots of a day have a bout of each entity that near, shape (entities, slots)."""
+    reached, distance = acts, 0
+    for near in _NEAR:
+        while distance < near:
+            step = min(near - distance, 2 * distance + 1)  # without a hole between what is reached so far
+            wider = reached.copy()
+            wider[:, step:] |= reached[:, :-step]
+            wider[:, :-step] |= reached[:, step:]
+            reached, distance = wider, distance + step
+        yield reached

@@ -31,6 +31,7 @@ A worked example: a lamp that was used 8 times a day is used 16 times a day sinc
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Final
 
@@ -40,12 +41,12 @@ from pydantic import Field
 from jobs.activity.events import Flags
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.household import NO_HOUSEHOLD, Household
-from jobs.rollups._days import complete_days
+from jobs.rollups._days import bouts_of, complete_days, rows_of_entities
 from jobs.rollups._level_shift import MAX_DAYS_AFTER, MIN_DAYS_AFTER, MIN_DAYS_BEFORE, find_shifts, threshold
 from jobs.statistics.arrays import Floats
 from storage.periods import Cadence
 from storage.plurals import counted
-from storage.query import AggregateQuery, AggregateReader, DailyAggregate, DateRange, Fields, TimeBasedDaily
+from storage.query import AggregateQuery, AggregateReader, DailyAggregate, DateRange, TimeBasedDaily
 from storage.query import DriftWeekly as Row
 
 _WEEKS_A_QUARTER: Final = 13
@@ -131,28 +132,15 @@ class DriftWeekly:
         return Evidence(("week from", "complete days", "bouts a day"), lines, (note,))
 
 
-def _bouts(aggregates: AggregateQuery, days: list[dt.date], **where: str) -> tuple[list[str], Floats]:
+def _bouts(
+    aggregates: AggregateQuery, days: Sequence[dt.date], **tags: str | Collection[str]
+) -> tuple[list[str], Floats]:
     """Return the entities, ascending, and their bouts, shape (days, entities); 0 where a day has no row."""
-    if not days:
-        return [], np.zeros((0, 0))
-    sums: Fields = {"bouts": "sum", "occurrences": "sum"}
-    groups = aggregates.summarize(
-        TimeBasedDaily, days[0], days[-1], by=["date", "entity_id"], fields=sums, allow_missing=True, **where
-    )
-    place = {day: index for index, day in enumerate(days)}
-    ids = sorted({str(group["entity_id"]) for group in groups})
-    code = {entity_id: index for index, entity_id in enumerate(ids)}
-    bouts = np.zeros((len(days), len(ids)))
-    for group in groups:
-        at = place.get(_day(group["date"]))
-        if at is not None:
-            found = group["bouts"] if group["bouts"] is not None else group["occurrences"]
-            bouts[at, code[str(group["entity_id"])]] = float(str(found or 0))
-    return ids, bouts
-
-
-def _day(value: object) -> dt.date:
-    return value if isinstance(value, dt.date) else dt.date.fromisoformat(str(value))
+    fields = ("date", "entity_id", "occurrences", "bouts")
+    rows = rows_of_entities(aggregates, TimeBasedDaily, days, fields, **tags)
+    bouts = np.zeros((len(days), len(rows.ids)))
+    bouts[rows.day, rows.entity] = bouts_of(rows)
+    return rows.ids, bouts
 
 
 def _quiet(bouts: Floats) -> Flags:

@@ -98,7 +98,7 @@ class _Usual:
         counts = [row.occurrences if row.bouts is None else row.bouts for row in rows]
         usual = sum(counts) / len(counts)
         often = f"{usual:.0f} times" if usual >= 2 else "about once"  # noqa: PLR2004 - a plural
-        return f" since {day(newest + ONE_DAY)}; before, it was active {often} on an active day"
+        return f" since {day(newest + ONE_DAY)}; before that, it was active {often} a day when it was used at all"
 
     def lengths(self) -> str:
         """Return the longest time it was active before; longer times that do not count as usual are named as such."""

@@ -17,7 +17,11 @@ _HOUR: Final = 3600
 _DAY: Final = 86_400
 _WEEK_DAYS: Final = 7
 _NUMBERS: Final = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
-_STATE_BY_CLASS: Final = dict.fromkeys(("door", "garage", "garage_door", "gate", "opening", "window"), "open")
+_STATE_BY_CLASS: Final = {
+    **dict.fromkeys(("door", "garage", "garage_door", "gate", "opening", "window"), "open"),
+    **dict.fromkeys(("motion", "moving", "sound", "vibration"), "active"),
+    **dict.fromkeys(("occupancy", "presence"), "occupied"),
+}
 _STATE_BY_DOMAIN: Final = {
     "climate": "heating or cooling",
     "cover": "open",

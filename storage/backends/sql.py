@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ from storage.backends.sql_rows import replace_rows, upsert
 from storage.backends.sql_summaries import summary_query
 from storage.backends.sql_tables import OWN_TABLES
 from storage.batch import DayBatch
+from storage.column_reader import Columns, decode_columns
 from storage.columns import HOME, decode
 from storage.dates import DateRange
 from storage.drivers import postgresql
@@ -102,13 +104,22 @@ class SqlStore:
             stored = self._database.stored(connection, model)
             if stored is None:
                 return []
-            identity = [stored[name] for name in ("date", HOME, *model.tags())]
-            conditions = self._conditions(stored, days, where)
             constant = {} if self._home is None or not self._home else {HOME: self._home}
             names = [name for name in stored if name != HOME or self._home is None]
-            query = sa.select(*(stored[name] for name in names)).where(*conditions).order_by(*identity)
-            records = connection.execute(query)
+            records = connection.execute(self._select(model, stored, names, days, where))
             return decode(model, (dict(zip(names, record, strict=True), **constant) for record in records))
+
+    def read_columns(
+        self, model: type[DailyAggregate], names: Sequence[str], days: DateRange, where: Where = NO_FILTER
+    ) -> Columns:
+        """See ``ColumnReader.read_columns``."""
+        check_query(model, where=where)
+        with self._database.transaction() as connection:
+            stored = self._database.stored(connection, model)
+            if stored is None:
+                return {name: [] for name in names}
+            records = connection.execute(self._select(model, stored, names, days, where)).all()
+        return decode_columns(model, names, records, partial(self.read, model, days, where))
 
     def summarize(
         self,
@@ -236,3 +247,16 @@ class SqlStore:
         conditions = [] if self._home is None else [stored[HOME] == self._home]
         conditions.append(stored["date"].between(days.first.isoformat(), days.last.isoformat()))
         return conditions + [stored[tag].in_(as_values(values)) for tag, values in where.items()]
+
+    def _select(
+        self,
+        model: type[DailyAggregate],
+        stored: Mapping[str, sa.ColumnElement[Any]],
+        names: Sequence[str],
+        days: DateRange,
+        where: Where,
+    ) -> sa.Select[Any]:
+        """Return the query for some columns of the rows of some days, in the order in which rows are read."""
+        identity = [stored[name] for name in ("date", HOME, *model.tags())]
+        conditions = self._conditions(stored, days, where)
+        return sa.select(*(stored[name] for name in names)).where(*conditions).order_by(*identity)

@@ -296,6 +296,17 @@ def test_a_monitor_that_is_down_is_a_warning_without_its_address(
     assert "3f2a-uuid" not in "".join(logged)
 
 
+def test_a_ping_that_takes_too_long_is_a_warning_that_promises_no_repetition(tmp_path: Path) -> None:
+    with raw_server(Answer([b"HTTP/1.1 200 OK\r\n", *[b"x"] * 60], pause_seconds=0.2)) as slow:
+        made = PublishedHome(tmp_path, ping={"url": f"{slow.url}/3f2a-uuid", "timeout_seconds": 30})
+        (problem,) = Publishing(made.home, max_seconds=0.5).begin_run()
+    assert problem.text == (
+        "the ping of the monitor has not ended within 0.5 s and was interrupted. "
+        "It is not sent again; the monitor may report this run as missing."
+    )
+    assert not problem.is_retried
+
+
 def test_nothing_is_sent_where_nothing_is_set(tmp_path: Path, service: Service) -> None:
     made = PublishedHome(tmp_path)
     made.write(anomaly())

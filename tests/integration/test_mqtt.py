@@ -303,6 +303,55 @@ def test_a_removed_device_leaves_nothing_at_the_broker_and_is_new_when_it_comes_
         assert len(later.on("/finding")) == 1
 
 
+def retained(broker: Mosquitto) -> list[str]:
+    """The topics on which the broker keeps a message."""
+    with listening(broker.port) as later, listening(broker.port, "other") as other:
+        other.publish("other", "a message to wait for")
+        later.wait_until(lambda: later.on("other"))
+        return [one.topic for one in later.heard if one.retained]
+
+
+def test_a_device_that_is_removed_while_the_daemon_runs_leaves_nothing_when_the_daemon_stops(
+    made: PublishedHome, staying: Staying, listener: Listener, broker: Mosquitto
+) -> None:
+    made.write(anomaly())
+    assert staying.deliver() == []
+    assert f"pattern_aggregates/{made.id}/status" in retained(broker)
+    Publishing(made.home).remove()
+    listener.wait_until(lambda: [one.payload for one in listener.on("/status")[1:]] == [b"", b""])  # of both programs
+    staying.publishing.close()
+    assert retained(broker) == []
+    assert staying.requests == 0
+    assert staying.deliver() == []  # the next run makes it again
+    assert f"pattern_aggregates/{made.id}/status" in retained(broker)
+
+
+def test_a_device_that_somebody_deletes_in_home_assistant_leaves_nothing_either(
+    made: PublishedHome, staying: Staying, listener: Listener, broker: Mosquitto
+) -> None:
+    made.write(anomaly())
+    assert staying.deliver() == []
+    listener.publish(listener.on("/config")[0].topic, "", retain=True)
+    listener.wait_until(lambda: listener.on("/status")[-1].payload == b"")
+    staying.publishing.close()
+    assert retained(broker) == []
+
+
+def test_a_broker_that_hides_the_description_of_the_device_is_used_all_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "broker"
+    folder.mkdir()
+    rules = (
+        "topic write homeassistant/device/#\ntopic read homeassistant/status\ntopic readwrite pattern_aggregates/#\n"
+    )
+    (folder / "rules").write_text(rules, encoding="utf-8")
+    with mosquitto(folder, "allow_anonymous true", f"acl_file {folder / 'rules'}") as strict:
+        made = home_at(strict, tmp_path / "home")
+        made.write()
+        staying = Staying(made)
+        assert staying.deliver() == []
+        staying.publishing.close()
+
+
 def test_two_homes_on_one_broker_are_two_devices(broker: Mosquitto, tmp_path: Path) -> None:
     homes = [home_at(broker, tmp_path / name) for name in ("here", "there")]
     with listening(broker.port) as listener:

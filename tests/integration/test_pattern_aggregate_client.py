@@ -19,6 +19,8 @@ from storage.backends.influxdb.writer import MAX_LINES_PER_REQUEST
 from storage.drivers.influxdb.influxql import Query
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
 from storage.pattern_aggregate_client import PatternAggregateClient
+from storage.periods import rollup_bucket_of
+from storage.rollup_models import DriftWeekly
 from tests.support.influxdb import LiveServer, new_influxd
 from tests.support.rows import DAY, duration, time_based
 
@@ -353,3 +355,21 @@ def test_a_server_killed_between_batches_has_each_row_once_after_it_is_back(tmp_
             assert sorted(found) == sorted(row.entity_id for batch in batches for row in batch)
     finally:
         process.stop()
+
+
+def test_weeks_are_read_from_the_bucket_of_rollups_whatever_bucket_is_set(
+    influxdb: LiveServer, client: PatternAggregateClient
+) -> None:
+    day = dt.date(2026, 3, 8)
+    assert client.query_daily("drift_weekly", day, day) == []
+    assert client.last_error is None  # there is no such bucket yet
+    row = DriftWeekly(date=day, entity_id="light.a", changed_on=DAY, before=8.0, after=16.0, score=9.0)
+    rollups = rollup_bucket_of(client.bucket)
+    with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, rollups, retention_days=0) as other:
+        assert other.ensure_bucket()
+        assert other.write_batch(row)
+        found = other.query_daily(DriftWeekly, day, day)
+    assert [one["after"] for one in found] == [16.0]
+    assert client.query_daily("drift_weekly", day, day) == found
+    assert client.query_daily(DriftWeekly, day, day, entity_id="light.b") == []
+    assert [one["value"] for one in client.sum("drift_weekly", "after", day, day)] == [16.0]

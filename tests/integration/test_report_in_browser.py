@@ -15,6 +15,7 @@ from jobs.report.stored_rows import StoredRows
 from storage.dates import DateRange
 from tests.support.browser import find_violations
 from tests.support.report_rows import DETECTORS, LAST, WEEKS, anomaly, busy_home, query, runs
+from tests.support.rollup_rows import week
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.slow
 def pages() -> dict[str, str]:
     """A range of days and a day of a home with everything a report can show, and of a home of which little is known."""
     muted = [anomaly("light.muted", LAST, muted="on purpose", severity="critical")]
-    full = query([*busy_home(12, DateRange.ending(LAST, 56)), *muted])
+    full = query([*busy_home(12, DateRange.ending(LAST, 56)), *muted, *week()])
     poor = query(runs(list(WEEKS)[:3], reason="not judged: the baseline has 3 of the 14 complete days"))
     day = DateRange(LAST, LAST)
     return {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+import threading
 import time
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -173,10 +174,18 @@ class MqttPublisher:
             self._broker.subscribe(self._device.away_command_topic)
             if self._on_request is not None:
                 self._broker.subscribe(self._device.home_assistant_topic)
+                self._notice_removal(self._broker)
         except PublishError:
             self.close()
             raise
         return self._broker
+
+    def _notice_removal(self, broker: Broker) -> None:
+        """Subscribe to the description of the device, if the broker allows it; see ``_leave``."""
+        try:
+            broker.subscribe(self._device.config_topic)
+        except PublishError as error:
+            _log.info("a removal of the device will not be noticed while this program runs: %s", error)
 
     def _publish_states(self, broker: Broker, news: News) -> HouseholdError | None:
         """Publish device and states; returns why the switch has none."""
@@ -211,8 +220,24 @@ class MqttPublisher:
         if topic == self._device.home_assistant_topic:
             if payload == ONLINE and self._on_request is not None:
                 self._on_request()
+        elif topic == self._device.config_topic and not payload:
+            threading.Thread(target=self._leave, name="removed device", daemon=True).start()  # this one may not wait
         elif topic == self._device.away_command_topic and payload:
             self._obey(payload)
+
+    def _leave(self) -> None:
+        """End the connection without a trace after somebody removed the device; the next delivery makes it again."""
+        broker, self._broker = self._broker, None
+        if broker is None:
+            return
+        _log.info("the device was removed from Home Assistant; the next delivery makes it again")
+        try:
+            for message in self._device.removal():
+                broker.publish(message)
+        except PublishError as error:
+            _log.warning("the device was removed, but not all that is retained about it: %s", error)
+        finally:
+            broker.close()
 
     def _obey(self, payload: bytes) -> None:
         """Turn the switch, answer with its state, and clear the retained command, which is carried out."""

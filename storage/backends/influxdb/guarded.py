@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 from storage.backends.influxdb import external_points
@@ -21,9 +22,10 @@ from storage.columns import HOME, Kind, closest, columns, from_json
 from storage.dates import DateRange, parse_day
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.organisation import verify_organisation
-from storage.errors import PatternAggregatesError, StoreError, UsageError
+from storage.errors import PatternAggregatesError, StoreError, StoreMissing, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
-from storage.rollup_models import ROLLUPS
+from storage.periods import cadence_of, rollup_bucket_of
+from storage.rollup_models import ROLLUPS, BoutTimesDaily
 from storage.store import Function, Where, check_query
 
 T = TypeVar("T")
@@ -31,7 +33,7 @@ Day = dt.datetime | dt.date | str
 Filter = str | Collection[str] | None
 Row = dict[str, Any]
 
-_KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, *ROLLUPS, DetectorRunDaily)
+_KNOWN: tuple[type[DailyAggregate], ...] = (*AGGREGATES, BoutTimesDaily, *ROLLUPS, DetectorRunDaily)
 _MODELS: Final = {model.measurement: model for model in _KNOWN}
 
 
@@ -48,6 +50,7 @@ class GuardedStore:
     def __init__(self, connection: Connection, bucket: str, retention_days: int, logger: logging.Logger) -> None:
         self._connection = connection
         self._bucket = bucket
+        self._rollups = rollup_bucket_of(bucket)
         self._logger = logger
         self._guard = CallGuard(connection, logger)
         self._store = InfluxStore(connection, bucket, retention_days=retention_days, reads_verified=True)
@@ -113,7 +116,12 @@ class GuardedStore:
             found, (days, where) = _model(model), _days_and_filter(start, end, tags)
             check_query(found, where=where)
             records = Reader(self._connection, self._bucket, found).records(days, where)
-            return self._rows(found, records)
+            rows = self._rows(found, records)
+            if rows or cadence_of(found.measurement) is None:
+                return rows
+            with suppress(StoreMissing):  # weeks and months lie in a bucket of their own
+                rows = self._rows(found, Reader(self._connection, self._rollups, found).records(days, where))
+            return rows
 
         measurement = getattr(model, "measurement", model)
         return self._guard.run(lambda: _describe_query(measurement, start, end, tags), query, fallback=[])
@@ -132,13 +140,18 @@ class GuardedStore:
 
         def summarize() -> list[Row]:
             model, (days, where) = _model(measurement), _days_and_filter(start, end, tags)
+            groups = self._store.summarize(model, days, {field: function}, by, where)
+            if not groups and cadence_of(measurement) is not None:
+                with suppress(StoreMissing):
+                    rollups = InfluxStore(self._connection, self._rollups, reads_verified=True)
+                    groups = rollups.summarize(model, days, {field: function}, by, where)
             return [
                 {
                     **{tag: str(value) for tag, value in group.by.items()},
                     "value": group.values[field],
                     "rows": group.rows,
                 }
-                for group in self._store.summarize(model, days, {field: function}, by, where)
+                for group in groups
             ]
 
         return self._guard.run(

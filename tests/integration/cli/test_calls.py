@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from jobs.cli import app
 from tests.support.home import CSV_CONFIG, Home
 
 
@@ -24,8 +26,22 @@ from tests.support.home import CSV_CONFIG, Home
         (("backfill", "2026-03-01", "2026-03-01", "--detector", "durations"), "unknown detector 'durations'"),
         (("run", "--day", "tomorrow"), "is not a valid day"),
         (("status", "2026-03-03", "2026-03-01"), "before it begins"),
-        (("no-such-command",), "No such command"),
-        (("run", "--no-such-option"), "No such option"),
+        (("query", "time_based", "..2026-03-02"), "its first day is missing"),
+        (("query", "time_based", "-7d", "--limit", "0"), "--limit 0 is not a valid number of rows"),
+        (("query", "time_based", "-7d", "--top", "-1"), "--top -1 is not a valid number of rows"),
+        (("query", "time_based", "-7d", "--limit", "many"), "invalid value for '--limit': not a valid integer"),
+        (("query", "time_based", "-7d", "--format", "xml"), "invalid value for '--format': 'xml' is not one of"),
+        (("query", "time_based", "-7d", "--limt", "3"), "no such option: --limt (Possible options: --limit)"),
+        (("query", "time_based"), "missing argument 'FIRST'"),
+        (("report", "--ou", "report.html"), "no such option: --ou"),
+        (("report", "--day", "-90d"), "nothing was computed for 2"),
+        (("run", "yesterday"), "got unexpected extra argument(s) (yesterday)"),
+        (("demo", "--days", "0"), "--days 0 is not a valid number of days"),
+        (("demo", "--days", "91"), "--days 91 is not a valid number of days"),
+        (("setup", "/", "--time-zone", "UTC", "--retention-days", "-1", "--yes"), "error: "),
+        (("explain", "routine_weekly", "2026-03-03"), "Name 2026-03-08"),
+        (("no-such-command",), "no such command 'no-such-command'"),
+        (("run", "--no-such-option"), "no such option: --no-such-option"),
     ],
 )
 def test_an_invalid_call_exits_2_and_says_why(home: Home, words: tuple[str, ...], message: str) -> None:
@@ -33,13 +49,28 @@ def test_an_invalid_call_exits_2_and_says_why(home: Home, words: tuple[str, ...]
     result = home.call(*words)
     assert result.exit_code == 2
     assert message in " ".join(result.stderr.split())
+    assert result.stderr.startswith("error: ")
+    assert "\nhint: " in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("words", [("query", "time_based", "-7d", "--limit", "many"), ("status", "--no-such-option")])
+def test_an_invalid_call_that_asks_for_json_gets_its_error_as_json(home: Home, words: tuple[str, ...]) -> None:
+    document = home.json(*words, "--json", exit_code=2)
+    assert document["error"]
+    assert "--help` shows how it is called" in document["hint"]
+
+
+def test_a_call_without_words_shows_the_help_and_exits_2() -> None:
+    result = CliRunner().invoke(app.app, [])
+    assert result.exit_code == 2
+    assert "Usage: " in result.stdout
 
 
 def test_the_former_name_of_the_option_that_changes_a_retention_is_named_with_its_new_name(home: Home) -> None:
     result = home.call("init", "--mend")
     assert result.exit_code == 2
-    assert "now called '--update-retention'" in " ".join(result.stderr.replace("│", "").split())
+    assert "now called '--update-retention'" in result.stderr
     assert "--mend" not in home.call("init", "--help").stdout
 
 

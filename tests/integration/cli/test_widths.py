@@ -167,6 +167,16 @@ def test_json_stays_json_where_there_is_ascii_only(tmp_path: Path) -> None:
     assert rb"light.k\u00fcche_\ud83d\udca1".decode() in printed
 
 
+@pytest.mark.parametrize(("columns", "width"), [("", 80), ("120", 120)])
+def test_status_in_a_pipe_is_no_wider_than_80_columns_or_what_columns_says(
+    home: Home, columns: str, width: int
+) -> None:
+    with home.process("status", "2026-03-02..2026-03-05", COLUMNS=columns) as process:
+        printed, _ = process.communicate(timeout=60)
+    assert DAYS[2] in printed
+    assert max(map(cell_len, printed.splitlines())) <= width
+
+
 def test_what_goes_to_a_pipe_has_no_escape_sequences_and_is_not_wrapped(home: Home) -> None:
     with home.process("query", "detector_run", "2026-03-02") as process:
         printed, _ = process.communicate(timeout=60)

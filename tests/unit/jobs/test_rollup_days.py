@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -23,9 +25,23 @@ SUNDAY = MONDAY + 6 * ONE_DAY
 NEXT_SUNDAY = SUNDAY + 7 * ONE_DAY
 WEEKS = DateRange(MONDAY, NEXT_SUNDAY)
 
+NewHome = Callable[..., Night]
 
-def home(folder: Path, days: DateRange = WEEKS) -> Night:
-    """A home with four changes on each day, whose weeks and months are added up."""
+
+@pytest.fixture
+def new_home(tmp_path: Path) -> Iterator[NewHome]:
+    """Make homes with four changes on each day, whose weeks and months are added up."""
+    with ExitStack() as opened:
+
+        def new_home(days: DateRange = WEEKS) -> Night:
+            night = home(tmp_path, days)
+            opened.callback(night.ledger.close)
+            return night
+
+        yield new_home
+
+
+def home(folder: Path, days: DateRange) -> Night:
     night = Night(folder)
     rows = [row for day in days for row in uses(day)]
     night.source = MemorySource(ZONE, rows, runs=[(DayWindow(days.first, ZONE).start, DayWindow(days.last, ZONE).end)])
@@ -49,15 +65,15 @@ def test_a_rollup_is_a_history_detector_with_a_cadence() -> None:
     assert isinstance(Sum(), HistoryDetector)
 
 
-def test_each_week_is_computed_with_its_sunday(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_each_week_is_computed_with_its_sunday(new_home: NewHome) -> None:
+    night = new_home()
     night.run(yesterday=NEXT_SUNDAY)
     assert weeks(night) == {SUNDAY: (28, 7), NEXT_SUNDAY: (28, 7)}
     assert night.statuses("sum_weekly") == {SUNDAY: Status.WRITTEN, NEXT_SUNDAY: Status.WRITTEN}
 
 
-def test_a_month_is_computed_with_its_last_day(tmp_path: Path) -> None:
-    night = home(tmp_path, DateRange(dt.date(2026, 2, 24), dt.date(2026, 3, 1)))
+def test_a_month_is_computed_with_its_last_day(new_home: NewHome) -> None:
+    night = new_home(DateRange(dt.date(2026, 2, 24), dt.date(2026, 3, 1)))
     night.run(yesterday=dt.date(2026, 3, 1))
     assert [(row.date, row.events, row.days) for row in night.store.read(SumMonthly, ALWAYS)] == [
         (dt.date(2026, 2, 28), 20, 5)
@@ -65,35 +81,35 @@ def test_a_month_is_computed_with_its_last_day(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("yesterday", "computed"), [(SUNDAY - ONE_DAY, []), (SUNDAY, [SUNDAY])])
-def test_a_week_that_is_not_over_is_not_due(tmp_path: Path, yesterday: dt.date, computed: list[dt.date]) -> None:
-    night = home(tmp_path)
+def test_a_week_that_is_not_over_is_not_due(new_home: NewHome, yesterday: dt.date, computed: list[dt.date]) -> None:
+    night = new_home()
     night.run(yesterday=yesterday)
     assert list(night.statuses("sum_weekly")) == computed
 
 
-def test_the_record_of_a_week_has_the_known_time_of_all_its_days(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_the_record_of_a_week_has_the_known_time_of_all_its_days(new_home: NewHome) -> None:
+    night = new_home()
     night.run(yesterday=SUNDAY)
     run = night.runs("sum_weekly")[SUNDAY]
     assert (run.events, run.known_seconds, run.day_seconds) == (28, 7 * 86_400.0, 7 * 86_400.0)
 
 
-def test_the_week_in_which_the_clocks_go_forward_is_an_hour_shorter(tmp_path: Path) -> None:
-    night = home(tmp_path, DateRange(dt.date(2026, 3, 28), dt.date(2026, 3, 29)))
+def test_the_week_in_which_the_clocks_go_forward_is_an_hour_shorter(new_home: NewHome) -> None:
+    night = new_home(DateRange(dt.date(2026, 3, 28), dt.date(2026, 3, 29)))
     night.run(yesterday=dt.date(2026, 3, 29))
     run = night.runs("sum_weekly")[dt.date(2026, 3, 29)]
     assert (run.known_seconds, run.day_seconds) == (2 * 86_400 - 3600, 7 * 86_400 - 3600)
 
 
-def test_a_week_with_holes_is_computed_from_the_other_days_even_without_its_sunday(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_a_week_with_holes_is_computed_from_the_other_days_even_without_its_sunday(new_home: NewHome) -> None:
+    night = new_home()
     night.counter.fails_on = {MONDAY, SUNDAY}
     night.run(yesterday=SUNDAY)
     assert weeks(night) == {SUNDAY: (20, 5)}
 
 
-def test_late_rows_of_a_day_make_its_week_due_again_in_the_same_run(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_late_rows_of_a_day_make_its_week_due_again_in_the_same_run(new_home: NewHome) -> None:
+    night = new_home()
     night.counter.fails_on = {MONDAY + ONE_DAY}
     night.run(yesterday=NEXT_SUNDAY)
     assert weeks(night)[SUNDAY] == (24, 6)
@@ -103,8 +119,8 @@ def test_late_rows_of_a_day_make_its_week_due_again_in_the_same_run(tmp_path: Pa
     assert night.run(yesterday=NEXT_SUNDAY, recheck_days=0).plan == []
 
 
-def test_only_the_weeks_that_read_a_changed_day_are_computed_again(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_only_the_weeks_that_read_a_changed_day_are_computed_again(new_home: NewHome) -> None:
+    night = new_home()
     night.run(yesterday=NEXT_SUNDAY)
     weekly(night).calls.clear()
     first_day = DateRange(MONDAY, MONDAY)
@@ -118,8 +134,8 @@ def test_only_the_weeks_that_read_a_changed_day_are_computed_again(tmp_path: Pat
     assert SUNDAY in weekly(night).calls
 
 
-def test_a_week_is_kept_when_days_that_it_came_from_are_past_the_retention(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_a_week_is_kept_when_days_that_it_came_from_are_past_the_retention(new_home: NewHome) -> None:
+    night = new_home()
     night.run(yesterday=NEXT_SUNDAY)
     night.store.expire(NEXT_SUNDAY - 3 * ONE_DAY)
     weekly(night).version = 2
@@ -131,8 +147,8 @@ def test_a_week_is_kept_when_days_that_it_came_from_are_past_the_retention(tmp_p
     assert weeks(night)[NEXT_SUNDAY] == (16, 4)
 
 
-def test_entries_of_weeks_outlive_those_of_days(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_entries_of_weeks_outlive_those_of_days(new_home: NewHome) -> None:
+    night = new_home()
     night.run(yesterday=SUNDAY)
     night.ledger.expire(SUNDAY + 31 * ONE_DAY)
     assert {name for _, name in night.ledger.entries()} == {"sum_weekly"}
@@ -142,17 +158,17 @@ def test_entries_of_weeks_outlive_those_of_days(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("kept_days", "kept"), [(8, [SUNDAY, NEXT_SUNDAY]), (7, [NEXT_SUNDAY])])
 def test_weeks_past_the_retention_of_rollups_are_not_computed(
-    tmp_path: Path, kept_days: int, kept: list[dt.date]
+    new_home: NewHome, kept_days: int, kept: list[dt.date]
 ) -> None:
-    night = home(tmp_path)
+    night = new_home()
     bounds = {"yesterday": NEXT_SUNDAY, "retention_days": 0, "rollup_retention_days": kept_days}
     night.run(**bounds)
     assert list(weeks(night)) == kept
     assert night.run(**bounds, recheck_days=0).plan == []
 
 
-def test_a_week_waits_until_the_store_can_be_reached(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_a_week_waits_until_the_store_can_be_reached(new_home: NewHome) -> None:
+    night = new_home()
     night.store.down = True
     night.run(yesterday=SUNDAY)
     assert night.statuses("sum_weekly") == {SUNDAY: Status.DEFERRED}
@@ -161,8 +177,8 @@ def test_a_week_waits_until_the_store_can_be_reached(tmp_path: Path) -> None:
     assert weeks(night) == {SUNDAY: (28, 7)}
 
 
-def test_backfill_computes_the_weeks_of_stored_days_without_the_source(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_backfill_computes_the_weeks_of_stored_days_without_the_source(new_home: NewHome) -> None:
+    night = new_home()
     night.detectors = [night.counter]
     night.run(yesterday=NEXT_SUNDAY)
     night.detectors = [night.counter, Sum()]
@@ -175,8 +191,8 @@ def test_backfill_computes_the_weeks_of_stored_days_without_the_source(tmp_path:
     assert weeks(night) == {SUNDAY: (28, 7), NEXT_SUNDAY: (28, 7)}
 
 
-def test_a_rebuilt_ledger_finds_no_week_due(tmp_path: Path) -> None:
-    night = home(tmp_path)
+def test_a_rebuilt_ledger_finds_no_week_due(tmp_path: Path, new_home: NewHome) -> None:
+    night = new_home()
     night.run(yesterday=NEXT_SUNDAY)
     with Ledger(tmp_path / "rebuilt.db", clock=lambda: night.now) as ledger:
         rebuild_ledger(night.store, ledger, night.detectors, yesterday=NEXT_SUNDAY)

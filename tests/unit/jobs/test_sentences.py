@@ -21,6 +21,7 @@ from storage.models import (
     SequenceDaily,
     Severity,
 )
+from storage.rollup_models import BoutTimesDaily, DriftWeekly, RoutineMonthly, RoutineWeekly
 from tests.support.rows import duration, time_based
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -72,7 +73,10 @@ def history(entity_id: str, **changes: Any) -> MemoryStore:
         (
             anomaly(anomaly_type="count_low", occurrences=0),
             None,
-            "light.hall has been silent since Tuesday 2026-11-24; before, it was active 5 times on an active day",
+            (
+                "light.hall has been silent since Tuesday 2026-11-24; "
+                "before that, it was active 5 times a day when it was used at all"
+            ),
         ),
         (
             anomaly(anomaly_type="long_duration", duration_seconds=13 * 3600 + 240),
@@ -179,7 +183,19 @@ def test_a_clock_change_does_not_move_the_beginning_of_an_episode() -> None:
         ),
         (
             time_based(bouts=9, peak_hours=[], hourly_distribution=at(*range(9))),
-            "light.kitchen was active 9 times, in 9 hours of the day, none of which stands out",
+            "light.kitchen was active 9 times, in 9 hours of the day; no hour stands out",
+        ),
+        (
+            time_based(bouts=2, peak_hours=[], hourly_distribution=at(*range(9))),
+            "light.kitchen was active in 9 hours of the day, in 2 long stretches; no hour stands out",
+        ),
+        (
+            duration("lock.front", efficiency_score=1.0),
+            "lock.front was unlocked twice, for 1 min on average and 2 min at most; somebody was around all the time",
+        ),
+        (
+            duration("lock.front", efficiency_score=0.0),
+            "lock.front was unlocked twice, for 1 min on average and 2 min at most; nobody was around",
         ),
         (
             duration("lock.front", efficiency_score=0.8),
@@ -197,7 +213,7 @@ def test_a_clock_change_does_not_move_the_beginning_of_an_episode() -> None:
                 still_active_seconds=3600,
                 start_known="no",
             ),
-            "light.hall was on for 2 h of the day, and still is at midnight, since Tuesday 23:00, or for longer",
+            "light.hall was on for 2 h of the day; at midnight it still was, since Tuesday 23:00 or earlier",
         ),
         (
             ActiveTimeDaily(date=DAY, entity_id="person.ada", active_seconds=0, known_seconds=86400),
@@ -215,8 +231,8 @@ def test_a_clock_change_does_not_move_the_beginning_of_an_episode() -> None:
                 first_share=0.25,
             ),
             (
-                "light.a and light.b were used together 4 times; by chance, it would be 0.21 times; "
-                "light.b is the first in 75% of them"
+                "light.a and light.b were used together 4 times; by chance it would be about 0.21 times; "
+                "light.b came first in 75% of them"
             ),
         ),
         (
@@ -228,7 +244,7 @@ def test_a_clock_change_does_not_move_the_beginning_of_an_episode() -> None:
                 avg_duration_seconds=20.0,
                 confidence=0.5,
             ),
-            "light.a on, then light.b off: 3 times, in 20 s on average",
+            "light.a on, then light.b off: 3 times, taking 20 s on average",
         ),
         (
             RoomBasedDaily(
@@ -280,3 +296,77 @@ def test_a_muted_row_does_not_lead_its_story() -> None:
     ]
     (story,) = stories(rows, ZONE)
     assert (story.severity, story.is_muted, story.sentence.split()[0]) == (Severity.LOW, False, "light.b")
+
+
+ROUTINE = RoutineWeekly(
+    date=DAY,
+    scope="entity",
+    subject="light.hall",
+    hourly_profile=[0.5] * 24,
+    active_days=6,
+    known_days=7,
+    interdaily_stability=0.45,
+    bouts_per_day=8.0,
+    bouts_per_day_before=1.0,
+    change="more",
+)
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (
+            ROUTINE,
+            (
+                "light.hall was active on 6 of 7 complete days, 8 times a day; the time of day explains 45% of how "
+                "much its hours differ; more than in the week before (once a day then)"
+            ),
+        ),
+        (
+            RoutineMonthly(
+                date=DAY, scope="home", subject="home", hourly_profile=[0.0] * 24, active_days=1, known_days=1
+            ),
+            "The home was active on 1 of 1 complete day; not compared with the month before",
+        ),
+        (
+            ROUTINE.model_copy(update={"scope": "area", "subject": "hall", "change": "other_hours"}),
+            (
+                "hall was active on 6 of 7 complete days, 8 times a day; the time of day explains 45% of how much its "
+                "hours differ; at other hours than in the week before"
+            ),
+        ),
+        (
+            DriftWeekly(date=DAY, entity_id="light.hall", changed_on=DAY, before=8.0, after=4.25, score=9.0),
+            "light.hall is used less often since Tuesday 2026-11-24: 4.2 times a day, 8 times a day before",
+        ),
+        (
+            BoutTimesDaily(date=DAY, entity_id="light.hall", starts=[7 * 3600, 8 * 3600, 9 * 3600, 22 * 3600 + 60]),
+            "light.hall was used 4 times, first at 07:00 and last at 22:01",
+        ),
+        (
+            BoutTimesDaily(date=DAY, entity_id="light.hall", starts=[7 * 3600]),
+            "light.hall was used once, at 07:00",
+        ),
+        (
+            BoutTimesDaily(
+                date=dt.date(2026, 10, 25), entity_id="light.hall", starts=[3 * 3600]
+            ),  # the clock goes back
+            "light.hall was used once, at 02:00",
+        ),
+    ],
+)
+def test_weeks_and_bouts_are_one_plain_sentence(row: DailyAggregate, sentence: str) -> None:
+    assert sentence_of(row, ZONE) == sentence
+
+
+@pytest.mark.parametrize(
+    ("device_class", "state"), [("door", "open"), ("motion", "active"), ("occupancy", "occupied"), (None, "on")]
+)
+def test_how_long_something_lasted_is_told_in_the_words_for_its_device_class(
+    device_class: str | None, state: str
+) -> None:
+    store = MemoryStore([time_based("binary_sensor.it", DAY, device_class=device_class)])
+    row = duration("binary_sensor.it", DAY, episodes=1, max_duration_seconds=60.0)
+    assert sentence_of(row, ZONE, store).startswith(f"binary_sensor.it was {state} once, for 1 min")
+    still = ActiveTimeDaily(date=DAY, entity_id="binary_sensor.it", active_seconds=3600, known_seconds=86400)
+    assert sentence_of(still, ZONE, store) == f"binary_sensor.it was {state} for 1 h of the day"

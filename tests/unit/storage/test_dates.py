@@ -204,8 +204,6 @@ def test_last_week_and_last_month_are_whole_and_over(today: str, week: tuple[str
             "2026",
         ),
         *(
-            "..",
-            "..2026-03-01",
             "2026-03-01...2026-03-02",
             "2026-01..2026-02..2026-03",
             "last-year",
@@ -221,7 +219,7 @@ def test_what_is_not_a_range_is_refused_with_the_forms_to_use(text: str) -> None
     assert "2026-W47" in refused.value.hint
 
 
-@pytest.mark.parametrize("text", ["last-week", "last-month", "2026-02-03..", "-1w", "-1w..2026-03-01"])
+@pytest.mark.parametrize("text", ["last-week", "last-month", "-1w", "-1w..2026-03-01"])
 def test_a_range_counted_from_today_means_nothing_where_today_is_not_known(text: str) -> None:
     with pytest.raises(UsageError, match="is not a valid day"):
         DateRange.parse(text)
@@ -276,3 +274,19 @@ def test_a_month_is_the_whole_calendar_month_around_its_day(day: dt.date) -> Non
     assert day in month
     assert month.first.day == (month.last + dt.timedelta(1)).day == 1
     assert {one.month for one in month} == {day.month}
+
+
+@pytest.mark.parametrize(
+    ("text", "today", "missing"),
+    [("..2026-03-01", TODAY, "first"), ("2026-03-01..", None, "last"), ("..", TODAY, "first")],
+)
+def test_a_range_without_one_of_its_days_is_refused_by_what_is_missing(
+    text: str, today: dt.date | None, missing: str
+) -> None:
+    with pytest.raises(UsageError, match=f"its {missing} day is missing"):
+        DateRange.parse(text, today=today)
+
+
+def test_a_range_of_one_day_is_written_as_that_day() -> None:
+    assert str(DateRange.parse("2026-03-01")) == "2026-03-01"
+    assert str(DateRange.parse("2026-03-01", "2026-03-02")) == "2026-03-01 to 2026-03-02"

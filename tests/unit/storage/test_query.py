@@ -24,6 +24,7 @@ from storage.models import AnomalyDaily, DailyAggregate
 from storage.query import (
     AGGREGATES,
     AggregateQuery,
+    BoutTimesDaily,
     CoOccurrenceDaily,
     DateRange,
     DaysMissing,
@@ -256,14 +257,15 @@ def test_everything_that_involves_an_entity_is_found(store: SqlStore, aggregates
             occurrences=0,
             severity="low",
         ),
+        BoutTimesDaily(date=DAY, entity_id="light.a", starts=[60]),
     ]
     models = {type(row) for row in rows}
     store.replace_day(batch(*(finding(one, [row for row in rows if type(row) is one]) for one in models)))
     found = aggregates.involving("light.a", DAY, DAY)
     assert {type(row) for row in found} == models
-    assert len(found) == 6
+    assert len(found) == 7
     both = aggregates.involving(["light.a", "light.ab"], DAY, DAY)
-    assert len(both) == 7
+    assert len(both) == 8
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,50 @@ def test_where_one_client_is_named_nobody_else_is_answered() -> None:
         assert status(ask(port, form(b"x=1"), source="127.0.0.2")) == b"200"
 
 
+def request_for(host: str, path: str = "/healthz") -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rebound.example.com",
+        "rebound.example.com:8080",
+        "localhost.example.com",
+        "localhost.",
+        "127.0.0.1.nip.io",
+        "[::1",
+    ],
+)
+def test_a_request_under_a_name_that_anyone_could_own_is_refused(port: int, host: str) -> None:
+    for path in ("/healthz", "/missing"):
+        answer = ask(port, request_for(host, path))
+        assert status(answer) == b"403"
+        assert b"health.hosts" in answer
+        assert b"healthz" not in answer
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost:8080", "[::1]:8080", "192.168.1.10", "daemon:8080", "nas.local", "home.internal"]
+)
+def test_health_checks_and_prometheus_reach_the_pages_as_before(port: int, host: str) -> None:
+    assert status(ask(port, request_for(host))) == b"200"
+
+
+def test_a_named_host_is_answered_in_any_case_and_a_form_under_another_one_is_not() -> None:
+    forms = {"/away": lambda _fields: Response(HTTPStatus.OK, "")}
+    with http_server("127.0.0.1", 0, ROUTES, forms=forms, names=("Home.Example.org",)) as port:
+        assert status(ask(port, request_for("home.EXAMPLE.org:443"))) == b"200"
+        assert status(ask(port, request_for("example.org"))) == b"403"
+        assert status(ask(port, form(b"x=1", head=FORM + b"Host: home.example.org\r\n"))) == b"200"
+        assert status(ask(port, form(b"x=1", head=FORM + b"Host: example.org\r\n"))) == b"403"
+
+
+def test_a_proxy_that_is_the_only_client_is_answered_under_any_name() -> None:
+    with http_server("127.0.0.1", 0, ROUTES, only_client="127.0.0.1") as port:
+        assert status(ask(port, request_for("my-home.duckdns.org"))) == b"200"
+
+
 def test_every_answer_forbids_scripts_and_whatever_is_not_its_own(port: int) -> None:
     answer = ask(port)
     assert b"\r\nContent-Security-Policy: default-src 'none';" in answer
