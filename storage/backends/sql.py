@@ -346,11 +346,21 @@ def _upsert(connection: sa.Connection, model: type[DailyAggregate], rows: Iterab
 def _prune(
     connection: sa.Connection, model: type[DailyAggregate], day: dt.date, present: Collection[tuple[str, ...]]
 ) -> None:
-    """Delete the rows of a day whose keys are not among those present."""
+    """Delete the rows of a day whose keys are not among those present.
+
+    Raises:
+        StoreError: Some of those present are not there although the database accepted them.
+    """
     table, tags = table_of(model), model.tags()
     is_of_day = table.c.date == day.isoformat()
     stored = connection.execute(sa.select(*(table.c[tag] for tag in tags)).where(is_of_day))
-    stale = sorted({tuple(key) for key in stored} - set(present))
+    keys_of_day = {tuple(key) for key in stored}
+    if lost := set(present) - keys_of_day:
+        raise StoreError(
+            f"the database does not keep {len(lost)} of the {len(present)} rows of {model.measurement} for {day}",
+            hint="Look for a trigger, a rule or row-level security of that table that discards rows.",
+        )
+    stale = sorted(keys_of_day - set(present))
     if stale:
         matches = [table.c[tag] == sa.bindparam(f"key_{tag}") for tag in tags]
         keys = [{f"key_{tag}": value for tag, value in zip(tags, key, strict=True)} for key in stale]
