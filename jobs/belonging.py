@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import Final
 
 from jobs.lost_days import find_lost_days, is_same_run
-from storage.dates import DateRange
+from storage.dates import ALL_DAYS, DateRange
 from storage.errors import HomeMismatch, UsageError
 from storage.identity import (
     OWN_STORE_HINT,
@@ -42,7 +42,6 @@ class Adoption(StrEnum):
     ZONE = "zone"
 
 
-ALL_DAYS: Final = DateRange(dt.date(1970, 1, 1), dt.date(2099, 12, 31))
 _REBUILD: Final = "If this home's ledger was lost, run `pattern-aggregates doctor --rebuild-ledger`"
 
 

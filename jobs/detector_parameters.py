@@ -58,7 +58,8 @@ def make(cls: Any, name: str, parameters: Mapping[str, Any]) -> tuple[Detector |
     built = None
     try:
         given = {key: parameters[key] for key in known if key in parameters}
-        built = load_isolated(partial(TypeAdapter(cls).validate_python, given), f"making {name}")
+        validate = partial(TypeAdapter(cls).validate_python, given)
+        built = load_isolated(validate, f"making {name}", passing=(ValidationError,))
     except ValidationError as error:
         found = ((f"detectors.{name}.{'.'.join(map(str, part['loc']))}", part["msg"]) for part in error.errors())
         problems += [(where, message) for where, message in found if where not in reported]

@@ -48,7 +48,9 @@ def configure(stream: TextIO, level: int = logging.INFO, *, as_text: bool | None
     handler.setFormatter(TextFormatter() if (stream.isatty() if as_text is None else as_text) else JsonFormatter())
     handler.addFilter(RepeatFilter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.captureWarnings(capture=True)  # else Python prints them as they are, with what a package put into them
     logging.getLogger("apscheduler").setLevel(logging.WARNING)  # it logs each time it wakes
+    logging.getLogger("psycopg").setLevel(logging.ERROR)  # it warns of what becomes an error of ours anyway
 
 
 class TextFormatter(logging.Formatter):

@@ -15,14 +15,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from jobs.activity.window import DayWindow
 from jobs.day_facts import DayFacts, has_input, has_less_data, has_lost_days, stored_facts
 from jobs.detector import Detector, EventDetector, Finding, HistoryDetector, NotJudged, Rollup, UsesHousehold
 from jobs.due import DayPlan, judged_fingerprint, with_late_events
+from jobs.finding_check import rows_and_reason
 from jobs.household import NO_HOUSEHOLD, Household
-from jobs.isolation import describe, run_isolated
+from jobs.isolation import ForeignError, describe, run_isolated
 from jobs.logs import fields
 from jobs.periods import NO_DAYS, Days, by_day, history_of, period_of
 from jobs.recognition import recognise
@@ -53,6 +55,8 @@ from storage.renamed import RenamedReader
 from storage.store import AggregateReader, AggregateStore
 
 _log = logging.getLogger(__name__)
+
+MAX_CLEANED_LENGTH: Final = 64 * REASON_LENGTH  # cleaning takes time; what is kept of a longer text is at its beginning
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +245,7 @@ class Pipeline:
         )  # the store's, which it reads
         try:
             found, finding = limit.run(
-                partial(run_isolated, partial(self._found, work.day, one, find, facts)),
+                partial(run_isolated, partial(self._found, work.day, one, find, facts), (PatternAggregatesError,)),
                 f"the detector {one.name}",
                 share=MAX_DETECTOR_SHARE,
             )
@@ -253,8 +257,9 @@ class Pipeline:
             report.too_slow.append(one.name)
             report.error, report.cause = report.error or str(error), report.cause or error
             return
-        except Exception as error:  # noqa: BLE001 - a detector may raise anything
-            _log.exception("%s: %s failed", work.day, one.name)
+        except (ForeignError, PatternAggregatesError) as error:
+            where = f"\n{error.place}" if isinstance(error, ForeignError) else ""
+            _log.error("%s: %s failed: %s%s", work.day, one.name, describe(error), where)
             work.fail(one.name, one.version, _kept(describe(error)))
             return
         entry = work.entries.get(one.name)
@@ -273,7 +278,7 @@ class Pipeline:
 
     def _finding(self, day: dt.date, one: Detector, found: Finding, facts: DayFacts) -> DetectorDay:
         """Return what a detector found with the record of its run, validated as it will be read from the ledger."""
-        rows, reason = tuple(found[0]), found[1]
+        rows, reason = rows_and_reason(one.name, found)
         if self.home:
             rows = tuple(row.model_copy(update={"home": self.home}) for row in rows)
         run = DetectorRunDaily(
@@ -335,7 +340,7 @@ def _timed(report: DayReport, one: Detector) -> Iterator[None]:
 
 def _kept(text: str) -> str:
     """Return a text as it is kept: cleaned, and no longer than a reason may be."""
-    text = clean(text)
+    text = clean(text[:MAX_CLEANED_LENGTH])
     return text if len(text) <= REASON_LENGTH else text[: REASON_LENGTH - 1] + "…"
 
 

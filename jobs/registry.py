@@ -32,7 +32,7 @@ from jobs.detector import (
     detector,
 )
 from jobs.detector_parameters import make, read_enabled, unknown_detectors
-from jobs.isolation import describe, load_isolated, run_isolated
+from jobs.isolation import describe, load_isolated, note_foreign_code, run_isolated
 from storage.columns import columns
 from storage.errors import DetectorInvalid
 from storage.models import DailyAggregate, DetectorRunDaily
@@ -198,6 +198,7 @@ def _from_entry_points() -> Iterator[_Candidate]:
     for entry in entry_points(group=GROUP):
         distribution = entry.dist.name if entry.dist else "an unknown distribution"
         origin = f"{entry.value} of {distribution}"
+        note_foreign_code()
         try:
             yield load_isolated(entry.load, f"importing {entry.module}"), origin, ""
         except Exception as error:  # noqa: BLE001 - whatever another package raises is reported

@@ -241,3 +241,6 @@ class DateRange:
 
     def __str__(self) -> str:
         return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
+
+ALL_DAYS: Final = DateRange(dt.date(1970, 1, 1), dt.date(2099, 12, 31))

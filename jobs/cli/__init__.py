@@ -6,7 +6,7 @@ import errno
 import sys
 from collections.abc import Sequence
 
-from jobs import logs, signals
+from jobs import isolation, logs, signals
 from jobs.cli import app
 
 
@@ -20,7 +20,11 @@ def main(words: Sequence[str] | None = None) -> None:
     sys.excepthook = logs.print_uncaught
     app.replace_unknown_characters()
     try:
-        app.app(words, prog_name=app.NAME)
+        try:
+            app.app(words, prog_name=app.NAME)
+        except SystemExit as ended:
+            isolation.end_process(ended.code if isinstance(ended.code, int) else bool(ended.code))
+            raise
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EPIPE, errno.EIO):
             raise

@@ -29,6 +29,7 @@ from storage.settings_file import hint_with_origin, secrets_in
 
 LIBRARIES = ("numpy", "pydantic", "sqlalchemy", "apscheduler", "influxdb-client")
 MAX_AGE_SECONDS = 6 * 3600  # of the newest row; a living home records something much more often
+NAMES_OF_UTC = frozenset({"UTC", "UCT", "Universal", "Zulu"})
 MIN_FREE_BYTES = 16 * 2**20  # with less, a run soon runs out of space
 
 
@@ -80,9 +81,10 @@ def _settings(home: Home) -> Iterator[Check]:
     yield Check("versions", "ok", f"{ours}, {libraries}")
     zone = home.settings.home.time_zone
     now = home.clock().astimezone(home.zone)
-    if zone == "UTC":
+    if zone.removeprefix("Etc/") in NAMES_OF_UTC:
         hint = 'Set home.time_zone, for example "Europe/Berlin"; otherwise days and hours are wrong.'
-        yield Check("time zone", "note", "UTC, the default; few homes are in UTC", hint)
+        default = ", the default" if zone == "UTC" else ""
+        yield Check("time zone", "note", f"{zone}{default}; few homes are in UTC", hint)
     else:
         yield Check("time zone", "ok", f"{zone}, where it is {now:%Y-%m-%d %H:%M}")
     enabled = home.enabled_detectors

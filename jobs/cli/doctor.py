@@ -8,10 +8,11 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from jobs.activity.entities import Entity
-from jobs.cli.app import Json, command, home_of, print_json, print_line, terminal_text
+from jobs.cli.app import UNLIMITED_WIDTH, Json, command, home_of, out, print_json, print_line, terminal_text
 from jobs.cli.checks import Check, check_home
 from jobs.cli.tables import fits, print_table
 from jobs.outcome import Outcome
@@ -54,9 +55,21 @@ def outcome_of(checks: Sequence[Check]) -> Outcome:
 def print_checks(checks: Sequence[Check]) -> None:
     """Print checks, each with its hint."""
     for check in checks:
-        print_line(Text.assemble((f"{check.verdict:8}", STYLE[check.verdict]), clean(f"{check.about}: {check.found}")))
+        _print_entry(Text(f"{check.verdict:8}", STYLE[check.verdict]), f"{check.about}: {check.found}")
         if check.hint:
-            print_line(f"        {check.hint}")
+            _print_entry(Text(" " * 8), check.hint)
+
+
+def _print_entry(head: Text, text: str) -> None:
+    """Print a text after its head; a terminal gets the lines of the text below each other, a file gets one line."""
+    if out.width >= UNLIMITED_WIDTH:
+        print_line(Text.assemble(head, clean(text)))
+        return
+    grid = Table.grid(padding=0)
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(head, terminal_text(text))
+    out.print(grid)
 
 
 def _rebuild(home: Home, *, as_json: bool) -> Outcome:

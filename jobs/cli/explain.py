@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -19,7 +19,7 @@ from jobs.cli.known_values import refuse_unknown_values
 from jobs.cli.tables import SEVERITY_STYLE
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
-from jobs.isolation import describe, run_isolated
+from jobs.isolation import ForeignError, describe, load_isolated
 from jobs.names import NO_NAMES, Names
 from jobs.sentences.groups import stories
 from jobs.sentences.rows import sentence_of
@@ -30,6 +30,8 @@ from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
 from storage.periods import cadence_of, has_rows_on, period_around
 from storage.renamed import RenamedReader, under_present_name
 from storage.store import AggregateStore
+
+MAX_EXPLAIN_SECONDS: Final = 300.0  # of one row, by code that may be of another package
 
 MAX_ROWS = 5
 
@@ -152,10 +154,8 @@ def _evidence(
 def _explained(row: DailyAggregate, explain: Callable[[], Evidence]) -> Evidence:
     """Return the evidence that a detector gives; the row as stored if it fails. Errors of the store are raised."""
     try:
-        return run_isolated(explain)
-    except PatternAggregatesError:
-        raise
-    except Exception as error:  # noqa: BLE001 - a detector may raise anything
+        return load_isolated(explain, "explaining the row", MAX_EXPLAIN_SECONDS, passing=(PatternAggregatesError,))
+    except ForeignError as error:
         return _stored(row, f"its detector cannot explain it: {describe(error)}")
 
 

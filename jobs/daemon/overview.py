@@ -90,7 +90,8 @@ def read_overview(home: Home, run: RunState, findings: Findings) -> Overview:
     Nothing that may take long is read here, such as the store or a calendar: ``findings`` has what a run found there.
     """
     found = health.check_health(home, run.last_error, run.lost, run.mismatch)
-    days = DateRange(found.day - (NIGHTS - 1) * ONE_DAY, found.day)
+    newest = max(found.day, home.yesterday())  # which is shown before it is due, if a run has computed it already
+    days = DateRange(newest - NIGHTS * ONE_DAY, newest)
     household = _household(home, findings)
     try:
         with home.open_ledger(read_only=True) as ledger:
@@ -100,8 +101,8 @@ def read_overview(home: Home, run: RunState, findings: Findings) -> Overview:
     by_day: dict[dt.date, list[Entry]] = {}
     for (day, _), entry in sorted(entries.items()):
         by_day.setdefault(day, []).append(entry)
-    first = min(by_day, default=days.last)
-    nights = [_night(day, by_day.get(day, []), home.enabled_detectors, household) for day in days if day >= first]
+    shown = DateRange(min(by_day, default=found.day), max(found.day, *by_day))
+    nights = [_night(day, by_day.get(day, []), home.enabled_detectors, household) for day in shown][-NIGHTS:]
     began_at = run.began_at and run.began_at.astimezone(home.zone)
     local = run._replace(began_at=began_at, next_at=run.next_at.astimezone(home.zone))
     return Overview(

@@ -64,7 +64,7 @@ def find_contents(aggregates: AggregateQuery, rows: StoredRows, names: Names, zo
     return Contents(
         title=period_in_words(rows.days),
         glances=[
-            *_days(unusual),
+            *_days(unusual, gaps),
             *_most_severe(unusual),
             *_changed(changes),
             *_wasted(usage),
@@ -91,12 +91,13 @@ def period_in_words(days: DateRange) -> str:
     return f"{span_in_words(days)} {days.last.year}"
 
 
-def _days(unusual: Unusual) -> list[Glance]:
+def _days(unusual: Unusual, gaps: list[Gap]) -> list[Glance]:
     days = unusual.days
     total = days.total()
     if not unusual.is_judged:
         which = "The day was not judged" if total == 1 else f"None of the {total} days was judged"
-        return [Glance(f"{which}, so what was unusual is not known.", "gaps")]
+        why = next((f": {gap.why}" for gap in reversed(gaps) if gap.is_judgement and gap.why), "")
+        return [Glance(f"{which}, so what was unusual is not known{why}.", "gaps")]
     if len(days) == 1:
         which = "The day was" if total == 1 else f"All {total} days were"
         return [Glance(f"{which} {next(iter(days))}.", "unusual")]

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from storage.backends.sql_tables import table_of
 from storage.columns import HOME, Scalar, encode
+from storage.errors import StoreError
 from storage.models import DailyAggregate
 
 Records = Sequence[Mapping[str, Scalar]]
@@ -20,7 +21,11 @@ Records = Sequence[Mapping[str, Scalar]]
 def replace_rows(
     connection: sa.Connection, model: type[DailyAggregate], home: str, day: dt.date, rows: Iterable[DailyAggregate]
 ) -> None:
-    """Make the table of a model hold exactly these rows of a home's day. The caller keeps other writers of it out."""
+    """Make the table of a model hold exactly these rows of a home's day. The caller keeps other writers of it out.
+
+    Raises:
+        StoreError: The table does not keep all of them although the database accepted them.
+    """
     table, tags = table_of(model), model.tags()
     is_of_day = sa.and_(table.c[HOME] == home, table.c.date == day.isoformat())
     stored = {tuple(key) for key in connection.execute(sa.select(*(table.c[tag] for tag in tags)).where(is_of_day))}
@@ -34,6 +39,12 @@ def replace_rows(
         matches = [table.c[tag] == sa.bindparam(f"key_{tag}") for tag in tags]
         keys = [{f"key_{tag}": value for tag, value in zip(tags, key, strict=True)} for key in stale]
         connection.execute(sa.delete(table).where(is_of_day, *matches), keys)
+    kept = connection.execute(sa.select(sa.func.count()).select_from(table).where(is_of_day)).scalar_one()
+    if kept < len(rows):
+        raise StoreError(
+            f"the database does not keep {len(rows) - kept} of the {len(rows)} rows of {model.measurement} for {day}",
+            hint="Look for a trigger, a rule or row-level security of that table that discards rows.",
+        )
 
 
 def upsert(connection: sa.Connection, model: type[DailyAggregate], home: str, rows: Iterable[DailyAggregate]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from storage.batch import DetectorDay
 from storage.columns import decode, encode, from_json, to_json
@@ -11,6 +12,8 @@ from storage.models import DailyAggregate, DetectorRunDaily
 
 Models = Mapping[str, type[DailyAggregate]]
 """The model of each measurement."""
+
+MAX_PAYLOAD_LENGTH: Final = 64 * 2**20
 
 
 def pack(finding: DetectorDay) -> str:
@@ -50,10 +53,13 @@ def verified(finding: DetectorDay) -> DetectorDay:
     A row may have skipped the validation of its model (``model_construct``).
 
     Raises:
-        ValueError: A row does not satisfy its model.
+        ValueError: A row does not satisfy its model, or the rows are too large.
     """
+    packed = pack(finding)
+    if len(packed) > MAX_PAYLOAD_LENGTH:
+        raise ValueError(f"its rows take {len(packed)} characters as JSON, at most {MAX_PAYLOAD_LENGTH} are allowed")
     try:
-        read = unpack(pack(finding), {finding.model.measurement: finding.model})
+        read = unpack(packed, {finding.model.measurement: finding.model})
     except LedgerCorrupt as error:
         raise ValueError(f"a row does not satisfy its model: {error.__cause__}") from error
     assert read is not None  # noqa: S101 - its model is given

@@ -7,18 +7,20 @@ import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from itertools import product
 
 from storage.backends.influxdb.home import MEASUREMENT
 from storage.backends.influxdb.line_protocol import midnight_seconds
 from storage.drivers.influxdb.influxql import Query, quote_name
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily, TimeBasedDaily
+from storage.rollup_models import ROLLUPS
 from tests.faults.homes import BACKFILL, DAYS, SIMULATED, Bench, HomeUnderTest, InfluxStoreKind, Result, StoreKind
 
 EXIT_INCOMPLETE = 1
 EXIT_SETTINGS = 78
 HALF = DAYS.first + len(DAYS) // 2 * dt.timedelta(days=1)
 Models = Sequence[type[DailyAggregate]]
-ALL: Models = (*AGGREGATES, DetectorRunDaily)
+ALL: Models = (*AGGREGATES, *ROLLUPS, DetectorRunDaily)
 COMMANDS = (("run",), BACKFILL, ("init",), ("status",), ("health",), ("doctor",))
 
 
@@ -105,10 +107,9 @@ def _forget_days(home: HomeUnderTest, first: dt.date, models: Models) -> None:
     names = [model.measurement for model in models]
     is_all = first == DAYS.first and models is ALL
     if isinstance(home.kind, InfluxStoreKind):
-        bucket = home.kind.bucket_of(home.folder)
         names += [MEASUREMENT] if is_all else []
         with closing(home.kind.server.connection()) as connection:
-            for name in names:
+            for bucket, name in product(home.kind.buckets_of(home.folder), names):
                 text = f"DELETE FROM {quote_name(name)} WHERE time >= {midnight_seconds(first)}s"  # noqa: S608 - names
                 connection.execute(Query(bucket, text, streamed=False), list)
         return

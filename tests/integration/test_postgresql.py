@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.backends.sql import SqlStore
+from storage.dates import ALL_DAYS
+from storage.errors import StoreError
+from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily, TimeBasedDaily
 from tests.support.home import CSV_CONFIG, Home
 from tests.support.postgresql import Cluster, new_database, running
+from tests.support.rows import time_based, time_based_batch
 
 SIMULATED = CSV_CONFIG.replace('kind = "csv_files"\npath = "events.csv"', 'kind = "simulated_home"')
 DAYS = ("-7d", "yesterday")
@@ -72,3 +77,21 @@ def test_a_database_that_is_not_there_is_told(tmp_path: Path, postgresql: Cluste
     result = home.call("query", "time_based", *DAYS)
     assert result.exit_code == 75
     assert "no_such_database" in result.output
+
+
+def test_rows_that_a_trigger_discards_are_not_taken_for_written(postgresql: Cluster) -> None:
+    url = new_database(postgresql.url)
+    with closing(SqlStore(url.render_as_string(hide_password=False))) as store:
+        store.replace_day(time_based_batch(time_based("light.kitchen")))
+        engine = sa.create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(
+                sa.text("CREATE FUNCTION discard() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+            )
+            connection.execute(
+                sa.text("CREATE TRIGGER t BEFORE INSERT ON time_based_daily FOR EACH ROW EXECUTE FUNCTION discard()")
+            )
+        engine.dispose()
+        with pytest.raises(StoreError, match="does not keep 1 of the 2 rows of time_based_daily"):
+            store.replace_day(time_based_batch(time_based("light.kitchen"), time_based("light.hall")))
+        assert [row.entity_id for row in store.read(TimeBasedDaily, ALL_DAYS)] == ["light.kitchen"]

@@ -16,10 +16,10 @@ from typing import Final, Self, TypeVar
 from storage.backends.influxdb.store import ERRORS, InfluxStore
 from storage.backends.memory import MemoryStore
 from storage.batch import DayBatch
-from storage.dates import DateRange
+from storage.dates import ALL_DAYS, DateRange
 from storage.drivers.influxdb.connection import Connection
 from storage.drivers.influxdb.server import Server
-from storage.errors import SettingsError, StoreMissing
+from storage.errors import HomeMismatch, SettingsError, StoreMissing
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.periods import cadence_of
@@ -143,22 +143,45 @@ class TwoBuckets:
         return []
 
     def read_home(self) -> HomeIdentity | None:
-        """See ``AggregateStore.read_home``."""
-        home = self.daily.read_home()
-        try:
-            of_rollups = self.rollups.read_home()
-        except StoreMissing:
-            return home
-        return home if of_rollups is None else of_rollups  # if they differ, the one that is not expected is reported
+        """See ``AggregateStore.read_home``; both buckets must be of the same home.
+
+        Raises:
+            HomeMismatch: They are not.
+        """
+        daily, rollups = self.daily.read_home(), self._home_of_rollups()
+        if daily is not None and rollups is not None and daily.id != rollups.id:
+            raise self._mismatch(daily, rollups)
+        if daily is None and rollups is not None and self.daily.count_by_day(DetectorRunDaily, ALL_DAYS):
+            return None  # whose the daily rows are shows from their records only
+        return daily if rollups is None else rollups  # if a change of the home was interrupted, the older one
 
     def write_home(self, home: HomeIdentity, *, replace: bool = False) -> HomeIdentity:
-        """See ``AggregateStore.write_home``; both buckets are of the same home."""
+        """See ``AggregateStore.write_home``; both buckets are of the same home.
+
+        Raises:
+            HomeMismatch: They are not, and they are not to be replaced.
+        """
+        rollups = None if replace else self._home_of_rollups()
+        if rollups is not None and rollups.id != home.id:
+            raise self._mismatch(home, rollups)
         written = self.daily.write_home(home, replace=replace)
-        try:
+        with suppress(StoreMissing):
             self.rollups.write_home(written, replace=replace)
-        except StoreMissing:
-            return written
         return written
+
+    def _home_of_rollups(self) -> HomeIdentity | None:
+        try:
+            return self.rollups.read_home()
+        except StoreMissing:
+            return None
+
+    def _mismatch(self, daily: HomeIdentity, rollups: HomeIdentity) -> HomeMismatch:
+        return HomeMismatch(
+            f"the bucket {self.daily.bucket!r} of daily rows belongs to {daily}, but the bucket of rollups "
+            f"{self.rollups.bucket!r} to {rollups}",
+            hint="Name two buckets of the same home in store.bucket and store.rollup_bucket. If these two do belong "
+            "together, run `pattern-aggregates init --adopt store`.",
+        )
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``."""

@@ -84,3 +84,11 @@ def test_a_secret_that_every_user_can_read_is_noted(tmp_path: Path, mode: int, l
     assert [check["verdict"] for check in more] == (["note"] if is_reported else [])
     assert all(f"store.{line.split(maxsplit=1)[0]}" in check["found"] for check in more)
     assert "hush-hush" not in result.output
+
+
+@pytest.mark.parametrize(("zone", "verdict"), [("Etc/UTC", "note"), ("UTC", "note"), ("Europe/London", "ok")])
+def test_doctor_notes_a_home_in_utc_under_each_of_its_names(tmp_path: Path, zone: str, verdict: str) -> None:
+    home = Home(tmp_path, CSV_CONFIG.replace("Europe/Berlin", zone))
+    (check,) = [one for one in home.json("doctor", "--json")["checks"] if one["about"] == "time zone"]
+    assert check["verdict"] == verdict
+    assert zone in check["found"]

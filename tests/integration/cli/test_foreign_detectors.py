@@ -90,3 +90,34 @@ def test_a_package_that_calls_sys_exit_when_it_is_imported_is_a_bad_setting_for_
     code, _, err = call(home, package, *words)
     assert code == 78
     assert "visitors_detectors:Visits of visitors: cannot be loaded: ExitAttempt: SystemExit: 0" in err
+
+
+LEAVES_BEHIND = NOISY.replace(
+    'print("noise at import")',
+    """
+import atexit, threading, time
+atexit.register(print, "noise at the end")
+threading.Thread(target=time.sleep, args=(10**6,)).start()
+""",
+)
+SILENT = """
+class Ending(Exception):
+    def __str__(self):
+        raise SystemExit(0)
+"""
+
+
+def test_what_a_package_leaves_behind_neither_holds_up_the_end_nor_spoils_the_output(home: Home) -> None:
+    package = write_package(home.folder, LEAVES_BEHIND, "Visits")
+    code, out, _ = call(home, package, "backfill", DAY, DAY, "--json", harm="yes")
+    assert code == 1
+    assert json.loads(out)["days"][0]["detectors"]["time_based"]["status"] == "written"
+
+
+def test_an_error_whose_message_ends_the_program_costs_its_own_rows(home: Home) -> None:
+    package = write_package(home.folder, SILENT + NOISY.replace("raise SystemExit(0)", "raise Ending"), "Visits")
+    code, out, _ = call(home, package, "backfill", DAY, DAY, "--json", harm="yes")
+    assert code == 1
+    detectors = json.loads(out)["days"][0]["detectors"]
+    assert detectors.pop("visits")["error"] == "Ending: its message cannot be read"
+    assert {one["status"] for one in detectors.values()} == {"written"}

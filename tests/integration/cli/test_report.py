@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,12 @@ def test_a_report_of_a_range_is_one_file_and_its_place_and_size_are_printed(writ
     assert "Your home, 1 to 3 March 2026" in html
     assert "light.kitchen" in html  # in a tooltip
     assert file.stat().st_mode & 0o077 == 0  # it shows when people are at home
+
+
+def test_a_report_of_the_first_days_says_at_its_top_why_none_was_judged(written: Home) -> None:
+    html = written.call("report", "2026-03-01", "2026-03-03", "--out", "-").stdout
+    top, _, _ = html.partition("<h2")
+    assert re.search(r"None of the 3 days was judged, so what was unusual is not known: .+ that are needed\.", top)
 
 
 def test_a_second_report_of_the_same_rows_has_the_same_bytes(written: Home) -> None:

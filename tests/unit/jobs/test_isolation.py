@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -12,8 +13,15 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from jobs.isolation import ExitAttempt, describe, load_isolated, run_isolated
-from storage.errors import TimeLimitExceeded
+from jobs.isolation import (
+    MAX_MESSAGE_LENGTH,
+    ExitAttempt,
+    ForeignError,
+    describe,
+    load_isolated,
+    run_isolated,
+)
+from storage.errors import StoreError, TimeLimitExceeded
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -40,16 +48,51 @@ def test_a_result_is_returned() -> None:
 
 @pytest.mark.parametrize("error", [SystemExit(0), SystemExit(), GeneratorExit(), asyncio.CancelledError(), Own("x")])
 def test_what_would_end_the_program_is_an_ordinary_error_that_names_it(error: BaseException) -> None:
-    with pytest.raises(ExitAttempt, match=type(error).__name__) as raised:
+    with pytest.raises(ExitAttempt, match=f"{type(error).__name__}.*which would have ended the program"):
         run_isolated(raising(error))
-    assert raised.value.__cause__ is error
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError("x"), RecursionError(), MemoryError(), KeyboardInterrupt()])
-def test_ordinary_errors_and_the_signal_to_stop_pass_as_they_are(error: BaseException) -> None:
-    with pytest.raises(type(error)) as raised:
+@pytest.mark.parametrize("error", [ZeroDivisionError("x"), RecursionError("x"), MemoryError("x")])
+def test_of_an_error_only_the_text_is_kept_and_where_it_was_raised(error: Exception) -> None:
+    with pytest.raises(ForeignError) as raised:
         run_isolated(raising(error))
-    assert raised.value is error
+    assert describe(raised.value) == describe(error) == f"{type(error).__name__}: x"
+    assert "raise error" in raised.value.place
+    assert raised.value.__cause__ is raised.value.__context__ is None
+
+
+def test_the_signal_to_stop_and_errors_of_our_own_code_pass_as_they_are() -> None:
+    for error in (KeyboardInterrupt(), StoreError("x")):
+        with pytest.raises(type(error)) as raised:
+            run_isolated(raising(error), (StoreError,))
+        assert raised.value is error
+
+
+@pytest.mark.parametrize("end", [SystemExit(0), GeneratorExit(), ValueError(), Own()])
+def test_an_error_whose_message_would_end_the_program_costs_only_its_message(end: BaseException) -> None:
+    class Ending(Exception):
+        def __str__(self) -> str:
+            raise end
+
+    with pytest.raises(ForeignError, match=r"^Ending: its message cannot be read$"):
+        run_isolated(raising(Ending()))
+
+
+def test_an_error_whose_message_has_no_end_is_interrupted() -> None:
+    class Endless(Exception):
+        def __str__(self) -> str:
+            for _ in itertools.count():
+                time.sleep(0.01)
+            return ""
+
+    with pytest.raises(TimeLimitExceeded):
+        load_isolated(raising(Endless()), "importing it", 0.3)
+
+
+@pytest.mark.parametrize(("length", "is_whole"), [(MAX_MESSAGE_LENGTH, True), (MAX_MESSAGE_LENGTH + 1, False)])
+def test_a_long_message_is_shortened(length: int, is_whole: bool) -> None:
+    text = describe(ValueError("x" * (length - len("ValueError: "))))
+    assert (len(text), text.endswith("x")) == (MAX_MESSAGE_LENGTH, is_whole)
 
 
 def test_an_error_is_described_also_if_it_has_no_readable_message() -> None:
@@ -136,5 +179,26 @@ def test_loading_that_ends_in_time_returns_its_result() -> None:
 
 
 def test_loading_that_raises_an_error_raises_it() -> None:
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ForeignError, match="ZeroDivisionError"):
         load_isolated(raising(ZeroDivisionError()), "importing visitors", 30)
+
+
+FORKING = """
+import os
+from jobs.isolation import run_isolated
+def fork():
+    if not os.fork():
+        {child}
+try:
+    run_isolated(fork)
+finally:
+    print("goes on", flush=True)
+os.wait()
+"""
+
+
+@pytest.mark.parametrize("child", ["return", "raise ValueError", "raise KeyboardInterrupt", "raise SystemExit(0)"])
+def test_a_child_process_that_a_detector_forks_does_not_go_on_as_a_second_program(child: str) -> None:
+    script = FORKING.format(child=child)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "goes on\n"

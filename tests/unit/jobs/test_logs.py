@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -28,7 +29,9 @@ def restored() -> Iterator[None]:
     root.handlers = []
     yield
     root.handlers, root.level = handlers, level
-    logging.getLogger("apscheduler").setLevel(logging.NOTSET)
+    logging.captureWarnings(capture=False)
+    for name in ("apscheduler", "psycopg"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -125,3 +128,15 @@ def test_ten_thousand_equal_warnings_in_a_night_become_a_few_lines_with_their_nu
     assert len(lines) == 8
     counted = [int(line.split("and ")[1].split()[0]) for line in lines[1:]]
     assert sum(counted) + len(lines) + counted[-1] == pytest.approx(10_000, abs=2)  # the last hour's are not yet logged
+
+
+def test_a_warning_of_another_package_is_cleaned_like_every_record() -> None:
+    stream = Terminal()
+    logs.configure(stream)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(capture=False)
+        logs.configure(stream)  # within the block, which brings back how Python shows warnings
+        warnings.warn("bell\a and \x1b[31mred", stacklevel=1)
+    assert "red" in stream.getvalue()
+    assert not {"\a", "\x1b"} & set(stream.getvalue())
