@@ -17,11 +17,9 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field
-from sqlalchemy import URL
 
 from jobs.fleet.catalogue import CatalogueHome
 from jobs.fleet.template import fill, with_defaults
-from jobs.ledger_wiring import ledger_place
 from jobs.registry import Registered
 from jobs.settings import HomeSettings, SourceSettings
 from jobs.wiring import Clock, Home, home_of_document, system_clock
@@ -96,10 +94,6 @@ class Fleet:
     source: Mapping[str, Any] = field(repr=False)
     document: Document
 
-    @property
-    def _ledger_place(self) -> Path | URL:
-        return ledger_place(self.common.settings.ledger, self.common.base)
-
     @cached_property
     def fingerprint(self) -> str:
         """A digest of all settings that the result depends on, without secrets: the same on every worker."""
@@ -108,7 +102,7 @@ class Fleet:
         kept = settings.model_dump(exclude={"home", "source", "store", "ledger", "health", "mqtt", "messages", "ping"})
         source = {key: value for key, value in self.source.items() if key not in ("url", "token", "proxy", "ca_file")}
         store = (place.text, settings.store.retention_days, settings.store.rollup_retention_days)
-        ledger = self._ledger_place
+        ledger = self.common.ledger_place
         address = str(ledger) if isinstance(ledger, Path) else (ledger.host, ledger.port, ledger.database)
         basis = (version("pattern-aggregates"), kept, sorted(source.items(), key=str), store, address)
         return hashlib.blake2b(repr(basis).encode(), digest_size=8).hexdigest()
@@ -173,7 +167,7 @@ class Fleet:
         Raises:
             LedgerError: The ledger cannot be read.
         """
-        with LedgerOfHomes(self._ledger_place) as ledger:
+        with LedgerOfHomes(self.common.ledger_place) as ledger:
             yield from ledger.entries(homes, days)
 
     @contextmanager

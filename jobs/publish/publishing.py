@@ -172,7 +172,7 @@ class Publishing:
 
     def _deliver(self, limit: TimeLimit) -> list[Problem]:
         """Deliver over each channel, alone among all processes: two would both announce what waits."""
-        path = self._home.ledger_path
+        path = self._home.files_beside
         if path is None:
             with self._home.open_ledger() as ledger, ledger.alone("publishing", MAX_WAIT_SECONDS):
                 return self._deliver_alone(limit)
