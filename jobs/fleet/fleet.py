@@ -6,6 +6,7 @@ sees its own part of them.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from jobs.fleet.template import fill, with_defaults
 from jobs.registry import Registered
 from jobs.settings import HomeSettings, SourceSettings
 from jobs.wiring import Clock, Home, home_of_document, system_clock
-from storage.dates import DateRange
+from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.described_home import store_in_settings
 from storage.errors import SettingsError
 from storage.ledger.entry import Entry
@@ -151,8 +152,16 @@ class Fleet:
                 hint=f"Use a server: {name}.url of a PostgreSQL database.",
             )
 
-    def prepare(self) -> None:
-        """Create or upgrade ledger and store once, before many workers would try to.
+    def prepare(self, newest: dt.date | None) -> list[str]:
+        """Create or upgrade ledger and store once, before many workers would, and delete what is past the retention.
+
+        The retention is counted from a day that the ledger knows as done: a clock that is ahead deletes nothing.
+
+        Args:
+            newest: The newest day that is done in some home; None if none is known.
+
+        Returns:
+            A sentence for each thing that was deleted.
 
         Raises:
             LedgerError: The ledger cannot be used.
@@ -160,6 +169,12 @@ class Fleet:
         """
         with self.open_shared() as shared:
             shared.store.prepare()
+            kept = self.common.store_settings
+            if newest is None or not (kept.kept_days or kept.kept_rollup_days):
+                return []
+            newest -= ONE_DAY  # elsewhere it may not be over yet
+            oldest = (oldest_kept_day(newest, days) for days in (kept.kept_days, kept.kept_rollup_days))
+            return shared.store.expire_all(*oldest)
 
     def entries(self, homes: Sequence[str], days: DateRange) -> Iterator[tuple[str, Entry]]:
         """Yield what the ledger knows of some days of some homes, by one question.
