@@ -136,6 +136,16 @@ def update_other_tables(connection: sa.Connection) -> list[str]:
     return changes
 
 
+def tables_with_homes(connection: sa.Connection) -> list[sa.TableClause]:
+    """Return every table of this store that has rows of homes, also of models that are not known here.
+
+    The tables are up to date.
+    """
+    present = set(sa.inspect(connection).get_table_names())
+    own = connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars() if OWN_TABLES.name in present else ()
+    return [sa.table(name, sa.column(HOME, sa.String())) for name in sorted({HOMES.name, *own} & present)]
+
+
 def _rename(connection: sa.Connection, table: sa.Table, name: str, former: FormerlyNamed, *, both: bool) -> str:
     old = sa.column(former.name, sa.Text())
     if both:

@@ -160,6 +160,19 @@ class TwoBuckets:
             return written
         return written
 
+    def count_rows(self) -> int:
+        """See ``AggregateStore.count_rows``."""
+        count = self.daily.count_rows()
+        with suppress(StoreMissing):
+            count += self.rollups.count_rows()
+        return count
+
+    def forget(self) -> None:
+        """See ``AggregateStore.forget``."""
+        self.daily.forget()
+        with suppress(StoreMissing):
+            self.rollups.forget()
+
     def check(self) -> list[str]:
         """See ``AggregateStore.check``."""
         found = self.daily.check()
