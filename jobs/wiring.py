@@ -30,6 +30,7 @@ from storage.connect import open_store
 from storage.dates import ONE_DAY
 from storage.described_home import store_in_settings
 from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreError, StoreMissing
+from storage.identity import HomeIdentity
 from storage.ledger.file_place import file_of_home
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path
@@ -63,6 +64,7 @@ class Home:
         clock: Returns the current instant.
         overrides: The settings that environment variables or secret files have set, with the names of those.
         is_source_named: Whether the settings name a source; if not, no command reads or computes anything.
+        identity: What the ledger knows of the home, if that and not the settings says where its events come from.
     """
 
     settings: Settings
@@ -71,6 +73,7 @@ class Home:
     clock: Clock
     overrides: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     is_source_named: bool = field(default=True, kw_only=True)
+    identity: HomeIdentity | None = field(default=None, kw_only=True)
 
     @cached_property
     def registered(self) -> list[Registered]:
@@ -207,7 +210,7 @@ class Home:
 
     def belonging(self, ledger: Ledger, store: AggregateStore) -> Belonging:
         """Return what compares the settings, a ledger and a store with each other."""
-        described = home_in_settings(self.settings, self.base)
+        described = self.identity or home_in_settings(self.settings, self.base)
         place = store_in_settings(self.store_settings, self.base, self.ledger_path)
         return Belonging(ledger, store, described, place, self.oldest_kept_day())
 
