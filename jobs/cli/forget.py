@@ -1,4 +1,4 @@
-"""``forget``: delete everything of one of several homes from store and ledger, and prove it."""
+"""``forget``: delete everything of a home from store and ledger, and count what is left."""
 
 from __future__ import annotations
 
