@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import glob
 import sys
 from contextlib import closing
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from jobs.cli.app import Json, command, home_of, print_json, print_message
 from jobs.cli.named_home import no_such_home, with_name
 from jobs.outcome import Outcome
+from jobs.wiring import Home
 from storage.errors import UsageError
 from storage.ledger.ledger import Ledger
 from storage.plurals import counted
 from storage.store import AggregateStore
+
+
+_OF_LOCKS: Final = (".lock", ".turn")
 
 
 @command("pattern-aggregates forget north --yes")
@@ -34,7 +40,7 @@ def forget(
         )
     home = with_name(home_of(context, check_parameters=False), home_name)
     with closing(home.open_store()) as store, home.open_ledger() as ledger:
-        found = _count(store, ledger)
+        found = _count(home, store, ledger)
         if not any(found.values()):
             raise no_such_home(home, store.homes())
         if not yes:
@@ -42,7 +48,9 @@ def forget(
         with ledger.day(home.yesterday()):  # alone among all processes: a run would write what is being deleted
             store.forget()
             ledger.forget()
-        left = _count(store, ledger)
+            for file in _files_of(home):
+                file.unlink(missing_ok=True)
+        left = _count(home, store, ledger)
     if as_json:
         print_json({"home": home_name, "deleted": {name: found[name] - left[name] for name in found}, "left": left})
     else:
@@ -50,12 +58,24 @@ def forget(
     return Outcome.INCOMPLETE if any(left.values()) else Outcome.DONE
 
 
-def _count(store: AggregateStore, ledger: Ledger) -> dict[str, int]:
-    return {"store": store.count_rows(), "ledger": ledger.count_rows()}
+def _count(home: Home, store: AggregateStore, ledger: Ledger) -> dict[str, int]:
+    return {"store": store.count_rows(), "ledger": ledger.count_rows(), "files": len(_files_of(home))}
+
+
+def _files_of(home: Home) -> list[Path]:
+    """Return the files beside a ledger file that are of this home alone: days away and mutes, a calendar's last copy.
+
+    Locks are left out: somebody who waits for one would otherwise hold another than the next one.
+    """
+    beside = home.files_beside
+    if beside is None or beside == home.ledger_path:
+        return []
+    return [file for file in beside.parent.glob(f"{glob.escape(beside.stem)}.*") if file.suffix not in _OF_LOCKS]
 
 
 def _in_words(counts: dict[str, int]) -> str:
-    return " and ".join(f"{counted(count, 'row')} in the {name}" for name, count in counts.items())
+    rows = " and ".join(f"{counted(counts[name], 'row')} in the {name}" for name in ("store", "ledger"))
+    return f"{rows}, {counted(counts['files'], 'file')} beside it"
 
 
 def _ask(name: str, found: dict[str, int]) -> None:

@@ -97,12 +97,14 @@ def test_an_unnamed_home_among_named_ones_is_never_mixed_with_them(north: Home, 
 
 def test_a_forgotten_home_leaves_nothing_and_the_other_keeps_everything(north: Home, south: Home) -> None:
     before = south.json("query", "detector_run_daily", *DAYS, "--json"), south.json("status", *DAYS, "--json")
+    assert north.call("away", "2026-03-02").exit_code == 0
     refused = south.call("forget", "north")
     assert refused.exit_code == 2
     assert "--yes" in refused.stderr
     assert len(north.json(*QUERY, "--json")) == 1
     found = south.json("forget", "north", "--yes", "--json")
-    assert found["left"] == {"store": 0, "ledger": 0}
+    assert found["left"] == {"store": 0, "ledger": 0, "files": 0}
+    assert found["deleted"]["files"] == 1
     assert found["deleted"]["store"] > 0
     assert found["deleted"]["ledger"] > 0
     assert south.call("forget", "north", "--yes").exit_code == 2
