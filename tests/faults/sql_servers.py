@@ -85,13 +85,16 @@ def _server_process_killed(bench: Bench, kind: PostgreSqlStoreKind, server: Clus
     """Kill a process of the server with SIGKILL: it ends all others, and starts again by itself."""
     result, codes = Result("a process of PostgreSQL killed with SIGKILL"), Counter[int]()
     rng = random.Random(f"{bench.seed} server process")
+    began = time.monotonic()
+    bench.home(kind).call(*BACKFILL)
+    whole_seconds = time.monotonic() - began
     for number in range(TRIES):
         home = bench.home(kind)
         result.check("" if home.call("init") == 0 else f"init failed: {home.log_tail()}", number)
         process = home.start(*BACKFILL)
-        time.sleep(rng.uniform(0.0, 2.0))
+        process.join(rng.uniform(0.0, whole_seconds))
         os.kill(rng.choice(_processes(server.process_id)[1:]), signal.SIGKILL)
-        codes[code := forked.ended(process)] += 1
+        codes[code := forked.ended(process, seconds=300.0)] += 1
         result.tries += 1
         result.check("" if code in (0, EXIT_UNAVAILABLE) else f"exit code {code}: {home.log_tail()}", number)
         result.check(home.false_claims(), number)
