@@ -101,7 +101,8 @@ class Pipeline:
         began = time.perf_counter()
         report = DayReport(plan.day)
         limit = self.time_limit()
-        with fields(day=plan.day), self.ledger.day(plan.day) as work:
+        named = {"home": self.home} if self.home else {}
+        with fields(day=plan.day, **named), self.ledger.day(plan.day) as work:
             done: set[str] = set()
             try:
                 done |= self._detect(work, report, plan, limit)

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+import sqlalchemy as sa
+
 from jobs.activity.entities import EntityRules, Override
 from jobs.belonging import Belonging
 from jobs.home_identity import home_in_settings
 from jobs.household import Household
 from jobs.household_file import EnteredHousehold
 from jobs.household_reading import read_household
-from jobs.ledger_wiring import household_beside, ledger_place
+from jobs.ledger_wiring import calendar_of, household_beside, ledger_place
 from jobs.names import NO_NAMES, Names
 from jobs.rebuild import rebuild_ledger
 from jobs.registry import Registered, build, enabled_names, load
@@ -28,6 +30,8 @@ from storage.connect import open_store
 from storage.dates import ONE_DAY
 from storage.described_home import store_in_settings
 from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreError, StoreMissing
+from storage.identity import HomeIdentity
+from storage.ledger.file_place import file_of_home
 from storage.ledger.ledger import Ledger
 from storage.settings import StoreSettings, absolute_path
 from storage.settings_check import problems_error, validate
@@ -60,6 +64,7 @@ class Home:
         clock: Returns the current instant.
         overrides: The settings that environment variables or secret files have set, with the names of those.
         is_source_named: Whether the settings name a source; if not, no command reads or computes anything.
+        identity: What the ledger knows of the home, if that and not the settings says where its events come from.
     """
 
     settings: Settings
@@ -68,6 +73,7 @@ class Home:
     clock: Clock
     overrides: Mapping[str, str] = field(default_factory=dict, kw_only=True)
     is_source_named: bool = field(default=True, kw_only=True)
+    identity: HomeIdentity | None = field(default=None, kw_only=True)
 
     @cached_property
     def registered(self) -> list[Registered]:
@@ -96,6 +102,16 @@ class Home:
         """The file of the ledger; None if it is in a database."""
         settings = self.settings.ledger
         return None if settings.url else absolute_path(self.base, settings.path)
+
+    @property
+    def ledger_place(self) -> Path | sa.URL:
+        """The file or the database of the ledger."""
+        return ledger_place(self.settings.ledger, self.base)
+
+    @property
+    def files_beside(self) -> Path | None:
+        """The path beside which further files of the home lie; None if its ledger is in a database, as they are."""
+        return None if self.ledger_path is None else file_of_home(self.ledger_path, self.settings.home.name)
 
     @property
     def has_ledger(self) -> bool:
@@ -175,7 +191,7 @@ class Home:
         """Open the ledger."""
         with naming_origin(self.overrides):
             return Ledger(
-                ledger_place(self.settings.ledger, self.base),
+                self.ledger_place,
                 home=self.settings.home.name,
                 clock=self.clock,
                 read_only=read_only,
@@ -184,24 +200,17 @@ class Home:
     @property
     def household_file(self) -> EnteredHousehold:
         """What keeps days away and mutes: a file beside the ledger, or the database of the ledger."""
-        return household_beside(self.ledger_path, self.open_ledger)
+        return household_beside(self.files_beside, self.open_ledger)
 
     def read_household(self, ledger: Ledger) -> Household:
         """Return what is known of the household; see ``jobs.household_reading``."""
-        settings, source = self.settings.away, None
-        if settings.calendar:
-            from jobs.household_calendar import CalendarSource  # noqa: PLC0415 - loads an HTTP client
-
-            place = settings.calendar
-            place = place if "://" in place else str(absolute_path(self.base, place))
-            cache = None if self.ledger_path is None else self.ledger_path.with_suffix(".calendar.ics")
-            source = CalendarSource(place, settings.events, settings.timeout_seconds, cache)
-        entered = household_beside(self.ledger_path, lambda: nullcontext(ledger))
-        return read_household(entered, ledger, source, self.zone, self.today())
+        calendar = calendar_of(self.settings.away, self.base, self.files_beside)
+        entered = household_beside(self.files_beside, lambda: nullcontext(ledger))
+        return read_household(entered, ledger, calendar, self.zone, self.today())
 
     def belonging(self, ledger: Ledger, store: AggregateStore) -> Belonging:
         """Return what compares the settings, a ledger and a store with each other."""
-        described = home_in_settings(self.settings, self.base)
+        described = self.identity or home_in_settings(self.settings, self.base)
         place = store_in_settings(self.store_settings, self.base, self.ledger_path)
         return Belonging(ledger, store, described, place, self.oldest_kept_day())
 

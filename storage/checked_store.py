@@ -147,6 +147,14 @@ class CheckedStore:
         """See ``AggregateStore.write_home``; not checked."""
         return self._unchecked.write_home(home, replace=replace)
 
+    def count_rows(self) -> int:
+        """See ``AggregateStore.count_rows``."""
+        return self._store.count_rows()
+
+    def forget(self) -> None:
+        """See ``AggregateStore.forget``."""
+        self._store.forget()
+
     def check(self) -> list[str]:
         """See ``AggregateStore.check``; not checked."""
         return self._unchecked.check()

@@ -203,6 +203,26 @@ class AggregateStore(AggregateReader, AggregateWriter, Protocol):
         """
         ...
 
+    def count_rows(self) -> int:
+        """Return how many rows there are of the home in all tables, also of models that are not known here.
+
+        What is known of the home itself counts as a row too.
+
+        Raises:
+            UsageError: The store was opened for all homes.
+            StoreUnavailable: The store cannot be reached now.
+        """
+        ...
+
+    def forget(self) -> None:
+        """Delete everything of the home: its rows, and what is known of it. Safe to repeat.
+
+        Raises:
+            UsageError: The home has no name, or the store was opened for all homes.
+            StoreUnavailable: Nothing or only a part was deleted; repeating the call completes it.
+        """
+        ...
+
     def check(self) -> list[str]:
         """Return a sentence for each thing that prevents reading or writing. Changes nothing.
 
@@ -224,6 +244,18 @@ def single_home(home: str | None) -> str:
     if home is None:
         raise UsageError("a store that was opened for all homes can only be read", hint="Open it for one home.")
     return home
+
+
+def named_home(home: str | None) -> str:
+    """Return the home that a store was opened for, if it has a name.
+
+    Raises:
+        UsageError: It has none, or the store was opened for all homes.
+    """
+    name = single_home(home)
+    if not name:
+        raise UsageError("a home without a name cannot be forgotten", hint="Delete its store and its ledger instead.")
+    return name
 
 
 def check_batch(home: str | None, batch: DayBatch) -> str:

@@ -23,6 +23,7 @@ HELP: Final[Mapping[str, str]] = {
     "away": "Enter days on which nobody is home: they are no baseline, and only movement inside is reported.",
     "mute": "Mute anomalies of an entity: they are stored and marked as muted, but nobody is notified.",
     "fleet": "Run many homes: the nightly job for each, in processes or on the workers of a Dask scheduler.",
+    "forget": "Delete everything of a home from store and ledger, count what is left, and print both counts.",
     "detectors": "Show name, version, settings and origin of each registered detector.",
     "health": "Exit 0 if the newest due day is written and the store has lost nothing.",
     "doctor": "Check settings, time zone, source, store, ledger and versions.",

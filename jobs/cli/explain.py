@@ -12,10 +12,11 @@ import typer
 from jobs.activity.renaming import with_names
 from jobs.activity.window import DayWindow
 from jobs.cli import completion
-from jobs.cli.app import Json, command, day_of, home_of, print_json, print_line, print_message
+from jobs.cli.app import Json, command, day_of, print_json, print_line, print_message
 from jobs.cli.evidence import print_evidence
 from jobs.cli.filters import conditions_of, model_of
 from jobs.cli.known_values import refuse_unknown_values
+from jobs.cli.named_home import HomeOption, named_home
 from jobs.cli.tables import SEVERITY_STYLE
 from jobs.detector import Evidence, ExplainsByEvents, ExplainsByHistory, ExplainsByHousehold
 from jobs.household import Household
@@ -56,12 +57,13 @@ def explain(
         ),
     ] = None,
     as_json: Json = False,
+    home_name: HomeOption = None,
 ) -> None:
     """Show what a row means and the evidence for it, or why the row is missing.
 
     The evidence is counts by hour, matches, episodes or baseline days.
     """
-    home = home_of(context)
+    home = named_home(context, home_name)
     model = model_of(home, measurement)
     days = DateRange.parse(day_of(home, day))
     conditions = conditions_of(where or [])
@@ -134,21 +136,28 @@ def _evidence(
     if isinstance(detector, ExplainsByHistory):
         return _explained(row, partial(detector.explain_by_history, under_present_name(row, renames), history))
     if isinstance(detector, ExplainsByEvents):
-        try:
-            with closing(home.open_source()) as source:
-                span = source.span()
-                log = source.read(DayWindow(row.date, home.zone)) if span is not None and row.date in span else None
-        except SourceError as error:
-            print_message(f"source: {error}", style="yellow")
-        else:
-            if log is not None:
-                log = with_names(log, {renames[one]: one for one in row.entity_ids() if one in renames})
-                missing = row.entity_ids() - {entity.entity_id for entity in log.entities}
-                if missing:
-                    return _stored(row, f"the source now has no entity {', '.join(sorted(missing))}")
-                return _explained(row, partial(detector.explain, row, log))
-        return _stored(row, "the raw events are gone")
+        return _from_events(home, row, detector, renames)
     return _stored(row, "its detector explains no rows")
+
+
+def _from_events(home: Home, row: DailyAggregate, detector: ExplainsByEvents, renames: Mapping[str, str]) -> Evidence:
+    """Return the evidence from raw events; the row as stored if they cannot be read."""
+    if home.identity is not None:
+        return _stored(row, "the settings do not name the source of this home")
+    try:
+        with closing(home.open_source()) as source:
+            span = source.span()
+            log = source.read(DayWindow(row.date, home.zone)) if span is not None and row.date in span else None
+    except SourceError as error:
+        print_message(f"source: {error}", style="yellow")
+        log = None
+    if log is None:
+        return _stored(row, "the raw events are gone")
+    log = with_names(log, {renames[one]: one for one in row.entity_ids() if one in renames})
+    missing = row.entity_ids() - {entity.entity_id for entity in log.entities}
+    if missing:
+        return _stored(row, f"the source now has no entity {', '.join(sorted(missing))}")
+    return _explained(row, partial(detector.explain, row, log))
 
 
 def _explained(row: DailyAggregate, explain: Callable[[], Evidence]) -> Evidence:

@@ -20,7 +20,6 @@ from jobs.cli.app import (
     Last,
     command,
     days_of,
-    home_of,
     print_json,
     print_line,
     print_message,
@@ -29,12 +28,13 @@ from jobs.cli.app import (
 from jobs.cli.cells import cell
 from jobs.cli.filters import conditions_of, is_glob, model_of, without_globs
 from jobs.cli.known_values import refuse_unknown_values
+from jobs.cli.named_home import HomeOption, named_home
 from jobs.cli.ranking import Ranking, Record
 from jobs.cli.tables import SEVERITY_STYLE, print_table
 from jobs.names import Names
 from jobs.sentences.groups import stories
 from storage.clean_text import csv_cell
-from storage.columns import to_json
+from storage.columns import HOME, to_json
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
@@ -138,10 +138,11 @@ def query(
     output: Annotated[Format, typer.Option("--format")] = Format.TABLE,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Comma-separated values on standard output.")] = False,
+    home_name: HomeOption = None,
 ) -> None:
     """Print rows, or summaries if a function such as --sum is given."""
     output = _format(output, as_json=as_json, as_csv=as_csv)
-    home = home_of(context)
+    home = named_home(context, home_name)
     model = model_of(home, measurement)
     days = days_of(home, first, last)
     fields = _fields({"sum": sums, "mean": means, "count": counts, "min": minima, "max": maxima})
@@ -151,7 +152,7 @@ def query(
         raise UsageError("--by groups summaries", hint="Name a function too, such as --sum FIELD.")
     results = [name for field, functions in fields.items() for name, _ in functions_of(field, functions)]
     ranking = Ranking(sort, top, limit).check(
-        [*(by or ()), *results] or [*model.model_fields], next(iter(results), None)
+        [*(by or ()), *results] or [name for name in model.model_fields if name != HOME], next(iter(results), None)
     )
     anomalies: list[AnomalyDaily] = []
     with closing(home.open_reader()) as store:

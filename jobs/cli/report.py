@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from jobs.cli.app import Json, Last, command, day_of, days_of, home_of, print_json, print_message
+from jobs.cli.app import Json, Last, command, day_of, days_of, print_json, print_message
+from jobs.cli.named_home import HomeOption, named_home
 from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.plurals import counted
@@ -28,6 +29,7 @@ def report(
     ] = "report.html",
     day: Annotated[str | None, typer.Option("--day", metavar="DAY", help="One day in detail instead.")] = None,
     as_json: Json = False,
+    home_name: HomeOption = None,
 ) -> None:
     """Write a report of the home as one HTML file, which needs no network and no script.
 
@@ -38,7 +40,7 @@ def report(
         raise UsageError(
             "--json and the report itself cannot both go to standard output", hint="Name a file with --out."
         )
-    home = home_of(context)
+    home = named_home(context, home_name)
     from jobs.report.report import default_days, make_report  # noqa: PLC0415 - loads numpy and Jinja2
 
     if day is not None:
@@ -58,7 +60,8 @@ def report(
         return
     _write(Path(out), html)
     if as_json:
-        print_json({"file": out, "first": days.first, "last": days.last, "bytes": size})
+        named = {"home": home.settings.home.name} if home.settings.home.name else {}
+        print_json({**named, "file": out, "first": days.first, "last": days.last, "bytes": size})
     else:
         print_message(f"{out}: {days}, {counted(size // 1000 + 1, 'KB', 'KB')}")
 

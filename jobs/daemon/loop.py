@@ -69,7 +69,7 @@ class Daemon:
     def __init__(
         self, home: Home, *, wait: Wait | None = None, clock_check_seconds: float = CLOCK_CHECK_SECONDS
     ) -> None:
-        self.metrics = Metrics(home.enabled_detectors, home.clock())
+        self.metrics = Metrics(home.enabled_detectors, home.clock(), home.settings.home.name)
         self.ready = False
         self.last_error = ""
         self._home = home
@@ -177,7 +177,8 @@ class Daemon:
     def _run(self, catch_up: CatchUp, pause: dt.timedelta) -> None:
         """Run the job, and schedule another try after a pause if anything went wrong."""
         self._attempts += 1
-        with fields(run=secrets.token_hex(4)):
+        name = self._home.settings.home.name
+        with fields(run=secrets.token_hex(4), **({"home": name} if name else {})):
             self._began_at, self._retry_at = self._home.clock(), None
             self.last_error = self._run_once(catch_up)
             self._began_at = None

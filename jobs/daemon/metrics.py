@@ -48,9 +48,15 @@ def _counter(name: str, about: str, *labels: str) -> Counter:
 
 
 class _KnownMetrics(Collector):
-    """Collects metrics in the order given; a gauge is left out until it has a value, because a 0 would be wrong."""
+    """Collects metrics in the order given; a gauge is left out until it has a value, because a 0 would be wrong.
 
-    def __init__(self, metrics: Iterable[Gauge | Counter]) -> None:
+    Args:
+        metrics: The metrics.
+        home: The name of the home, which every metric gets as a label; empty for none.
+    """
+
+    def __init__(self, metrics: Iterable[Gauge | Counter], home: str) -> None:
+        self._labels = {"home": home} if home else {}
         self._metrics = tuple(metrics)
         self._known: set[Gauge | Counter] = {metric for metric in self._metrics if isinstance(metric, Counter)}
 
@@ -67,7 +73,10 @@ class _KnownMetrics(Collector):
         """Yield each metric that has a value."""
         for metric in self._metrics:
             if metric in self._known:
-                yield from metric.collect()
+                for family in metric.collect():
+                    if self._labels:
+                        family.samples = [one._replace(labels={**self._labels, **one.labels}) for one in family.samples]
+                    yield family
 
 
 class Metrics:
@@ -76,9 +85,10 @@ class Metrics:
     Args:
         detectors: The names of the enabled detectors.
         started_at: When the process began, by the home's clock.
+        home: The name of the home; empty for a home without a name.
     """
 
-    def __init__(self, detectors: Iterable[str], started_at: dt.datetime) -> None:
+    def __init__(self, detectors: Iterable[str], started_at: dt.datetime, home: str = "") -> None:
         self._last_success = _gauge(
             "last_success_timestamp_seconds", "When a run last ended with everything written that was due."
         )
@@ -102,7 +112,8 @@ class Metrics:
         self._waiting = _gauge("findings_waiting", "Findings that are still to be delivered.", "channel")
         self._publish_errors = _counter("publish_errors_total", "Failed attempts to publish something.", "channel")
         self._errors = _counter("errors_total", "Errors of source, store and ledger, and unexpected ones.", "of")
-        self._metrics = _KnownMetrics(value for value in vars(self).values() if isinstance(value, Gauge | Counter))
+        metrics = [value for value in vars(self).values() if isinstance(value, Gauge | Counter)]
+        self._metrics = _KnownMetrics(metrics, home)
         self._registry = CollectorRegistry()
         self._registry.register(self._metrics)
         self._metrics.set(self._start, started_at.timestamp())

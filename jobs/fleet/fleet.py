@@ -6,6 +6,7 @@ sees its own part of them.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,15 +18,13 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from pydantic import Field
-from sqlalchemy import URL
 
 from jobs.fleet.catalogue import CatalogueHome
 from jobs.fleet.template import fill, with_defaults
-from jobs.ledger_wiring import ledger_place
 from jobs.registry import Registered
 from jobs.settings import HomeSettings, SourceSettings
 from jobs.wiring import Clock, Home, home_of_document, system_clock
-from storage.dates import DateRange
+from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.described_home import store_in_settings
 from storage.errors import SettingsError
 from storage.ledger.entry import Entry
@@ -96,10 +95,6 @@ class Fleet:
     source: Mapping[str, Any] = field(repr=False)
     document: Document
 
-    @property
-    def _ledger_place(self) -> Path | URL:
-        return ledger_place(self.common.settings.ledger, self.common.base)
-
     @cached_property
     def fingerprint(self) -> str:
         """A digest of all settings that the result depends on, without secrets: the same on every worker."""
@@ -108,7 +103,7 @@ class Fleet:
         kept = settings.model_dump(exclude={"home", "source", "store", "ledger", "health", "mqtt", "messages", "ping"})
         source = {key: value for key, value in self.source.items() if key not in ("url", "token", "proxy", "ca_file")}
         store = (place.text, settings.store.retention_days, settings.store.rollup_retention_days)
-        ledger = self._ledger_place
+        ledger = self.common.ledger_place
         address = str(ledger) if isinstance(ledger, Path) else (ledger.host, ledger.port, ledger.database)
         basis = (version("pattern-aggregates"), kept, sorted(source.items(), key=str), store, address)
         return hashlib.blake2b(repr(basis).encode(), digest_size=8).hexdigest()
@@ -157,8 +152,16 @@ class Fleet:
                 hint=f"Use a server: {name}.url of a PostgreSQL database.",
             )
 
-    def prepare(self) -> None:
-        """Create or upgrade ledger and store once, before many workers would try to.
+    def prepare(self, newest: dt.date | None) -> list[str]:
+        """Create or upgrade ledger and store once, before many workers would, and delete what is past the retention.
+
+        The retention is counted from a day that the ledger knows as done: a clock that is ahead deletes nothing.
+
+        Args:
+            newest: The newest day that is done in some home; None if none is known.
+
+        Returns:
+            A sentence for each thing that was deleted.
 
         Raises:
             LedgerError: The ledger cannot be used.
@@ -166,6 +169,12 @@ class Fleet:
         """
         with self.open_shared() as shared:
             shared.store.prepare()
+            kept = self.common.store_settings
+            if newest is None or not (kept.kept_days or kept.kept_rollup_days):
+                return []
+            newest -= ONE_DAY  # elsewhere it may not be over yet
+            oldest = (oldest_kept_day(newest, days) for days in (kept.kept_days, kept.kept_rollup_days))
+            return shared.store.expire_all(*oldest)
 
     def entries(self, homes: Sequence[str], days: DateRange) -> Iterator[tuple[str, Entry]]:
         """Yield what the ledger knows of some days of some homes, by one question.
@@ -173,7 +182,7 @@ class Fleet:
         Raises:
             LedgerError: The ledger cannot be read.
         """
-        with LedgerOfHomes(self._ledger_place) as ledger:
+        with LedgerOfHomes(self.common.ledger_place) as ledger:
             yield from ledger.entries(homes, days)
 
     @contextmanager

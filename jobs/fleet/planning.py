@@ -31,10 +31,12 @@ class Plan:
     Attributes:
         due: The homes with something to do, in the order of the catalogue.
         done: How many homes have nothing to do.
+        newest: The newest of the days looked at that is done in some home; None if none is.
     """
 
     due: list[DueHome] = field(default_factory=list)
     done: int = 0
+    newest: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def plan_homes(wanted: Sequence[Wanted], entries: Iterable[tuple[str, Entry]], d
     """
     known = _known(entries, {one.name: one for one in detectors})
     detectors = tuple(detectors)
-    plan = Plan()
+    plan = Plan(newest=max((day for finished, _ in known.values() for day, _ in finished), default=None))
     for one in wanted:
         finished, first = known.get(one.home.name, (frozenset(), None))
         expected = expected_entries(detectors, one.looked_at)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -23,6 +24,8 @@ from jobs.fleet.work import work
 from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError, UsageError
 from storage.ledger.entry import Entry
+
+_log = logging.getLogger(__name__)
 
 Days = Callable[[dt.date], DateRange]
 """Returns the days that somebody named, for a home where this is the present day."""
@@ -80,7 +83,8 @@ class FleetRun:
         report.due, report.due_days = len(plan.due) + len(report.failing), sum_of(plan.due)
         progress(report)
         if plan.due:
-            self.fleet.prepare()
+            for deleted in self.fleet.prepare(plan.newest):
+                _log.info("%s", deleted)
             tasks = pack(plan.due, self.config, self.fleet.fingerprint, workers=self.workers)
             for result in dispatch(tasks, self.work, self.open_engine, stop=stop):
                 report.add(result)

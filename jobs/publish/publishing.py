@@ -181,7 +181,7 @@ class Publishing:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Keep all other processes from publishing for this home: two would both announce what waits."""
-        path = self._home.ledger_path
+        path = self._home.files_beside
         if path is None:
             with self._home.open_ledger() as ledger, ledger.alone("publishing", MAX_WAIT_SECONDS):
                 yield

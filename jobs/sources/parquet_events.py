@@ -35,10 +35,12 @@ from jobs.sources.parquet_rows import (
     is_text,
     row_groups_of,
 )
-from storage.errors import PatternAggregatesError, SettingsError, SourceCorrupt, SourceUnavailable
+from storage.errors import PatternAggregatesError, SettingsError, SourceCorrupt, SourceMismatch, SourceUnavailable
 
 MAX_CACHED_BYTES: Final = 64 * 2**20
 MAX_FOOTERS: Final = 256
+MAX_ROWS_IN_GROUP: Final = 10_000_000  # decoded they take 300 MB, however few bytes they are in the file
+MAX_BYTES_IN_GROUP: Final = 512 * 2**20  # not compressed
 LISTING_SECONDS: Final = 60.0  # files that come later are found after this
 _AROUND_DAY: Final = 14 * HOUR  # the farthest that a local day reaches beyond the same day in UTC
 _DAY: Final = re.compile(r"(?:^|/)day=(\d{4}-\d{2}-\d{2})(?=/|$)")
@@ -74,6 +76,7 @@ class EventFiles:
 
     Args:
         path: A folder, a file or a glob; or a URL of any file system that fsspec knows, such as ``s3://bucket/events``.
+        max_rows_in_group: How many rows a row group may have; one with more is refused.
         max_cached_bytes: About how much memory decoded row groups may take that are kept for the homes that follow.
 
     Attributes:
@@ -83,7 +86,10 @@ class EventFiles:
         SettingsError: The kind of URL is not known, or needs a library that is not installed.
     """
 
-    def __init__(self, path: str, *, max_cached_bytes: int = MAX_CACHED_BYTES) -> None:
+    def __init__(
+        self, path: str, *, max_cached_bytes: int = MAX_CACHED_BYTES, max_rows_in_group: int = MAX_ROWS_IN_GROUP
+    ) -> None:
+        self._max_rows = max_rows_in_group
         try:
             self._system, self.root = fsspec.core.url_to_fs(path)
         except ImportError as error:
@@ -175,7 +181,8 @@ class EventFiles:
     def _row_group(self, file: EventFile, number: int) -> Rows:
         rows = self._decoded.get((file, number))
         if rows is None:
-            metadata, _ = self._footer(file)
+            metadata, groups = self._footer(file)
+            self._check_size(file, groups[number].rows, metadata.row_group(number).total_byte_size)
             schema = metadata.schema.to_arrow_schema()
             columns = [name for name in (*REQUIRED, *OPTIONAL) if name in schema.names]
             texts = [name for name in columns if is_text(schema.field(name).type)]
@@ -184,6 +191,14 @@ class EventFiles:
                 rows = decode_rows(reader.read_row_group(number, columns=columns))
             self._decoded.put((file, number), rows, rows.size_bytes)
         return rows
+
+    def _check_size(self, file: EventFile, rows: int, size_bytes: int) -> None:
+        if rows > self._max_rows or size_bytes > MAX_BYTES_IN_GROUP:
+            raise SourceMismatch(
+                f"source.path: {file.path} has a row group of {rows:,} rows and {size_bytes // 2**20:,} MB",
+                hint=f"Write it with row groups of 20,000 to 100,000 rows; at most {self._max_rows:,} rows and "
+                f"{MAX_BYTES_IN_GROUP // 2**20} MB are read at once.",
+            )
 
     @contextmanager
     def _translated(self, name: str) -> Iterator[None]:

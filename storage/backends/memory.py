@@ -13,7 +13,17 @@ from storage.dates import DateRange
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.periods import cadence_of
-from storage.store import NO_FILTER, Fields, Summary, Where, as_values, check_batch, check_query, single_home
+from storage.store import (
+    NO_FILTER,
+    Fields,
+    Summary,
+    Where,
+    as_values,
+    check_batch,
+    check_query,
+    named_home,
+    single_home,
+)
 from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
@@ -146,6 +156,21 @@ class MemoryStore:
             if replace:
                 self._contents.homes[name] = home
             return self._contents.homes.setdefault(name, home)
+
+    def count_rows(self) -> int:
+        """See ``AggregateStore.count_rows``."""
+        home = single_home(self._home)
+        with self._contents.lock:
+            rows = sum(len(rows) for (_, name, _), rows in self._contents.days.items() if name == home)
+            return rows + (home in self._contents.homes)
+
+    def forget(self) -> None:
+        """See ``AggregateStore.forget``."""
+        home, contents = named_home(self._home), self._contents
+        with contents.lock:
+            contents.homes.pop(home, None)
+            for key in [key for key in contents.days if key[1] == home]:
+                del contents.days[key]
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``."""

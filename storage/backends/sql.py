@@ -28,7 +28,7 @@ from storage.backends.sql_retention import (
 )
 from storage.backends.sql_rows import replace_rows, upsert
 from storage.backends.sql_summaries import summary_query
-from storage.backends.sql_tables import OWN_TABLES
+from storage.backends.sql_tables import OWN_TABLES, tables_with_homes
 from storage.batch import DayBatch
 from storage.column_reader import Columns, decode_columns
 from storage.columns import HOME, decode
@@ -47,6 +47,7 @@ from storage.store import (
     as_values,
     check_batch,
     check_query,
+    named_home,
     single_home,
 )
 from storage.summaries import SummaryPlan
@@ -231,6 +232,25 @@ class SqlStore:
             write_home(connection, name, home)
         self._database.use_log_in_new_file()
         return home
+
+    def count_rows(self) -> int:
+        """See ``AggregateStore.count_rows``."""
+        home = single_home(self._home)
+        with self._database.transaction() as connection:
+            return sum(
+                connection.execute(
+                    sa.select(sa.func.count()).select_from(table).where(table.c[HOME] == home)
+                ).scalar_one()
+                for table in tables_with_homes(connection)
+            )
+
+    def forget(self) -> None:
+        """See ``AggregateStore.forget``; in one transaction."""
+        home = named_home(self._home)
+        with self._database.transaction() as connection:
+            postgresql.lock_tables(connection)
+            for table in tables_with_homes(connection):
+                connection.execute(sa.delete(table).where(table.c[HOME] == home))
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``; on a server, everything that the job does is tried and rolled back."""

@@ -29,6 +29,11 @@ _TYPES: Final[Mapping[Kind, Any]] = {
     Kind.JSON: sa.Text(),
 }
 
+_SQLITE_TABLES_WITHOUT_HOME: Final = """
+    SELECT name FROM sqlite_master WHERE type = 'table' AND name IN (SELECT measurement FROM aggregate_measurement)
+    AND NOT EXISTS (SELECT 1 FROM pragma_table_info(sqlite_master.name) AS info WHERE info.name = 'home')
+"""
+
 OWN_TABLES: Final = sa.Table(
     "aggregate_measurement", sa.MetaData(), sa.Column("measurement", sa.String(100), primary_key=True)
 )
@@ -126,14 +131,33 @@ def update_other_tables(connection: sa.Connection) -> list[str]:
         return []
     if inspector.has_table(HOMES.name):
         create_homes(connection)
-    listed = connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars().all()
-    present = inspector.get_multi_columns(filter_names=listed)
-    without_home = [name for (_, name), found in present.items() if HOME not in {column["name"] for column in found}]
-    changes = [add_home(connection, name) for name in sorted(without_home)]
+    changes = [add_home(connection, name) for name in sorted(_tables_without_home(connection))]
     if connection.dialect.name == "postgresql":
-        in_one_piece = [name for name in listed if sql_partitions.is_in_one_piece(connection, name)]
+        in_one_piece = [name for name in _listed(connection) if sql_partitions.is_in_one_piece(connection, name)]
         changes += [sql_partitions.divide(connection, name) for name in sorted(in_one_piece)]
     return changes
+
+
+def _tables_without_home(connection: sa.Connection) -> list[str]:
+    """Return the tables of this store that were made before homes had names; quickly, as every writer asks."""
+    if connection.dialect.name == "sqlite":
+        return list(connection.exec_driver_sql(_SQLITE_TABLES_WITHOUT_HOME).scalars())
+    present = sa.inspect(connection).get_multi_columns(filter_names=_listed(connection))
+    return [name for (_, name), found in present.items() if HOME not in {column["name"] for column in found}]
+
+
+def _listed(connection: sa.Connection) -> list[str]:
+    return list(connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars())
+
+
+def tables_with_homes(connection: sa.Connection) -> list[sa.TableClause]:
+    """Return every table of this store that has rows of homes, also of models that are not known here.
+
+    The tables are up to date.
+    """
+    present = set(sa.inspect(connection).get_table_names())
+    own = connection.execute(sa.select(OWN_TABLES.c.measurement)).scalars() if OWN_TABLES.name in present else ()
+    return [sa.table(name, sa.column(HOME, sa.String())) for name in sorted({HOMES.name, *own} & present)]
 
 
 def _rename(connection: sa.Connection, table: sa.Table, name: str, former: FormerlyNamed, *, both: bool) -> str:

@@ -68,13 +68,13 @@ class LedgerFile:
     @contextmanager
     def hold(self, home: str, max_wait_seconds: float) -> Iterator[Transactions]:
         """See ``LedgerPlace.hold``. The system keeps the lock for its process, so that none can go on without it."""
-        with FairLock(_lock_of(self.path, home), _SETTING).acquire(max_wait_seconds):
+        with FairLock(file_of_home(self.path, home), _SETTING).acquire(max_wait_seconds):
             yield _FileTransactions(self.transaction)
 
     @contextmanager
     def alone(self, home: str, what: str, max_wait_seconds: float) -> Iterator[None]:
         """See ``LedgerPlace.alone``."""
-        lock = _lock_of(self.path, home)
+        lock = file_of_home(self.path, home)
         with FairLock(lock.with_name(f"{lock.name}.{what}"), _SETTING).acquire(max_wait_seconds):
             yield
 
@@ -133,6 +133,11 @@ class _FileTransactions:
         raise LedgerError("a ledger in a file has transactions of its own")
 
 
-def _lock_of(file: Path, home: str) -> Path:
-    """Return the path whose lock is that of a home: a name may hold what a file's name cannot."""
-    return file.with_name(f"{file.name}.{hashlib.blake2b(home.encode(), digest_size=8).hexdigest()}") if home else file
+def file_of_home(file: Path, home: str) -> Path:
+    """Return the path beside which the files of a home lie, such as its lock; that of the ledger without a name.
+
+    It has a hash of the name, as a name may hold what a file's name cannot.
+    """
+    if not home:
+        return file
+    return file.with_name(f"{file.stem}.{hashlib.blake2b(home.encode(), digest_size=8).hexdigest()}{file.suffix}")

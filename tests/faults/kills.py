@@ -14,10 +14,13 @@ KILLS_PER_BACKFILL = 10  # roughly, before it completes
 def kills(bench: Bench) -> Iterator[Result]:
     """For each kind of store: kill a backfill, check the ledger's claims, repeat until it completes, compare."""
     for kind in bench.kinds:
-        yield _kill(bench, kind, bench.kills // 2 if isinstance(kind, InfluxStoreKind) else bench.kills)
+        yield kill_at_random_moments(
+            bench, kind, bench.kills // 2 if isinstance(kind, InfluxStoreKind) else bench.kills
+        )
 
 
-def _kill(bench: Bench, kind: StoreKind, max_kills: int) -> Result:
+def kill_at_random_moments(bench: Bench, kind: StoreKind, max_kills: int) -> Result:
+    """Kill backfills over a kind of store until so many kills were done, and let each complete in the end."""
     result = Result(f"SIGKILL at random moments of a backfill, {kind.name}")
     rng = random.Random(f"{bench.seed} {kind.name}")
     expected = bench.expected(kind)

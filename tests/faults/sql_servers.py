@@ -1,4 +1,4 @@
-"""A PostgreSQL store that two machines share, that is locked by another program, or whose server stands still."""
+"""A PostgreSQL store: killed programs and servers, two machines that share it, locks, a server that stands still."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from storage.backends.sql import SqlStore
 from storage.store import AggregateStore
 from tests.faults.homes import BACKFILL, EXIT_UNAVAILABLE, Bench, HomeUnderTest, Result, StoreKind
+from tests.faults.kills import kill_at_random_moments
 from tests.support import forked
 from tests.support.postgresql import Cluster, find_programs, new_database
 
@@ -73,9 +74,34 @@ def sql_servers(bench: Bench) -> Iterator[Result]:
     """Yield a line for each fault of a PostgreSQL store."""
     with cluster() as server:
         if server is not None:
+            yield kill_at_random_moments(bench, PostgreSqlStoreKind(server, 60.0), bench.kills // 4)
+            yield _server_process_killed(bench, PostgreSqlStoreKind(server, 60.0), server)
             yield _two_machines(bench, PostgreSqlStoreKind(server, 60.0))
             yield _locked(bench, PostgreSqlStoreKind(server))
             yield _stopped(bench, PostgreSqlStoreKind(server), server)
+
+
+def _server_process_killed(bench: Bench, kind: PostgreSqlStoreKind, server: Cluster) -> Result:
+    """Kill a process of the server with SIGKILL: it ends all others, and starts again by itself."""
+    result, codes = Result("a process of PostgreSQL killed with SIGKILL"), Counter[int]()
+    rng = random.Random(f"{bench.seed} server process")
+    began = time.monotonic()
+    bench.home(kind).call(*BACKFILL)
+    whole_seconds = time.monotonic() - began
+    for number in range(TRIES):
+        home = bench.home(kind)
+        result.check("" if home.call("init") == 0 else f"init failed: {home.log_tail()}", number)
+        process = home.start(*BACKFILL)
+        process.join(rng.uniform(0.0, whole_seconds))
+        os.kill(rng.choice(_processes(server.process_id)[1:]), signal.SIGKILL)
+        codes[code := forked.ended(process, seconds=300.0)] += 1
+        result.tries += 1
+        result.check("" if code in (0, EXIT_UNAVAILABLE) else f"exit code {code}: {home.log_tail()}", number)
+        result.check(home.false_claims(), number)
+        bench.until_done(home, result, number)
+        result.check(home.difference(bench.expected(bench.kinds[0])), number)
+    result.seen = f"exit code {EXIT_UNAVAILABLE} {codes[EXIT_UNAVAILABLE]} times, 0 {codes[0]} times; then 0"
+    return result
 
 
 def _two_machines(bench: Bench, kind: PostgreSqlStoreKind) -> Result:

@@ -6,6 +6,7 @@ import datetime as dt
 import json
 import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -114,7 +115,7 @@ def test_each_home_has_every_local_day_once_from_apia_to_honolulu(homes: Homes) 
         report = homes.run(catalogue, NOW + hours * hour)
         assert report.outcome is Outcome.DONE
         worked[str(hours)] = sorted(report.days)
-    with sqlite3.connect(homes.folder / "aggregates.db") as database:
+    with closing(sqlite3.connect(homes.folder / "aggregates.db")) as database:
         counted = database.execute(
             "SELECT home, detector, date, count(*) FROM detector_run_daily "
             "WHERE detector = 'time_based' GROUP BY 1, 2, 3"
@@ -171,6 +172,20 @@ def test_a_home_whose_history_is_not_its_own_is_refused(homes: Homes) -> None:
     assert "seed 1" in report.failing["a"]
 
 
+def test_days_past_the_retention_are_deleted_for_all_homes_unless_only_the_clock_is_ahead(tmp_path: Path) -> None:
+    homes = Homes(tmp_path, CONFIG.replace("retention_days = 0", "retention_days = 3"))
+    catalogue = homes.catalogue(some_homes())
+    homes.run(catalogue)
+    before = homes.rows()
+    ahead = NOW + dt.timedelta(days=400)
+    assert homes.prepared(catalogue, ahead).plan(FleetReport()).newest is None
+    homes.fleet(ahead).prepare(None)
+    assert homes.rows() == before
+    homes.fleet().prepare(dt.date(2026, 3, 5))
+    kept = {row[1] for row in homes.rows() if row[0] == TimeBasedDaily.measurement}
+    assert kept == {"2026-03-02", "2026-03-03"}
+
+
 def test_only_the_zones_that_are_asked_for_are_worked_on(homes: Homes) -> None:
     report = homes.run(homes.catalogue(some_homes()), zones={"Pacific/Apia"})
     assert (report.due, report.done) == (1, 1)
@@ -186,7 +201,7 @@ def test_status_counts_homes_by_state_and_names_the_oldest_day_and_the_reasons(h
         **dict.fromkeys(run.status().document()["homes"], 0),
         "done": 4,
     }
-    with sqlite3.connect(homes.folder / "ledger.db") as ledger:
+    with closing(sqlite3.connect(homes.folder / "ledger.db")) as ledger, ledger:
         ledger.execute(
             "UPDATE entry SET status = 'failed', error = 'no memory' "
             "WHERE home IN ('h0', 'h1') AND day = '2026-03-02' AND detector = 'duration'"

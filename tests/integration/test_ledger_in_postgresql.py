@@ -93,3 +93,14 @@ def test_a_database_that_does_not_answer_is_reported_and_retried(tmp_path: Path,
     refused = home.call("backfill", DAY, DAY)
     assert refused.exit_code == 75
     assert "secret" not in refused.output
+
+
+def test_homes_with_one_ledger_file_have_days_away_of_their_own(tmp_path: Path) -> None:
+    north, south = (
+        Home(tmp_path, CSV_CONFIG.replace("[home]", f'[home]\nname = "{name}"')) for name in ("north", "south")
+    )
+    assert south.call("away", DAY, DAY, "--note", "at the sea").exit_code == 0
+    south.config.write_text(CSV_CONFIG.replace("[home]", '[home]\nname = "north"'))
+    assert "at the sea" not in north.call("away", "--list").output
+    south.config.write_text(CSV_CONFIG.replace("[home]", '[home]\nname = "south"'))
+    assert "at the sea" in south.call("away", "--list").output

@@ -136,7 +136,10 @@ def test_command_health_check_and_stop_signal_are_those_of_the_daemon() -> None:
 
 def test_the_version_stands_in_one_place(services: dict[str, Service]) -> None:
     version = project()["project"]["version"]
-    assert {service["image"] for service in services.values() if "build" in service} == {"pattern-aggregates"}
+    assert {service["image"] for service in services.values() if "build" in service} == {
+        "pattern-aggregates",
+        "pattern-aggregates-fleet",
+    }
     others = ("Dockerfile", "Makefile", "docker-compose.yml", "README.md", "docs/container.md")
     assert [name for name in others if version in (ROOT / name).read_text(encoding="utf-8")] == []
 
@@ -223,7 +226,7 @@ def test_every_image_is_pinned_and_named_without_a_registry(services: dict[str, 
     for service in services.values():
         if "build" in service:
             continue
-        assert re.fullmatch(r"([a-z-]+/)?[a-z-]+:v?\d+\.\d+\.\d+", service["image"])
+        assert re.fullmatch(r"([a-z-]+/)?[a-z-]+:v?\d+\.\d+(\.\d+)?", service["image"])
 
 
 def test_every_service_has_few_rights_and_bounded_needs(services: dict[str, Service]) -> None:
@@ -258,11 +261,15 @@ def test_the_start_is_ordered_by_health(services: dict[str, Service]) -> None:
         "influxdb": {"secrets": "service_completed_successfully"},
         "init": {"influxdb": "service_healthy"},
         "daemon": {"influxdb": "service_healthy", "init": "service_completed_successfully"},
+        "postgresql": {"secrets": "service_completed_successfully"},
+        "fleet-scheduler": {},
+        "fleet-worker": {"secrets": "service_completed_successfully", "fleet-scheduler": "service_started"},
+        "fleet": {"postgresql": "service_healthy", "fleet-worker": "service_started"},
         "prometheus": {},
         "grafana-token": {"init": "service_completed_successfully"},
         "grafana": {"grafana-token": "service_completed_successfully", "prometheus": "service_healthy"},
     }
-    for name in ("influxdb", "prometheus", "grafana"):
+    for name in ("influxdb", "postgresql", "prometheus", "grafana"):
         assert services[name]["healthcheck"]["test"][0] == "CMD"
         assert services[name]["restart"] == "unless-stopped"
     assert services["init"]["command"] == ["init"]
@@ -317,9 +324,9 @@ def test_the_secrets_are_made_once_are_long_and_only_their_readers(
 ) -> None:
     made = run_secrets(services["secrets"], tmp_path)
     assert run_secrets(services["secrets"], tmp_path) == made
-    values = [value for files in made.values() for value in files.values()]
+    values = [value.rpartition(":")[2] for files in made.values() for value in files.values()]
     assert all(re.fullmatch(r"[0-9a-f]{64}", value) for value in values)
-    assert len(set(values)) == 3, "two passwords and a token, which both its readers have"
+    assert len(set(values)) == 4, "three passwords and a token; two of them have two readers"
     assert {file.stat().st_mode & 0o777 for file in tmp_path.rglob("*") if file.is_file()} == {0o600}
 
 
@@ -356,6 +363,27 @@ def test_the_jobs_settings_are_accepted(services: dict[str, Service], tmp_path: 
 def test_every_volume_is_declared_and_used(compose: dict[str, Any], services: dict[str, Service]) -> None:
     used = {source for service in services.values() for source, _ in mounts(service).values()}
     assert {source for source in used if source[0] not in "$./"} == set(compose["volumes"])
+
+
+def test_the_fleet_is_left_out_unless_its_profile_is_named(services: dict[str, Service]) -> None:
+    names = {name for name, service in services.items() if service.get("profiles") == ["fleet"]}
+    assert names == {"postgresql", "fleet-scheduler", "fleet-worker", "fleet"}
+    assert services["fleet-worker"]["scale"] == 2
+    assert not [
+        name for name, service in services.items() if name not in names and names & set(service.get("depends_on", {}))
+    ]
+
+
+def test_the_fleet_knows_its_database_by_one_line_that_is_made_with_its_password(
+    services: dict[str, Service], tmp_path: Path
+) -> None:
+    made = run_secrets(services["secrets"], tmp_path)
+    server = services["postgresql"]["environment"]
+    line = made["fleet-job-secrets"]["pgpass"].split(":")
+    assert line == ["postgresql", "5432", server["POSTGRES_DB"], server["POSTGRES_USER"], line[4]]
+    assert made["fleet-secrets"]["password"] == line[4]
+    settings = tomllib.loads((ROOT / "config/fleet/fleet.toml").read_text(encoding="utf-8"))
+    assert settings["store"]["url"] == settings["ledger"]["url"] == "postgresql+psycopg://fleet@postgresql/fleet"
 
 
 # The image as it was built: name one in PATTERN_AGGREGATES_IMAGE, as `make image` does

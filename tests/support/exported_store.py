@@ -124,6 +124,15 @@ class ExportedStore:
         known = json.loads(file.read_text()) if file.exists() else {}
         file.write_text(json.dumps({name: home for name, home in known.items() if name != self.home}))
 
+    def count_rows(self) -> int:
+        return self.reader.count_rows()
+
+    def forget(self) -> None:
+        with self._folder.lock:
+            self._memory.forget()
+            self._folder.export(self._memory)
+            self._forget_home()
+
     def check(self) -> list[str]:
         return self.reader.check()
 

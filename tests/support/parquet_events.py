@@ -43,7 +43,7 @@ def write_events(
     parts: dict[tuple[dt.date, int], list[EventRow]] = defaultdict(list)
     for row in rows:
         assert row.time is not None
-        parts[from_instant(row.time).date(), sum(row.home_id.encode()) % shards].append(row)
+        parts[from_instant(row.time).date(), sum(row.home_id.encode(errors="surrogateescape")) % shards].append(row)
     folder.mkdir(parents=True, exist_ok=True)
     if not parts:
         write_file(folder / "day=2025-10-21" / "shard=0" / f"{name}.parquet", [])

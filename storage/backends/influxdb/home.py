@@ -83,6 +83,40 @@ def homes(connection: Connection, bucket: str, measurements: Sequence[str]) -> s
     return found
 
 
+def count_points(connection: Connection, bucket: str, name: str) -> int:
+    """Return how many points a bucket has of a home, in all measurements with rows and in that of the homes."""
+    count = 0
+    for measurement in _measurements(connection, bucket, name):
+        query = Query(bucket, f"SELECT count(*) FROM {quote_name(measurement)} WHERE")  # noqa: S608 - a quoted name
+        query.text += f" {query.tag_in(HOME, [name])}"
+        count += connection.execute(query, _largest_count)
+    return count
+
+
+def delete_home(connection: Connection, bucket: str, name: str) -> None:
+    """Delete all points of a home; of 1.x in all retention policies of the database.
+
+    Raises:
+        PatternAggregatesError: As the connection's ``errors`` say.
+    """
+    for measurement in _measurements(connection, bucket, name):
+        query = Query(bucket, f"DELETE FROM {quote_name(measurement)} WHERE", streamed=False)  # noqa: S608 - a quoted name
+        query.text += f" {query.tag_in(HOME, [name])}"
+        connection.execute(query, list)
+
+
+def _measurements(connection: Connection, bucket: str, name: str) -> list[str]:
+    """Return the measurements with points of a home; those of other programs have no ``date`` tag."""
+    query = Query(bucket, "SHOW MEASUREMENTS WHERE", streamed=False)
+    query.text += f" {quote_name(HOME)} = {query.bind(name)} AND {quote_name('date')} != ''"
+    found = {str(value) for value in connection.execute(query, _values_of_tag)}
+    return sorted({MEASUREMENT, *found})
+
+
+def _largest_count(parts: Iterable[Series]) -> int:
+    return max((int(count) for part in parts for values in part.values for count in values[1:]), default=0)
+
+
 def _values_of_tag(parts: Iterable[Series]) -> list[str]:
     return [values[-1] for part in parts for values in part.values]
 

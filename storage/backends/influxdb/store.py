@@ -14,7 +14,7 @@ from copy import copy
 from typing import Final, Self, TypeVar
 
 from storage.backends.influxdb.checks import Checks, days_in_words
-from storage.backends.influxdb.home import homes, read_home, write_home
+from storage.backends.influxdb.home import count_points, delete_home, homes, read_home, write_home
 from storage.backends.influxdb.queries import Key
 from storage.backends.influxdb.reader import Reader, Record
 from storage.backends.influxdb.writer import Writer
@@ -27,7 +27,7 @@ from storage.drivers.influxdb.server import Server
 from storage.errors import SettingsError, StoreError, StoreMissing, StoreUnavailable
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
-from storage.store import NO_FILTER, Fields, Summary, Where, check_batch, check_query, single_home
+from storage.store import NO_FILTER, Fields, Summary, Where, check_batch, check_query, named_home, single_home
 from storage.summaries import SummaryPlan
 
 A = TypeVar("A", bound=DailyAggregate)
@@ -206,6 +206,18 @@ class InfluxStore:
             raise StoreError(f"{self._name}: the home was written, but cannot be read back")
         self.identity = found.home
         return self.identity
+
+    def count_rows(self) -> int:
+        """See ``AggregateStore.count_rows``: points, as the server counts them."""
+        return count_points(self._connection, self.bucket, single_home(self._home))
+
+    def forget(self) -> None:
+        """See ``AggregateStore.forget``; of 1.x in all retention policies of the database."""
+        self._refuse_read_only()
+        name = named_home(self._home)
+        with self._replacing:
+            delete_home(self._connection, self.bucket, name)
+            self.identity = None
 
     def check(self) -> list[str]:
         """See ``AggregateStore.check``: server, version, bucket, rights and clock."""

@@ -183,6 +183,19 @@ class TwoBuckets:
             "together, run `pattern-aggregates init --adopt store`.",
         )
 
+    def count_rows(self) -> int:
+        """See ``AggregateStore.count_rows``."""
+        count = self.daily.count_rows()
+        with suppress(StoreMissing):
+            count += self.rollups.count_rows()
+        return count
+
+    def forget(self) -> None:
+        """See ``AggregateStore.forget``."""
+        self.daily.forget()
+        with suppress(StoreMissing):
+            self.rollups.forget()
+
     def check(self) -> list[str]:
         """See ``AggregateStore.check``."""
         found = self.daily.check()

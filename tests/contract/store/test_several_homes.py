@@ -167,3 +167,35 @@ def test_queries_of_one_home_answer_for_that_home(store: AggregateStore) -> None
     north = AggregateQuery(store.for_home("north"))
     assert [row.home for row in north.daily(TimeBasedDaily, DAY)] == ["north"]
     assert [row.home for row in north.involving("light.b", DAY)] == []
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_home_that_is_forgotten_leaves_nothing_and_the_others_keep_everything(
+    store: AggregateStore, name: str
+) -> None:
+    identity = HomeIdentity("UTC", Place("csv_files /x.csv")).with_new_id()
+    for home in ("", "other", name):
+        store.for_home(home).write_home(identity)
+        write(store, home, "light.a", "light.b")
+        write(store, home, "light.a", day=NEXT)
+    before = store.for_home("other").count_rows()
+    assert store.for_home(name).count_rows() >= 5
+    store.for_home(name).forget()
+    store.for_home(name).forget()
+    assert store.for_home(name).count_rows() == 0
+    assert store.for_home(name).read_home() is None
+    assert entities(store, name, DateRange(DAY, NEXT)) == []
+    assert store.homes() == ["", "other"]
+    assert store.for_home("other").count_rows() == before
+    assert store.for_home("other").read_home() == identity
+    assert len(entities(store, None, DateRange(DAY, NEXT))) == 6
+    write(store, name, "light.c")
+    assert entities(store, name) == [(name, "light.c")]
+
+
+def test_a_home_without_a_name_is_never_forgotten(store: AggregateStore) -> None:
+    write(store, "", "light.a")
+    for view in (store, store.for_home(None)):
+        with pytest.raises(UsageError):
+            view.forget()
+    assert entities(store, "") == [("", "light.a")]

@@ -193,3 +193,12 @@ def test_what_waits_and_what_could_not_be_published_is_counted_by_channel() -> N
         'publish_errors_total{channel="ntfy"} 0.0',
         'publish_errors_total{channel="ping"} 1.0',
     ]
+
+
+def test_every_metric_has_the_name_of_the_home_if_it_has_one() -> None:
+    unnamed, named = (Metrics(["duration"], NOW, home).text() for home in ("", 'küche "1"'))
+    values = [line for line in named.splitlines() if not line.startswith("#")]
+    assert values
+    assert all('home="küche \\"1\\""' in line for line in values)
+    assert named.count("\n") == unnamed.count("\n")
+    assert "home=" not in unnamed

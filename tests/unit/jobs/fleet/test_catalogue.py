@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,7 +100,7 @@ def test_a_parquet_file_gives_the_same_homes_with_its_numbers_as_text(tmp_path: 
 
 
 def test_a_database_gives_the_homes_of_a_query_and_is_never_changed(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "homes.db") as database:
+    with closing(sqlite3.connect(tmp_path / "homes.db")) as database, database:
         database.execute("CREATE TABLE flats (name TEXT, zone TEXT, seed INTEGER)")
         database.executemany("INSERT INTO flats VALUES (?, 'UTC', ?)", [("a", 1), ("b", 2)])
     url = "sqlite:///homes.db"

@@ -91,6 +91,16 @@ def test_a_home_is_given_its_own_events_only(tmp_path: Path) -> None:
     assert len(events_of(source(tmp_path, "b").read(DayWindow(DAY, UTC)))) == 4
 
 
+@pytest.mark.parametrize("home", ["../b", "a\nb", "' OR '1'='1", "küche 💡", "a*", " a", "A", "x" * 5000, "\udcff"])
+def test_a_home_of_any_name_is_given_its_own_events_only(tmp_path: Path, home: str) -> None:
+    write_events(
+        tmp_path, [*usual_days("a"), *usual_days(home, [20, 22]), event("21 10:00", home=home, entity="light.b")]
+    )
+    log = source(tmp_path, home).read(DayWindow(DAY, UTC))
+    assert log.samples == 1
+    assert source(tmp_path, "a").read(DayWindow(DAY, UTC)).samples == 2
+
+
 @pytest.mark.parametrize("zone", ["Pacific/Apia", "Pacific/Honolulu", "Europe/Madrid", "America/St_Johns"])
 @pytest.mark.parametrize("folders", ["UTC", "local"])
 def test_each_event_is_on_its_local_day_whether_folders_are_of_utc_or_local_days(
@@ -158,6 +168,17 @@ def test_what_is_kept_of_row_groups_is_bounded(tmp_path: Path) -> None:
         kept[limit] = files.cached_bytes
         assert kept[limit] <= limit
     assert kept[10] == 0 < kept[400_000] < kept[10_000_000]
+
+
+@pytest.mark.parametrize(("rows", "is_read"), [(1_000, True), (1_001, False)])
+def test_a_row_group_that_would_fill_the_memory_is_refused(tmp_path: Path, rows: int, is_read: bool) -> None:
+    write_file(tmp_path / "day=2025-10-21" / "a.parquet", [event("21 08:00")] * rows, row_group_size=rows)
+    found = ParquetFiles(EventFiles(str(tmp_path), max_rows_in_group=1_000), "a", UTC, EntityRules())
+    if is_read:
+        assert found.read(DayWindow(DAY, UTC)).samples == rows
+    else:
+        with pytest.raises(SourceMismatch, match="a row group of 1,001 rows"):
+            found.read(DayWindow(DAY, UTC))
 
 
 @pytest.mark.parametrize("seed", range(4))

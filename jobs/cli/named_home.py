@@ -1,0 +1,93 @@
+"""A command about another home than the settings name: one of many that share a store and a ledger."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from jobs.cli.app import home_of
+from jobs.home_identity import home_in_settings
+from jobs.wiring import Home
+from storage.columns import closest
+from storage.daily_aggregate import tag_fault
+from storage.errors import MAX_LISTED_HOMES, StoreMissing, UsageError
+from storage.identity import HomeIdentity
+
+HomeOption = Annotated[
+    str | None,
+    typer.Option("--home", metavar="NAME", help="The home, if several share a store. Left out: home.name."),
+]
+
+
+def named_home(context: typer.Context, name: str | None, *, check_parameters: bool = True) -> Home:
+    """Return the home that a command is about.
+
+    The settings may be a template for many homes. So the time zone of another home than theirs is that which the ledger
+    knows; and unless they name its source too, nothing is read from one.
+
+    Args:
+        context: Of the command.
+        name: The name that was given; without it, the home of the settings.
+        check_parameters: As for ``open_home``.
+
+    Raises:
+        UsageError: There is no such home.
+    """
+    home = home_of(context, check_parameters=check_parameters)
+    if name is None or name == home.settings.home.name:
+        return home
+    renamed = with_name(home, name)
+    with renamed.open_ledger(read_only=True) as ledger:
+        noted = ledger.read_home()
+    identity = noted.identity if noted is not None else _stored(renamed)
+    settings = renamed.settings
+    here = settings.home.model_copy(update={"time_zone": identity.time_zone})
+    settings = settings.model_copy(update={"home": here})
+    is_same = identity.is_described_by(home_in_settings(settings, home.base))
+    return replace(
+        renamed,
+        settings=settings,
+        identity=None if is_same else identity,
+        is_source_named=home.is_source_named and is_same,
+    )
+
+
+def with_name(home: Home, name: str) -> Home:
+    """Return a home with another name, and nothing else changed.
+
+    Raises:
+        UsageError: The name is not valid.
+    """
+    if name and (fault := tag_fault(name)):
+        raise UsageError(f"{name[:80]!r} is not a valid name of a home: it {fault}")
+    here = home.settings.home.model_copy(update={"name": name})
+    return replace(home, settings=home.settings.model_copy(update={"home": here}))
+
+
+def no_such_home(home: Home, held: list[str]) -> UsageError:
+    """Return the error for a home that is not among those of a store."""
+    name = home.settings.home.name
+    listed = ", ".join(map(repr, held[:MAX_LISTED_HOMES])) or "none"
+    more = f" and {len(held) - MAX_LISTED_HOMES} more" if len(held) > MAX_LISTED_HOMES else ""
+    near = closest(name, held).replace("did", "Did", 1)
+    what = f"no home {name!r}" if name else "no home without a name"
+    return UsageError(f"{what} is stored", hint=f"{near} The homes are {listed}{more}.".strip())
+
+
+def _stored(home: Home) -> HomeIdentity:
+    """Return what the store knows of a home.
+
+    Raises:
+        UsageError: Nothing.
+    """
+    try:
+        with closing(home.open_store(read_only=True)) as store:
+            found = store.read_home()
+            if found is None:
+                raise no_such_home(home, store.homes())
+            return found
+    except StoreMissing as error:
+        raise no_such_home(home, []) from error
