@@ -134,6 +134,15 @@ def enabled_names(settings: Mapping[str, Mapping[str, Any]]) -> tuple[list[str],
     return enabled, problems
 
 
+def foreign_models() -> list[type[DailyAggregate]]:
+    """Return the models of the detectors of other packages, also of those that are not enabled.
+
+    Raises:
+        DetectorInvalid: One of them is broken.
+    """
+    return [cls.model for cls, _ in _checked(_from_entry_points())]
+
+
 def _place_in_day(one: Registered) -> tuple[bool, bool, str]:
     """Events before history, and those of other packages last, so that no mistake in them reaches ours on that day."""
     is_foreign = not one.origin.startswith(tuple(f"{package}." for package in PACKAGES))

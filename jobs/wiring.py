@@ -23,7 +23,7 @@ from jobs.household_reading import read_household
 from jobs.ledger_wiring import calendar_of, household_beside, ledger_place
 from jobs.names import NO_NAMES, Names
 from jobs.rebuild import rebuild_ledger
-from jobs.registry import Registered, build, enabled_names, load
+from jobs.registry import Registered, build, enabled_names, foreign_models, load
 from jobs.settings import Settings
 from storage.checked_store import CheckedStore
 from storage.connect import open_store
@@ -33,6 +33,8 @@ from storage.errors import DetectorInvalid, LedgerError, SettingsError, StoreErr
 from storage.identity import HomeIdentity
 from storage.ledger.file_place import file_of_home
 from storage.ledger.ledger import Ledger
+from storage.models import AGGREGATES, DailyAggregate
+from storage.rollup_models import ROLLUPS
 from storage.settings import StoreSettings, absolute_path
 from storage.settings_check import problems_error, validate
 from storage.settings_file import Document, load_document, naming_origin
@@ -84,6 +86,11 @@ class Home:
     def enabled_detectors(self) -> list[str]:
         """The names of the enabled detectors, sorted; the package's own are not imported."""
         return enabled_names(self.settings.detectors)[0]
+
+    @cached_property
+    def stored_models(self) -> tuple[type[DailyAggregate], ...]:
+        """The models whose rows the store may hold, also of other packages; our own detectors are not imported."""
+        return (*AGGREGATES, *ROLLUPS, *foreign_models())
 
     @property
     def zone(self) -> ZoneInfo:

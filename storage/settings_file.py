@@ -29,6 +29,7 @@ DEFAULT_FILE: Final = Path("config/default.toml")
 SECRETS: Final = Path("/run/secrets")
 
 _SECRET_KEYS: Final = ("token", "password", "secret")
+_SECRET_ADDRESSES: Final = ("ping.url", "messages.ntfy_url", "messages.apprise", "away.calendar")  # known is enough
 _URL_WITH_PASSWORD: Final = re.compile(r"[a-z0-9+.-]+://[^/@]*:[^/@]+@", re.IGNORECASE)
 
 
@@ -134,7 +135,7 @@ def load_document(
 
 
 def secrets_in(file: Path) -> list[str]:
-    """Return the dotted names of the secrets in a configuration file: tokens, passwords, URLs with a password.
+    """Return the dotted names of the secrets in a configuration file: tokens, passwords, addresses that are secret.
 
     Raises:
         OSError: It cannot be read.
@@ -147,9 +148,10 @@ def _secrets(value: object, name: str) -> Iterator[str]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _secrets(inner, f"{name}.{key}" if name else key)
-    elif isinstance(value, str) and value:
-        is_secret_key = name.rpartition(".")[2].endswith(_SECRET_KEYS)
-        if is_secret_key or _URL_WITH_PASSWORD.match(value):
+    elif isinstance(value, str | list) and value:
+        texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+        is_secret = name.rpartition(".")[2].endswith(_SECRET_KEYS) or name in _SECRET_ADDRESSES
+        if is_secret or any(map(_URL_WITH_PASSWORD.match, texts)):
             yield name
 
 

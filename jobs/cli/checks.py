@@ -169,7 +169,9 @@ def _home(home: Home) -> Iterator[Check]:
     try:
         with home.open_checked() as (ledger, store):
             noted, entries = ledger.read_home(), ledger.entries()
-            lost = find_lost_days(entries.values(), store, home.oldest_kept_day(), max_days=MAX_DAYS)
+            lost = find_lost_days(
+                entries.values(), store, home.oldest_kept_day(), max_days=MAX_DAYS, models=home.stored_models
+            )
     except HomeMismatch as error:
         yield _problem("home", error)
     except PatternAggregatesError:

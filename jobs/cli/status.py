@@ -136,7 +136,7 @@ def _report_channels(ledger: Ledger) -> None:
 def _report_lost(home: Home, entries: Iterable[Entry], store: AggregateStore) -> Outcome:
     """Print what the store no longer holds of the newest days, and return whether that is all right."""
     try:
-        lost = find_lost_days(entries, store, home.oldest_kept_day())
+        lost = find_lost_days(entries, store, home.oldest_kept_day(), models=home.stored_models)
     except StoreError as error:
         print_message(f"store: {error}; whether it holds what is written is not known. {error.hint}", style="yellow")
         return Outcome.DONE  # the ledger says what is to be done, with or without the store

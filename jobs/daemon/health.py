@@ -89,7 +89,7 @@ def check_store(home: Home) -> LostDays | None:
         return None  # nothing is written yet
     with home.open_checked() as (ledger, store):
         try:
-            return find_lost_days(ledger.entries().values(), store, home.oldest_kept_day())
+            return find_lost_days(ledger.entries().values(), store, home.oldest_kept_day(), models=home.stored_models)
         except StoreError:
             return None
 

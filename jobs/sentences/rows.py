@@ -25,6 +25,7 @@ from storage.rollup_models import BoutTimesDaily, DriftWeekly, Habit, Routine
 from storage.store import AggregateReader
 
 MAX_LISTED_HOURS = 4
+MIN_EVEN_SHARE, MAX_EVEN_SHARE = 0.45, 0.55  # of the times: neither of two entities is called the first
 
 
 def sentence_of(  # noqa: C901, PLR0911, PLR0912 - one case for each measurement
@@ -119,7 +120,9 @@ def _together(row: CoOccurrenceDaily, names: Names) -> str:
     text = f"{first} and {second} were used together {times(row.co_occurrence_count)}"
     if row.expected_count is not None:
         text += f"; by chance it would be about {row.expected_count:.2g} times"
-    if row.first_share is not None:
+    if row.first_share is not None and MIN_EVEN_SHARE <= row.first_share <= MAX_EVEN_SHARE:
+        text += "; each came first about as often"
+    elif row.first_share is not None:
         leader, share = (first, row.first_share) if row.first_share >= 1 / 2 else (second, 1 - row.first_share)
         often = "each time" if share == 1 else f"in {share:.0%} of them"
         text += f"; {leader} came first {often}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -121,3 +123,17 @@ def test_an_error_whose_message_ends_the_program_costs_its_own_rows(home: Home) 
     detectors = json.loads(out)["days"][0]["detectors"]
     assert detectors.pop("visits")["error"] == "Ending: its message cannot be read"
     assert {one["status"] for one in detectors.values()} == {"written"}
+
+
+def test_rows_of_a_package_that_the_store_has_lost_are_noticed_and_repaired(home: Home) -> None:
+    package = write_package(home.folder, NOISY, "Visits")
+    call(home, package, "backfill", DAY, DAY)
+    assert call(home, package, "status", DAY)[0] == 0
+    with closing(sqlite3.connect(home.folder / "aggregates.db", isolation_level=None)) as connection:
+        connection.execute("DELETE FROM visits_daily")
+    for command in ("status", "health", "doctor"):
+        code, out, err = call(home, package, command)
+        assert code == 1
+        assert "the store lacks 1 of " in " ".join((out + err).split())
+    assert call(home, package, "backfill", DAY, DAY, "--redo", "lost")[0] == 0
+    assert call(home, package, "status", DAY)[0] == 0

@@ -370,3 +370,27 @@ def test_how_long_something_lasted_is_told_in_the_words_for_its_device_class(
     assert sentence_of(row, ZONE, store).startswith(f"binary_sensor.it was {state} once, for 1 min")
     still = ActiveTimeDaily(date=DAY, entity_id="binary_sensor.it", active_seconds=3600, known_seconds=86400)
     assert sentence_of(still, ZONE, store) == f"binary_sensor.it was {state} for 1 h of the day"
+
+
+@pytest.mark.parametrize(
+    ("share", "who"),
+    [
+        (1.0, "light.a came first each time"),
+        (0.56, "light.a came first in 56% of them"),
+        (0.55, "each came first about as often"),
+        (0.45, "each came first about as often"),
+        (0.44, "light.b came first in 56% of them"),
+        (0.0, "light.b came first each time"),
+    ],
+)
+def test_which_of_two_came_first_is_told_unless_they_are_about_even(share: float, who: str) -> None:
+    row = CoOccurrenceDaily(
+        date=DAY,
+        device_pair="light.a|light.b",
+        co_occurrence_count=4,
+        time_window_seconds=300,
+        confidence=0.5,
+        typical_hours=[],
+        first_share=share,
+    )
+    assert sentence_of(row, ZONE) == f"light.a and light.b were used together 4 times; {who}"
