@@ -5,8 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import json
 import sqlite3
+import threading
 from collections.abc import Mapping
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from typer.testing import CliRunner, Result
 from jobs.cli import app
 from jobs.fleet.catalogue import Catalogue, CatalogueHome
 from jobs.fleet.dispatch import OpenEngine
+from jobs.fleet.executors import process_pool
 from jobs.fleet.fleet import Fleet, open_fleet
 from jobs.fleet.report import FleetReport
 from jobs.fleet.run import FleetRun
@@ -184,6 +187,26 @@ def test_days_past_the_retention_are_deleted_for_all_homes_unless_only_the_clock
     homes.fleet().prepare(dt.date(2026, 3, 5))
     kept = {row[1] for row in homes.rows() if row[0] == TimeBasedDaily.measurement}
     assert kept == {"2026-03-02", "2026-03-03"}
+
+
+@pytest.mark.timeout(240)
+def test_two_fleets_at_once_end_in_the_rows_of_one(tmp_path: Path) -> None:
+    alone = Homes(_folder(tmp_path, "alone"))
+    alone.run(alone.catalogue(some_homes()))
+    both = Homes(_folder(tmp_path, "both"))
+    catalogue = both.catalogue(some_homes())
+    reports: list[FleetReport] = []
+
+    def run() -> None:
+        reports.append(both.prepared(catalogue, engine=partial(process_pool, 1)).run())
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [report.outcome for report in reports] == [Outcome.DONE] * 2
+    assert both.rows() == alone.rows()
 
 
 def test_only_the_zones_that_are_asked_for_are_worked_on(homes: Homes) -> None:
