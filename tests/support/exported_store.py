@@ -17,7 +17,7 @@ from storage.dates import DateRange
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate
 from storage.parquet_export import export_rows
-from storage.store import NO_FILTER, Fields, Summary, Where
+from storage.store import NO_FILTER, AggregateStore, Fields, Summary, Where
 
 LONG_AGO: Final = dt.date(1990, 1, 1)  # a day without rows
 
@@ -62,7 +62,7 @@ class ExportedStore:
         return type(self)(self._folder, self._memory.for_home(home))
 
     @property
-    def reader(self) -> ParquetStore:
+    def reader(self) -> AggregateStore:
         return ParquetStore(str(self._folder.path), home=self.home)
 
     def homes(self) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import random
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,24 +22,8 @@ from storage.errors import HomeMismatch, SettingsError, StoreCorrupt, StoreMissi
 from storage.identity import HomeIdentity, Place
 from storage.models import DurationDaily, TimeBasedDaily
 from storage.parquet_export import export_rows
-from tests.support.rows import DAY, batch, duration, finding, time_based
-
-SPRING = DateRange(dt.date(2026, 2, 20), dt.date(2026, 4, 10))
-
-
-def filled(*homes: str, days: DateRange = SPRING, occurrences: int = 12) -> MemoryStore:
-    store = MemoryStore(home=None)
-    for home in homes:
-        for day in days:
-            rows = [time_based(f"light.{name}", day, home=home, occurrences=occurrences) for name in "ab"]
-            store.for_home(home).replace_day(
-                batch(finding(TimeBasedDaily, rows, day, home=home), finding(DurationDaily, [], day, home=home))
-            )
-    return store
-
-
-def export(store: MemoryStore, folder: Path, *homes: str, days: DateRange = SPRING) -> dict[str, int]:
-    return export_rows(store, folder, [TimeBasedDaily, DurationDaily], days, homes).rows
+from tests.support.exporting import SPRING, export, filled, start_exports
+from tests.support.rows import DAY, batch, duration, finding
 
 
 def read(folder: Path, home: str | None, days: DateRange = SPRING) -> list[TimeBasedDaily]:
@@ -189,41 +171,29 @@ def test_an_export_that_is_killed_leaves_old_or_new_files_and_nothing_between(tm
     export(filled("a", occurrences=0), tmp_path, "a")
     usual = time.monotonic() - started
     killed, before = 0, 0
-    for round_number in range(1, 31):
-        store = filled("a", occurrences=round_number)
-        child = os.fork()
-        if child == 0:
-            try:
-                export(store, tmp_path, "a")
-            finally:
-                os._exit(0)
+    for round_number in range(1, 21):
+        process = start_exports(tmp_path, "a", round_number)
         time.sleep(rng.random() * 1.2 * usual)
-        os.kill(child, signal.SIGKILL)
-        killed += os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+        process.kill()
+        process.join()
+        killed += process.exitcode != 0
         rows = read(tmp_path, "a")
         assert len(rows) == 2 * len(SPRING)
         for month in ("2026-02", "2026-03", "2026-04"):
             counts = {row.occurrences for row in rows if f"{row.date:%Y-%m}" == month}
             assert len(counts) == 1  # a file is of one export
             assert counts <= {*range(before, round_number + 1)}
-    assert killed > 5
+    assert killed > 3
     export(filled("a", occurrences=50), tmp_path, "a")
     assert {row.occurrences for row in read(tmp_path, "a")} == {50}
 
 
 def test_two_exports_at_once_wait_for_each_other(tmp_path: Path) -> None:
     a, b = next(pairs_of_one_file())
-    children = []
-    for home in (a, b):
-        child = os.fork()
-        if child == 0:
-            try:
-                for _ in range(3):
-                    export(filled(home), tmp_path, home)
-            finally:
-                os._exit(0)
-        children.append(child)
-    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+    processes = [start_exports(tmp_path, home, 1, 2, 3) for home in (a, b)]
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
     assert len(read(tmp_path, a)) == len(read(tmp_path, b)) == 2 * len(SPRING)
 
 
