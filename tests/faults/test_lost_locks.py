@@ -23,7 +23,7 @@ from storage.ledger.entry import Status
 from storage.ledger.ledger import Ledger
 from storage.models import TimeBasedDaily
 from tests.support.home import CSV_CONFIG, Home
-from tests.support.postgresql import Cluster, new_database
+from tests.support.postgresql import Cluster, new_database, running
 from tests.support.rows import COMPUTED_AT, DAY, finding, time_based
 
 MODELS = {TimeBasedDaily.measurement: TimeBasedDaily}
@@ -171,6 +171,16 @@ def stored(database: sa.URL) -> list[tuple[object, ...]]:
     return found
 
 
+def written(database: sa.URL) -> int:
+    """Return how many entries of the ledger are written."""
+    engine = sa.create_engine(database)
+    with engine.connect() as connection:
+        query = "SELECT count(*) FROM pattern_aggregates_ledger.entry WHERE written_version IS NOT NULL"
+        count: int = connection.execute(sa.text(query)).scalar_one()
+    engine.dispose()
+    return count
+
+
 def test_two_machines_of_which_one_is_killed_at_random_end_like_one_undisturbed(
     tmp_path: Path, database: sa.URL, postgresql: Cluster
 ) -> None:
@@ -190,3 +200,21 @@ def test_two_machines_of_which_one_is_killed_at_random_end_like_one_undisturbed(
         _, errors = other.communicate(timeout=300)
         assert other.returncode == 0, errors
         assert stored(database) == expected
+
+
+def test_a_server_that_is_killed_and_started_again_costs_nothing_but_another_run(tmp_path: Path) -> None:
+    write_events(tmp_path / "events.csv")
+    with running() as cluster:
+        undisturbed, database = new_database(cluster.url), new_database(cluster.url)
+        assert machine(tmp_path / "alone", undisturbed).call("backfill", FIRST, LAST).exit_code == 0
+        home = machine(tmp_path / "home", database)
+        assert home.call("init").exit_code == 0
+        disturbed = home.process("backfill", FIRST, LAST)
+        while written(database) == 0 and disturbed.poll() is None:
+            time.sleep(0.05)
+        cluster.stop()
+        _, errors = disturbed.communicate(timeout=300)
+        assert disturbed.returncode in (0, 75), errors
+        cluster.start()
+        assert home.call("backfill", FIRST, LAST).exit_code == 0
+        assert stored(database) == stored(undisturbed)
