@@ -159,7 +159,8 @@ class DriftWeekly(DailyAggregate):
         changed_on: The first day of the new level.
         before: Mean bouts of a day before that day.
         after: Mean bouts of a day from that day on.
-        score: How strong the evidence is: the logarithm of the likelihood ratio of "changed" to "unchanged".
+        score: How strong the evidence is: minus the natural logarithm of how often chance alone looks so much like a
+            change on one given day.
         threshold: The score that a change had to reach in this home.
     """
 

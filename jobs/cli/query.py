@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import sys
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import closing
 from enum import StrEnum
+from itertools import takewhile
 from typing import Annotated, Any
 
 import typer
@@ -35,7 +36,7 @@ from jobs.names import Names
 from jobs.sentences.groups import stories
 from storage.clean_text import csv_cell
 from storage.columns import HOME, to_json
-from storage.dates import DateRange
+from storage.dates import PERIODS, DateRange
 from storage.errors import UsageError
 from storage.models import AnomalyDaily, DailyAggregate, DetectorRunDaily
 from storage.periods import has_rows_on
@@ -175,7 +176,7 @@ def query(
         anomalies = []  # the sentences are about all of them
     if output is Format.TABLE:
         records = [_named(record, home.names) for record in records]
-    _print(records, output)
+    _print(records, output, {"date", *PERIODS, *model.tags()})
     if output is Format.TABLE:
         for story in stories(anomalies, home.zone, names=home.names):
             style = "dim" if story.is_muted else SEVERITY_STYLE[story.severity]
@@ -238,7 +239,7 @@ def _named_value(field: str, value: Any, names: Names) -> Any:  # noqa: ANN401 -
             return value
 
 
-def _print(records: list[Record], output: Format) -> None:
+def _print(records: list[Record], output: Format, tags: Collection[str]) -> None:
     if output is Format.JSON:
         print_json(records, are_rows=True)
     elif output is Format.CSV:
@@ -250,15 +251,16 @@ def _print(records: list[Record], output: Format) -> None:
     elif not records:
         print_line("no rows")
     else:
-        _print_table(records)
+        _print_table(records, tags)
 
 
-def _print_table(records: list[Record]) -> None:
+def _print_table(records: list[Record], tags: Collection[str]) -> None:
     names = [name for name in records[0] if any(record[name] is not None for record in records)]
     numbers = [name for name in names if any(isinstance(record[name], int | float) for record in records)]
     texts = [name for name in names if name not in ("date", "hourly_distribution", *numbers)]
     rows = [[_styled(name, cell(name, record[name])) for name in names] for record in records]
-    print_table(names, rows, numbers=numbers, texts=texts)
+    keys = len(list(takewhile(lambda name: name in tags, names)))
+    print_table(names, rows, numbers=numbers, texts=texts, key_columns=max(keys, 1))
 
 
 def _styled(name: str, text: str) -> Text:

@@ -33,17 +33,19 @@ def print_table(
     texts: Collection[str] = (),
     with_lines: bool = True,
     max_width: int = MAX_WIDTH,
+    key_columns: int = 1,
 ) -> None:
     """Print rows as a table, or as blocks of lines where the terminal is too narrow for it.
 
     Args:
-        headings: One for each column; the first column names its row.
+        headings: One for each column; the first columns name their row.
         rows: Their cells. A ``str`` is cleaned and shown as it is; a ``Text`` is already.
         title: What the table is about.
         numbers: The headings of columns that are aligned to the right.
         texts: The headings of columns with sentences or lists, which may be wrapped between words.
         with_lines: Whether to draw lines between the columns where there is room for them.
         max_width: How wide the table may be where the terminal, or a file, has room for more.
+        key_columns: How many columns name their row: together, they are the heading of its block.
     """
     width = min(out.width, max_width)
     cells = [[terminal_text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
@@ -52,7 +54,7 @@ def print_table(
     elif fits(headings, cells, width, texts=texts, with_lines=False):
         table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, padding=(0, GAP, 0, 0))
     else:
-        _print_blocks(headings, cells, title)
+        _print_blocks(headings, cells, title, key_columns)
         return
     for heading in headings:
         justify: JustifyMethod = "right" if heading in numbers else "left"
@@ -82,14 +84,15 @@ def _width(place: int, heading: str, rows: Sequence[Sequence[Text]], may_wrap: b
     return max(map(cell_len, (*heading.split("\n"), *lines)))
 
 
-def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[Text]], title: str) -> None:
+def _print_blocks(headings: Sequence[str], rows: Sequence[Sequence[Text]], title: str, key_columns: int) -> None:
     if title:
         out.print(Text(title, style="table.title"))
-    names = [heading.replace("\n", "") for heading in headings]
-    width = min(MAX_NAME_WIDTH, max(map(cell_len, names[1:]), default=0)) + GAP
+    names = [heading.replace("\n", "") for heading in headings[key_columns:]]
+    width = min(MAX_NAME_WIDTH, max(map(cell_len, names), default=0)) + GAP
     for row in rows:
-        out.print(Text(row[0].plain, style="bold"), soft_wrap=True)
-        for name, cell in zip(names[1:], row[1:], strict=True):
+        keys = "  ".join(cell.plain for cell in row[:key_columns] if cell.plain)
+        out.print(Text(keys, style="bold", overflow="fold"), soft_wrap=key_columns == 1)
+        for name, cell in zip(names, row[key_columns:], strict=True):
             if cell.plain:
                 _print_entry(Text(name, style="dim"), cell, width)
 

@@ -1,16 +1,20 @@
 """Whether a daily count has shifted to another level, and since when: a two-sided likelihood-ratio CUSUM.
 
 The counts are taken to be negative binomial around a level that may change once. For each day on which it may have, the
-likelihood of two levels is compared with that of one (generalised likelihood ratio; Lorden 1971):
-S₁ log(S₁ / F₁) + S₂ log(S₂ / F₂) - S log(S / F), with the sums S of counts and F of expected shares before and after,
-divided by how much the counts vary beyond chance (1 + mean / size, see ``jobs.statistics.dispersion``). The largest is
-the score, and its day the day of the change; it must be a recent one, and most days since must be on the new level's
-side of the old one. Weekdays and weekends may differ: F counts each day by its type's share of the mean. Counts further
-than three standard deviations from the mean are cut to that: one wild day is no new level.
+likelihood of two levels is compared with that of one (generalised likelihood ratio; Lorden 1971). The log-likelihood of
+a level with a sum S of counts over shares of days F, and with the size k (``jobs.statistics.dispersion``: how much days
+vary beyond chance), is at its maximum and up to a constant S log(S / F) - (S + kF) log(S / F + k). How large the ratio
+gets by chance is known: twice it is like the square of a normal deviate (Wilks 1938). As the size is not known for
+certain, the chance is the mean over the sizes, by their weights. Its negative logarithm is the score, and the day with
+the highest score is the day of the change. It must be a recent one, and most days since must be on the new level's side
+of the old one. If an earlier day has a clearly higher score, the level is not new.
+
+Weekdays and weekends may differ: F counts each day by its type's share of the mean. Counts further than three standard
+deviations from the mean are cut to that: one wild day is no new level.
 
 The more entities and weeks are looked at, the higher chance alone gets. ``threshold`` is the score that chance reaches
 as rarely as is asked for; it comes from simulations of homes without any change
-(``tests/unit/jobs/rollups/test_drift.py`` repeats them).
+(``python -m tests.quality drift`` repeats them).
 """
 
 from __future__ import annotations
@@ -30,18 +34,32 @@ MIN_COUNT: Final = 10.0  # of both levels together: less proves nothing
 
 _HALF_A_BOUT: Final = 0.5
 _MAX_DEVIATIONS: Final = 3.0
+_CLEARLY_LESS: Final = 2.0  # of a score: a change of two weeks ago may look like one of some days before by chance
 _TYPE_PRIOR_DAYS: Final = 10.0  # "weekends are like weekdays" weighs as much as so many days
 _THRESHOLDS: Final = (
-    (3e-2, 3.5),
-    (1e-2, 4.6),
-    (3e-3, 5.8),
-    (1e-3, 6.8),
-    (3e-4, 7.9),
-    (1e-4, 9.0),
-    (3e-5, 10.2),
-    (1e-5, 11.3),
+    (3e-2, 4.8),
+    (1e-2, 6.05),
+    (3e-3, 7.35),
+    (1e-3, 8.5),
+    (3e-4, 9.6),
+    (1e-4, 10.75),
 )
 """How often one entity's score reaches a height by chance in a week, and that height."""
+
+_TINY: Final = 1e-300
+# Of the complementary error function: relative error below 1.2e-7 (Press et al., Numerical Recipes, section 6.2).
+_ERFC: Final = (
+    -1.26551223,
+    1.00002368,
+    0.37409196,
+    0.09678418,
+    -0.18628806,
+    0.27886807,
+    -1.13520398,
+    1.48851587,
+    -0.82215223,
+    0.17087277,
+)
 
 
 class Shift(NamedTuple):
@@ -70,60 +88,92 @@ def threshold(false_alarms_a_week: float, entities: int) -> float:
     return float(np.interp(rate, rates[::-1], heights[::-1]))
 
 
-def find_shifts(counts: Floats, counted: Flags, weekend: Flags, is_recent: Flags) -> Shift:
+def find_shifts(counts: Floats, counted: Flags, weekend: Flags, days_ago: Integers) -> Shift:
     """Return the most likely change of level of each entity.
 
     Args:
         counts: Daily counts, shape (days, entities).
         counted: Which days each entity exists, shape (days, entities).
         weekend: Which days are Saturdays or Sundays, shape (days,).
-        is_recent: Which days may be the first of a new level, shape (days,). If another day is a likelier one, the
-            level is not new.
+        days_ago: How many days ago each day is, 0 for the last day of the week; descending, shape (days,).
     """
     days, entities = counts.shape
-    best = Shift(np.zeros(entities, np.int64), np.zeros(entities), np.zeros(entities), np.zeros(entities))
-    if not days or not entities:
-        return best
+    if days < MIN_DAYS_BEFORE + MIN_DAYS_AFTER or not entities:
+        return Shift(np.zeros(entities, np.int64), *(np.zeros(entities) for _ in range(3)))
     kinds = [counted & (weekend == kind)[:, None] for kind in (False, True)]
-    ages = [(is_recent == recent)[:, None] for recent in (False, True)]  # a new level must not look like wide spread
-    weights = dispersion.size_weights(counts, [kind & age for kind in kinds for age in ages])
-    number = np.maximum(counted.sum(axis=0), 1)
-    mean = np.where(counted, counts, 0).sum(axis=0) / number
-    share = np.ones((days, entities))
-    for kind in kinds:
-        of_kind = kind.sum(axis=0)
-        total = np.where(kind, counts, 0).sum(axis=0)
-        level = (total + _TYPE_PRIOR_DAYS * mean) / (of_kind + _TYPE_PRIOR_DAYS)
-        share = np.where(kind, level / np.maximum(mean, 1e-9), share)
-    expected = mean * share
+    weeks = np.minimum(days_ago // 7, MAX_DAYS_AFTER // 7)  # a new level must not look like wide spread
+    families = [kind & (weeks == week)[:, None] for kind in kinds for week in np.unique(weeks)]
+    weights = dispersion.size_weights(counts, families)
+    share = _shares(counts, counted, kinds)
+    expected = share * np.where(counted, counts, 0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
     limit = expected + _MAX_DEVIATIONS * np.sqrt(dispersion.variance(expected, weights)) + 1
     kept = np.where(counted, np.minimum(counts, limit), 0.0)
-    exposure = np.where(counted, share, 0.0)
-    excess = dispersion.variance(mean, weights) / np.maximum(mean, 1e-9)
-    sums, shares, numbers = (_until(values) for values in (kept, exposure, counted.astype(np.float64)))
+    sums, shares, numbers = (
+        _until(values) for values in (kept, np.where(counted, share, 0.0), counted.astype(np.float64))
+    )
+    firsts = np.arange(MIN_DAYS_BEFORE, days - MIN_DAYS_AFTER + 1)
+    before, after = (sums[firsts], shares[firsts]), (sums[-1] - sums[firsts], shares[-1] - shares[firsts])
+    possible = (sums[-1] >= MIN_COUNT) & (numbers[firsts] >= MIN_DAYS_BEFORE)
+    possible &= numbers[-1] - numbers[firsts] >= MIN_DAYS_AFTER
+    scores = np.where(possible, _scores(before, after, weights), 0.0)
+    ago = days_ago[firsts]
+    recent = np.where((ago < MAX_DAYS_AFTER)[:, None], scores, 0.0)
+    older = np.where((ago >= MAX_DAYS_AFTER)[:, None], scores, 0.0).max(axis=0)
+    best, column = recent.argmax(axis=0), np.arange(entities)
+    first = firsts[best]
     uncut = _until(np.where(counted, counts, 0.0))
-    enough = sums[-1] >= MIN_COUNT
-    for first in range(MIN_DAYS_BEFORE, days - MIN_DAYS_AFTER + 1):
-        after = numbers[-1] - numbers[first]
-        possible = enough & (numbers[first] >= MIN_DAYS_BEFORE) & (after >= MIN_DAYS_AFTER)
-        parts = ((sums[first], shares[first]), (sums[-1] - sums[first], shares[-1] - shares[first]))
-        ratio = sum(_log_likelihood(*part) for part in parts) - _log_likelihood(sums[-1], shares[-1])
-        score = np.where(possible, ratio / excess, 0.0)
-        better = score > best.score
-        totals = (uncut[first], numbers[first]), (uncut[-1] - uncut[first], after)
-        levels = [total / np.maximum(number_of_days, 1) for total, number_of_days in totals]
-        best = Shift(
-            np.where(better, first, best.first),
-            np.where(better, levels[0], best.before),
-            np.where(better, levels[1], best.after),
-            np.where(better, score, best.score),
+    levels = (
+        uncut[first, column] / np.maximum(numbers[first, column], 1),
+        (uncut[-1] - uncut[first, column]) / np.maximum(numbers[-1] - numbers[first, column], 1),
+    )
+    shift = Shift(first, *levels, recent[best, column])
+    is_new = (shift.score >= older - _CLEARLY_LESS) & _is_lasting(counts, counted, share, shift)
+    return shift._replace(score=np.where(is_new, shift.score, 0.0))
+
+
+def _shares(counts: Floats, counted: Flags, kinds: list[Flags]) -> Floats:
+    """Return what share of the mean day each day is expected to have, by its type, shape (days, entities)."""
+    mean = np.where(counted, counts, 0).sum(axis=0) / np.maximum(counted.sum(axis=0), 1)
+    share = np.ones(counts.shape)
+    for kind in kinds:
+        level = (np.where(kind, counts, 0).sum(axis=0) + _TYPE_PRIOR_DAYS * mean) / (
+            kind.sum(axis=0) + _TYPE_PRIOR_DAYS
         )
-    is_new = is_recent[best.first] & _is_lasting(counts, counted, share, best)
-    return best._replace(score=np.where(is_new, best.score, 0.0))
+        share = np.where(kind, level / np.maximum(mean, 1e-9), share)
+    return share
+
+
+def _scores(before: tuple[Floats, Floats], after: tuple[Floats, Floats], weights: Floats) -> Floats:
+    """Return the score of a change between two parts, each given by its sums and its shares of days."""
+    whole = before[0] + after[0], before[1] + after[1]
+    chance = np.zeros(before[0].shape)
+    for size, weight in zip(dispersion.SIZES.tolist(), weights, strict=True):
+        ratio = sum(_log_likelihood(*part, size) for part in (before, after)) - _log_likelihood(*whole, size)
+        chance += weight * _two_sided_chance(ratio)
+    score: Floats = -np.log(np.maximum(chance, _TINY))
+    return np.maximum(score, 0.0)
+
+
+def _log_likelihood(total: Floats, share: Floats, size: float) -> Floats:
+    """Return the log-likelihood of a level at its maximum, up to a constant."""
+    level = total / np.maximum(share, 1e-9)
+    of_counts: Floats = total * np.log(np.maximum(level, 1e-9))
+    return of_counts - (total + size * share) * np.log(level + size)
+
+
+def _two_sided_chance(log_ratio: Floats) -> Floats:
+    """Return how often chance reaches a log-likelihood ratio: P(|Z| ≥ √(2 ratio)) of a normal deviate Z."""
+    x = np.sqrt(np.maximum(log_ratio, 0.0))
+    t = 1 / (1 + x / 2)
+    series = np.zeros_like(t)
+    for term in reversed(_ERFC):
+        series = series * t + term
+    chance: Floats = t * np.exp(series - x * x)
+    return chance
 
 
 def _is_lasting(counts: Floats, counted: Flags, share: Floats, shift: Shift) -> Flags:
-    """Return of which entities most days since the change are on the new level's side of the old one."""
+    """Return for which entities most of the days since are on the new level's side of the old one."""
     since = counted & (np.arange(len(counts))[:, None] >= shift.first)
     old = shift.before * share
     beyond = np.where(shift.after > shift.before, counts > old + _HALF_A_BOUT, counts < old - _HALF_A_BOUT)
@@ -134,9 +184,3 @@ def _is_lasting(counts: Floats, counted: Flags, share: Floats, shift: Shift) -> 
 def _until(values: Floats) -> Floats:
     """Return the sum of all days before each day, and of all days, shape (days + 1, entities)."""
     return np.concatenate((np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)))
-
-
-def _log_likelihood(total: Floats, exposure: Floats) -> Floats:
-    """Return S log(S / F), which is 0 for no count."""
-    found: Floats = total * np.log(np.maximum(total, 1e-9) / np.maximum(exposure, 1e-9))
-    return np.where(total > 0, found, 0.0)

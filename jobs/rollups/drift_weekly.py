@@ -4,11 +4,11 @@ The bouts of each entity on up to 90 complete days are searched for a change of 
 (``jobs.rollups._level_shift``). Days away, and days on which the whole home was quiet (under half of the usual share of
 entities acted), say nothing about one entity and are left out; so are the days before its first row. It takes 21 days
 before the change. A change is reported if its score is one that chance reaches in this home, with all of its entities,
-at most about once a quarter (``max_false_alarms_a_quarter``). One that lasts is reported in up to two weeks that follow
-each other, and is then what is usual.
+at most about once a quarter (``max_false_alarms_a_quarter``). One that lasts is reported in up to two weeks that
+follow each other, and is then what is usual.
 
 Two weeks of an entity that is used eight times a day are 112 uses, give or take 11: a change by half stands out, one by
-a fifth does not (docs/rollups.md has the shares that are found).
+a fifth does not, whatever the method (docs/rollups.md has the shares that are found, and that could be).
 
 A worked example: a lamp that was used 8 times a day is used 16 times a day since a Monday.
 
@@ -42,7 +42,7 @@ from jobs.activity.events import Flags
 from jobs.detector import Evidence, Finding, NotJudged, detector, left_out
 from jobs.household import NO_HOUSEHOLD, Household
 from jobs.rollups._days import bouts_of, complete_days, rows_of_entities
-from jobs.rollups._level_shift import MAX_DAYS_AFTER, MIN_DAYS_AFTER, MIN_DAYS_BEFORE, find_shifts, threshold
+from jobs.rollups._level_shift import MIN_DAYS_AFTER, MIN_DAYS_BEFORE, find_shifts, threshold
 from jobs.statistics.arrays import Floats
 from storage.periods import Cadence
 from storage.plurals import counted
@@ -68,7 +68,7 @@ class DriftWeekly:
     """
 
     name: ClassVar = "drift_weekly"
-    version: ClassVar = 1
+    version: ClassVar = 2
     model: ClassVar = Row
     cadence: ClassVar[Cadence] = "weekly"
     history_days: ClassVar = 90
@@ -88,13 +88,13 @@ class DriftWeekly:
         ids, bouts = _bouts(aggregates, days)
         is_quiet = _quiet(bouts)
         days, bouts = [one for one, quiet in zip(days, is_quiet, strict=True) if not quiet], bouts[~is_quiet]
-        recent = np.array([one > day - MAX_DAYS_AFTER * dt.timedelta(days=1) for one in days], np.bool_)
+        days_ago = np.array([(day - one).days for one in days], np.int64)
         if len(days) < MIN_DAYS_BEFORE + MIN_DAYS_AFTER:
             needed = MIN_DAYS_BEFORE + MIN_DAYS_AFTER
             return NotJudged([], f"not judged: {len(days)} of the {needed} complete days that are needed")
         exists = np.cumsum(bouts, axis=0) > 0
         weekend = np.array([one.weekday() >= _SATURDAY for one in days], np.bool_)
-        shifts = find_shifts(bouts, exists, weekend, recent)
+        shifts = find_shifts(bouts, exists, weekend, days_ago)
         limit = threshold(self.max_false_alarms_a_quarter / _WEEKS_A_QUARTER, len(ids))
         found = [place for place in np.argsort(-shifts.score, kind="stable").tolist() if shifts.score[place] >= limit]
         rows = [
@@ -127,7 +127,11 @@ class DriftWeekly:
             places = [place for place, one in enumerate(days) if DateRange.week_of(one).first == monday]
             mean = float(bouts[places].mean()) if ids else 0.0
             lines.append((str(monday), len(places), round(mean, 2)))
-        limit = "" if row.threshold is None else f"; chance alone reaches {row.threshold:.1f} in this home about never"
+        limit = (
+            ""
+            if row.threshold is None
+            else f"; chance alone reaches {row.threshold:.1f} in this home about once a quarter"
+        )
         note = f"{row.before:g} a day before {row.changed_on}, {row.after:g} since; score {row.score:.1f}{limit}"
         return Evidence(("week from", "complete days", "bouts a day"), lines, (note,))
 

@@ -56,6 +56,10 @@ def sentence_of_habit(row: Habit, names: Names) -> str:
 
 def sentence_of_drift(row: DriftWeekly, names: Names) -> str:
     """Return since when an entity is used more or less often."""
+    if not row.after:
+        return (
+            f"{names.entity(row.entity_id)} has not been used since {day(row.changed_on)}; {_a_day(row.before)} before"
+        )
     more = "more" if row.after > row.before else "less"
     often = f"{_a_day(row.after)}, {_a_day(row.before)} before"
     return f"{names.entity(row.entity_id)} is used {more} often since {day(row.changed_on)}: {often}"

@@ -32,7 +32,7 @@ from tests.support.weeks_of_rows import run_of, usage_row
 
 MONTH: Final = DateRange.parse("2026-03-01", "2026-03-31")
 BY_DAYS: Final = ((30, 100), (60, 100), (90, 100))
-BY_ENTITIES: Final = ((90, 50), (90, 100), (90, 200), (90, 400))
+BY_ENTITIES: Final = ((90, 50), (90, 200))
 BOUTS: Final = 12
 AREA_SIZE: Final = 10
 CHAINS: Final = 20

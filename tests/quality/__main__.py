@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 
 from tests.quality.away import Known, Meanwhile, fortnight_away, trackers_that_report_nothing
 from tests.quality.changes import multiplied, unchanged
+from tests.quality.drifts import false_drifts, recall
+from tests.quality.habits import habits_by_chance, recall_and_precision
 from tests.quality.lived import TYPES, Lived, lived
 from tests.quality.real import all_homes, real_home
 from tests.quality.scores import (
@@ -27,6 +30,11 @@ from tests.support.real_homes import homes
 
 SIZES = (10, 50, 200)
 _LIVED_ENTITIES = 40
+FACTORS = (0.5, 0.65, 0.8, 1.2, 1.35, 1.5)
+_QUARTERS = 200
+_LAGS = ((5.0, 60.0), (60.0, 180.0), (180.0, 290.0))
+_HABIT_HOMES = 20
+_CHANGED_HOMES = 200
 ABSENCES: Sequence[tuple[int, Known, Meanwhile]] = (
     (15, "persons", "nothing"),
     (40, "persons", "nothing"),
@@ -49,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "lived": _lived,
         "away": _away,
         "changes": _changes,
+        "drift": _drift,
+        "habits": _habits,
         "simulated": _simulated,
         "real": _real,
     }
@@ -182,6 +192,42 @@ def _changes(seed: int, _days: int) -> None:
     _table("What changed, in homes of 40 devices in which nothing changes", head, [found])
     rows = [(factor, *multiplied(range(seed + 40, seed + 60), factor)) for factor in (1.5, 2, 3)]
     _table("What changed, where a device is used so many times as often", ("times as often", "found", "planted"), rows)
+
+
+def _drift(seed: int, _days: int) -> None:
+    def rows() -> Iterable[Sequence[object]]:
+        for factor in FACTORS:
+            for size, spread in ((math.inf, "by chance"), (20.0, "somewhat more")):
+                share = recall(seed, _CHANGED_HOMES, factor, size=size)
+                yield f"{factor - 1:+.0%}", spread, f"{share.found:.2f}", f"{share.oracle:.2f}"
+
+    _table(
+        f"Changes at eight bouts a day, found within two weeks, {_CHANGED_HOMES} homes of 40 entities",
+        ("change", "days vary", "found", "most that is possible"),
+        rows(),
+    )
+    found = false_drifts(seed, _QUARTERS)
+    most = f"{sum(found)} in {len(found)} home-quarters, {max(found)} in one at most"
+    _table("Drifts where nothing changes", ("drifts",), [(most,)])
+
+
+def _habits(seed: int, _days: int) -> None:
+    def rows() -> Iterable[Sequence[object]]:
+        for lags in _LAGS:
+            share = recall_and_precision(seed, _HABIT_HOMES, lags)
+            yield f"{lags[0]:.0f} to {lags[1]:.0f} s", f"{share.recall:.3f}", f"{share.precision:.3f}"
+
+    _table(
+        f"Pairs twice a day over four weeks, {_HABIT_HOMES} homes of 40 entities with 8 pairs each",
+        ("lag", "recall", "precision"),
+        rows(),
+    )
+    chances = ("any time", False), ("two quarters of an hour", True)
+    _table(
+        f"Habits in {_HABIT_HOMES} homes of noise",
+        ("active at", "habits"),
+        ((name, habits_by_chance(seed, _HABIT_HOMES, clumped=clumped)) for name, clumped in chances),
+    )
 
 
 def _simulated(seed: int, _days: int) -> None:

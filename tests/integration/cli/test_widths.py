@@ -95,6 +95,14 @@ def test_every_command_fits_the_terminal_and_breaks_no_id_and_no_day(
             assert not re.search(rf"(?<![\w.]){re.escape(word[:cut])}[ │]*$", result.output, re.MULTILINE), word
 
 
+def test_a_row_that_needs_a_block_of_lines_is_named_by_its_day_and_its_tags(home: Home) -> None:
+    with terminal_of(80):
+        result = home.call("query", "time_based", "2026-03-02", "--where", f"entity_id={ENTITIES[1]}")
+    title, *lines = visible(result.stdout)
+    assert title.split() == ["2026-03-02", ENTITIES[1], "binary_sensor"]
+    assert not any(line.split()[0] in ("date", "entity_id", "domain") for line in lines)
+
+
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_status_shows_each_day_in_full_and_names_what_is_not_done(home: Home, width: int) -> None:
     with terminal_of(width):

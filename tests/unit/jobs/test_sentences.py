@@ -340,6 +340,10 @@ ROUTINE = RoutineWeekly(
             "light.hall is used less often since Tuesday 2026-11-24: 4.2 times a day, 8 times a day before",
         ),
         (
+            DriftWeekly(date=DAY, entity_id="light.hall", changed_on=DAY, before=8.0, after=0.0, score=9.0),
+            "light.hall has not been used since Tuesday 2026-11-24; 8 times a day before",
+        ),
+        (
             BoutTimesDaily(date=DAY, entity_id="light.hall", starts=[7 * 3600, 8 * 3600, 9 * 3600, 22 * 3600 + 60]),
             "light.hall was used 4 times, first at 07:00 and last at 22:01",
         ),

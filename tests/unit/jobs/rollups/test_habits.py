@@ -14,54 +14,12 @@ from jobs.rollups.habit_weekly import HabitWeekly
 from storage.backends.memory import MemoryStore
 from storage.dates import ONE_DAY
 from storage.models import DailyAggregate, SequenceDaily
-from storage.rollup_models import BoutTimesDaily
 from storage.rollup_models import HabitWeekly as Row
-from tests.support.weeks_of_rows import FIRST, last_day, run_of
+from tests.quality.habits import recall_and_precision
+from tests.support.habit_homes import DAYS, noise, plant, stored
+from tests.support.weeks_of_rows import FIRST, last_day
 
-DAYS = 28
 SUNDAY = last_day(DAYS)
-
-Times = dict[str, list[list[int]]]
-"""Starts of bouts by entity and day."""
-
-
-def noise(rng: np.random.Generator, entities: int, a_day: float, *, clumped: bool = False) -> Times:
-    """Return independent entities: active at any waking hour, or all of them in two quarters of an hour a day."""
-    found: Times = {}
-    for code in range(entities):
-        found[f"light.n{code:02}"] = [
-            sorted(
-                (
-                    rng.choice([7 * 3600, 20 * 3600], count) + rng.integers(0, 900, count)
-                    if clumped
-                    else rng.integers(7 * 3600, 23 * 3600, count)
-                ).tolist()
-            )
-            for count in rng.poisson(a_day, DAYS)
-        ]
-    return found
-
-
-def plant(times: Times, rng: np.random.Generator, first: str, second: str, lag: float) -> None:
-    for day in range(DAYS):
-        at = rng.integers(7 * 3600, 22 * 3600, 2)
-        later = at + np.clip(lag + rng.normal(0, 15, 2), 2, 300).astype(np.int64)
-        times[first][day] = sorted([*times[first][day], *at.tolist()])
-        times[second][day] = sorted([*times[second][day], *later.tolist()])
-
-
-def stored(
-    times: Times, more: list[DailyAggregate] | None = None, devices: dict[str, str] | None = None
-) -> MemoryStore:
-    days = max(map(len, times.values()))
-    rows: list[DailyAggregate] = [run_of(FIRST + day * ONE_DAY, "bout_times") for day in range(days)]
-    rows += [
-        BoutTimesDaily(date=FIRST + day * ONE_DAY, entity_id=name, starts=starts, device_id=(devices or {}).get(name))
-        for name, by_day in times.items()
-        for day, starts in enumerate(by_day)
-        if starts
-    ]
-    return MemoryStore([*rows, *(more or [])])
 
 
 def found(store: MemoryStore, day: dt.date = SUNDAY) -> dict[str, Row]:
@@ -69,19 +27,9 @@ def found(store: MemoryStore, day: dt.date = SUNDAY) -> dict[str, Row]:
 
 
 def test_planted_pairs_with_lags_up_to_five_minutes_twice_a_day_are_found_and_little_else() -> None:
-    rng = np.random.default_rng(30)
-    planted, right, reported = 0, 0, 0
-    for _ in range(4):
-        times = noise(rng, 40, 6.0)
-        truth = set()
-        for pair in range(8):
-            names = f"light.n{2 * pair:02}", f"light.n{2 * pair + 1:02}"
-            plant(times, rng, *names, lag=float(rng.uniform(5, 290)))
-            truth.add("|".join(names))
-        habits = set(found(stored(times)))
-        planted, right, reported = planted + len(truth), right + len(habits & truth), reported + len(habits)
-    assert right / planted >= 0.9
-    assert right / reported >= 0.95
+    share = recall_and_precision(30, 4)
+    assert share.recall >= 0.9
+    assert share.precision >= 0.95
 
 
 @pytest.mark.parametrize("clumped", [False, True])
