@@ -77,7 +77,8 @@ def typed_fields(layout: Layout) -> list[str]:
 
 def times_of(parts: Iterable[Series]) -> Instants:
     """Return the time of each row, shape (n,)."""
-    return np.array([values[0] for part in parts for values in part.values], np.int64)
+    found = [np.array([values[0] for values in part.values], np.int64) for part in parts]  # small
+    return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 def entity_id_of(tags: Mapping[str, str], layout: Layout) -> str:

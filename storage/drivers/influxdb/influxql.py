@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from pydantic_core import from_json
 
 CHUNK_ROWS: Final = 2_000
+MAX_ROWS: Final = 2**24  # of a response; kept as numbers they take 256 MB
 MAX_LINE_BYTES: Final = 16 * 2**20  # a chunk of rows takes a fraction of it; its values take 20 times as much memory
 
 _MISSING = ("database not found", "retention policy not found", "no dbrp mapping found")
@@ -108,14 +109,19 @@ def is_missing_bucket(message: str) -> bool:
     return any(sign in message for sign in _MISSING)
 
 
-def parse_response(chunks: Iterable[bytes]) -> Iterator[Series]:
+def parse_response(chunks: Iterable[bytes], max_rows: int = MAX_ROWS) -> Iterator[Series]:
     """Yield the series of a response while its body arrives in chunks of any size.
 
+    Args:
+        chunks: The body.
+        max_rows: How many rows it may have in all; there may be no end of them.
+
     Raises:
-        BrokenResponse: It is incomplete, or not a response of InfluxDB.
+        BrokenResponse: It is incomplete, has too many rows, or is not a response of InfluxDB.
         QueryRefused: It contains an error, perhaps after some series.
     """
     unfinished = True  # a body without any line is incomplete too
+    row_count = 0
     for text in _lines(chunks):
         try:
             document = from_json(text)
@@ -126,9 +132,11 @@ def parse_response(chunks: Iterable[bytes]) -> Iterator[Series]:
         for result in results:
             unfinished = bool(result.get("partial", False))
             for series in result.get("series") or ():
-                yield Series(
-                    series.get("name", ""), series.get("tags") or {}, series["columns"], series.get("values") or []
-                )
+                values = series.get("values") or []
+                row_count += len(values)
+                if row_count > max_rows:
+                    raise BrokenResponse(f"the response has more than {max_rows} rows")
+                yield Series(series.get("name", ""), series.get("tags") or {}, series["columns"], values)
     if unfinished:
         raise BrokenResponse("the response ended before its last part")
 
