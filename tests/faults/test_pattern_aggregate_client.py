@@ -61,7 +61,7 @@ def test_a_query_is_one_request_in_which_the_filter_is_a_bound_value(httpserver:
     ((request, _),) = httpserver.log
     assert request.form["db"] == "pattern_aggregates_daily"
     assert "light." not in request.form["q"]
-    assert json.loads(request.form["params"]) == {"v0": 'light."x', "v1": "2025-01-15"}
+    assert json.loads(request.form["params"]) == {"v0": "", "v1": 'light."x', "v2": "2025-01-15"}
     assert "time >= 1736812800s AND time < 1737072000s" in request.form["q"]
 
 

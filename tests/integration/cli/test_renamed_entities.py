@@ -85,7 +85,8 @@ def test_rows_of_both_names_are_found_by_asking_for_both(home: Home, present: st
     names = [FORMER, *([present] if present else [])]
     with open_query(config=home.config) as aggregates:
         rows = aggregates.involving(names, FIRST, LAST)
-    kinds = {"time_based_daily", "duration_daily", "active_time_daily", "co_occurrence_daily", "sequence_daily"}
+    kinds = {f"{name}_daily" for name in ("time_based", "duration", "active_time", "bout_times")}
+    kinds |= {"co_occurrence_daily", "sequence_daily"}
     for day in (FIRST, LAST) if present else (FIRST,):
         assert {row.measurement for row in rows if row.date == day} == kinds
     globs = [argument for name in names for argument in ("--where", f"device_pair=*{name}*")]

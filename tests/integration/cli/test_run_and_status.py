@@ -21,7 +21,7 @@ def test_status_shows_each_day_and_detector(home: Home) -> None:
     grid = home.json("status", "2026-02-28", "2026-03-02", "--json")
     assert [line["detectors"]["duration"]["status"] for line in grid] == ["out of reach", "missing", "written"]
     shown = home.call("status").stdout
-    assert "written 2" in shown
+    assert "2026-03-02  written: 8 detectors, 9 rows" in shown
     assert "2026-03-03" in shown
 
 

@@ -41,13 +41,13 @@ def away(folder: Path, *events: str, days: DateRange = YEAR) -> list[str]:
     ("event", "expected"),
     [
         ("DTSTART;VALUE=DATE:20260801\nDTEND;VALUE=DATE:20260815", ["2026-08-01 to 2026-08-14"]),
-        ("DTSTART;VALUE=DATE:20260801", ["2026-08-01 to 2026-08-01"]),
+        ("DTSTART;VALUE=DATE:20260801", ["2026-08-01"]),
         ("DTSTART;VALUE=DATE:20260801\nDURATION:P3D", ["2026-08-01 to 2026-08-03"]),
         # times: the days of travelling count, if there is a whole day between them
         ("DTSTART:20260801T070000Z\nDTEND:20260803T160000Z", ["2026-08-01 to 2026-08-03"]),
         ("DTSTART:20260801T070000Z\nDTEND:20260802T160000Z", []),
-        ("DTSTART;TZID=Europe/Berlin:20260801T000000\nDURATION:PT24H", ["2026-08-01 to 2026-08-01"]),
-        ("DTSTART;TZID=America/New_York:20260731T180000\nDURATION:PT24H", ["2026-08-01 to 2026-08-01"]),
+        ("DTSTART;TZID=Europe/Berlin:20260801T000000\nDURATION:PT24H", ["2026-08-01"]),
+        ("DTSTART;TZID=America/New_York:20260731T180000\nDURATION:PT24H", ["2026-08-01"]),
         ("DTSTART:20260801T090000\nDTEND:20260801T100000", []),
         ("DTSTART;VALUE=DATE:20260801\nDTEND;VALUE=DATE:20260815\nSTATUS:CANCELLED", []),
         ("DTSTART;VALUE=DATE:20270801\nDTEND;VALUE=DATE:20270815", []),
@@ -76,9 +76,7 @@ def test_events_repeat_with_their_exceptions(tmp_path: Path, rule: str, expected
 
 def test_an_event_that_has_repeated_for_years_costs_little_and_is_found(tmp_path: Path) -> None:
     event = "DTSTART;VALUE=DATE:20000103\nRRULE:FREQ=WEEKLY"
-    assert away(tmp_path, event, days=DateRange(dt.date(2026, 1, 1), dt.date(2026, 1, 10))) == [
-        "2026-01-05 to 2026-01-05"
-    ]
+    assert away(tmp_path, event, days=DateRange(dt.date(2026, 1, 1), dt.date(2026, 1, 10))) == ["2026-01-05"]
 
 
 def test_one_of_several_repeats_can_be_moved(tmp_path: Path) -> None:
