@@ -66,14 +66,15 @@ def _newest_point(connection: Connection, bucket: str, measurement: str) -> Poin
     source = quote_name(measurement) if measurement else "/.*/"
     query = Query(bucket, f"SELECT * FROM {source} ORDER BY time DESC LIMIT 1", precision="ns")  # noqa: S608 - quoted
 
-    def points(parts: Iterable[Series]) -> list[Point]:
-        return [
+    def newest(parts: Iterable[Series]) -> Point | None:  # one at a time: a broken server may send rows without end
+        points = (
             (row[0], part.name, dict(zip(part.columns[1:], row[1:], strict=True)))
             for part in parts
             for row in part.values
-        ]
+        )
+        return max(points, key=lambda point: point[0], default=None)
 
-    return max(connection.execute(query, points), key=lambda point: point[0], default=None)
+    return connection.execute(query, newest)
 
 
 def _is_in_organisation(connection: Connection, bucket: str, point: Point) -> bool:
