@@ -4,6 +4,7 @@ import datetime as dt
 import gzip
 import io
 import itertools
+import time
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterable
@@ -101,6 +102,32 @@ def test_rows_without_an_end_are_given_up() -> None:
         opened.max_tries = 1
         with pytest.raises(StoreUnavailable, match=r"source at .*: the response (is longer than|was not complete)"):
             opened.execute(Query("bucket", "SELECT 1"), lambda parts: sum(len(part.values) for part in parts))
+        opened.close()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        pytest.param([b"HTTP/1.1 200 OK\r\nX: ", b"y"], id="a header"),
+        pytest.param([b"HTTP/1.1 100 Continue\r\n\r\n"], id="interim responses"),
+        pytest.param([HEAD % (b"200 OK", b"") + b'{"results":[', b" "], id="a body"),
+        pytest.param([HEAD % (b"400 Bad Request", b"") + b'{"error":"', b"y"], id="an error"),
+    ],
+)
+@pytest.mark.parametrize("call", ["query", "write", "get"])
+def test_a_response_that_arrives_byte_by_byte_is_given_up(pieces: list[bytes], call: str) -> None:
+    with raw_server(Answer(itertools.chain(pieces, itertools.repeat(pieces[-1])), pause_seconds=0.05)) as server:
+        opened = Connection(Server(server.url, "home", timeout_seconds=0.2), ERRORS, "store", sleep=lambda _: None)
+        opened.max_tries = 1
+        calls: dict[str, Callable[[], object]] = {
+            "query": lambda: opened.execute(Query("bucket", "SELECT 1"), list),
+            "write": lambda: opened.write("bucket", "m f=1 1"),
+            "get": lambda: opened.get("/ping"),
+        }
+        began = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=r"in time|not complete after"):
+            calls[call]()
+        assert time.monotonic() - began < 10
         opened.close()
 
 

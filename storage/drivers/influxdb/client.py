@@ -10,6 +10,7 @@ import gzip
 import io
 import ssl
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any, Final, TypeVar
@@ -37,6 +38,7 @@ from urllib3.exceptions import TimeoutError as HttpTimeoutError
 from storage.drivers.influxdb.influxql import database_parameters
 from storage.drivers.influxdb.response import ClientError, RefusedError, Response, TransientError, UntrustedError
 from storage.drivers.influxdb.server import Server
+from storage.drivers.influxdb.slow_heads import bound_heads
 from storage.errors import SettingsError
 from storage.regular_file import open_regular
 
@@ -46,6 +48,7 @@ MAX_POOLED: Final = 16  # idle connections that are kept; more threads open furt
 MAX_CONNECT_SECONDS: Final = 3.0
 
 MAX_BODY_BYTES: Final = 16 * 2**20  # of a response that is read as a whole; rows are streamed
+MAX_BODY_TIMEOUTS: Final = 2  # so many time-outs such a body may take, however steadily it arrives
 
 _CHUNK_BYTES = 64 * 1024
 _SUCCESS = range(200, 300)
@@ -88,7 +91,8 @@ class Client:
         self._api: Any = self.library.api_client  # it has no types
         self._api.user_agent = "pattern-aggregates"
         rest: Any = self._api.rest_client
-        self._pool = rest.pool_manager = _StatusPool(rest.pool_manager)
+        bound_heads(rest.pool_manager)
+        self._pool = rest.pool_manager = _StatusPool(rest.pool_manager, MAX_BODY_TIMEOUTS * server.timeout_seconds)
         self.write_api: WriteApi = self.library.write_api(write_options=SYNCHRONOUS)
         self.query_api: QueryApi = self.library.query_api()
 
@@ -145,7 +149,8 @@ class Client:
                 _preload_content=False,
                 _request_timeout=None if timeout_seconds is None else round(timeout_seconds * 1000),
             )
-        return Response(response.status, response.headers, _bounded(_chunks(response)))
+        max_seconds = MAX_BODY_TIMEOUTS * (timeout_seconds or self._server.timeout_seconds)
+        return Response(response.status, response.headers, _bounded(_chunks(response), max_seconds))
 
     def _call(self, method: str, path: str, **options: Any) -> Any:  # noqa: ANN401 - the library has no types here
         defaults: dict[str, Any] = {"auth_settings": [], "response_type": None, "_return_http_data_only": True}
@@ -159,8 +164,9 @@ class _StatusPool:
     any other one comes from a captive portal or a proxy.
     """
 
-    def __init__(self, pool: urllib3.PoolManager) -> None:
+    def __init__(self, pool: urllib3.PoolManager, max_body_seconds: float) -> None:
         self._pool = pool
+        self._max_body_seconds = max_body_seconds
         self._thread = threading.local()
 
     def request(self, method: str, url: str, **options: Any) -> urllib3.BaseHTTPResponse:  # noqa: ANN401 - urllib3's
@@ -170,7 +176,7 @@ class _StatusPool:
         self._thread.status = response.status
         if not preload and response.status in _SUCCESS:
             return response
-        body = io.BytesIO(_bounded(_chunks(response)))
+        body = io.BytesIO(_bounded(_chunks(response), self._max_body_seconds))
         headers = {name: value for name, value in response.headers.items() if name.lower() != "content-encoding"}
         return urllib3.HTTPResponse(
             body, headers, response.status, reason=response.reason, request_method=method, request_url=url
@@ -228,18 +234,21 @@ def _chunks(response: urllib3.BaseHTTPResponse) -> Generator[bytes]:
         response.release_conn()
 
 
-def _bounded(chunks: Generator[bytes]) -> bytes:
+def _bounded(chunks: Generator[bytes], max_seconds: float) -> bytes:
     """Return a whole body.
 
     Raises:
-        TransientError: It is longer than ``MAX_BODY_BYTES``, or does not end.
+        TransientError: It is longer than ``MAX_BODY_BYTES``, or not complete in time.
     """
     body = bytearray()
+    until = time.monotonic() + max_seconds
     with closing(chunks):
         for chunk in chunks:
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise TransientError(f"the response is longer than {MAX_BODY_BYTES // 2**20} MB")
+            if time.monotonic() > until:
+                raise TransientError(f"the response was not complete after {max_seconds:g} s")
     return bytes(body)
 
 
