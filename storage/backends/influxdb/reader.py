@@ -143,9 +143,9 @@ class Reader(Generic[A]):
         within = days & STORABLE_DAYS
         if within is None:
             return found
-        midnights = _midnights(within)
+        midnights = _Midnights(within)
         for record in self._complete_records(within, where):
-            if (midnight := midnights.get(record["date"])) is not None:
+            if (midnight := midnights[record["date"]]) is not None:
                 (found.rows if record["time"] == midnight else found.strays).append(record)
         return found
 
@@ -163,14 +163,14 @@ class Reader(Generic[A]):
 
     def _decode(self, days: DateRange, parts: Iterable[Series]) -> list[tuple[Key, A]]:
         found: list[tuple[Key, A]] = []
-        midnights = _midnights(days)
+        midnights = _Midnights(days)
         for part in parts:
             records = list(self._regular_records(part, midnights))
             found += zip(map(self.identity, records), decode(self._model, records), strict=True)
         return found
 
     def _accumulate(self, plan: SummaryPlan, days: DateRange, parts: Iterable[Series]) -> list[Summary]:
-        midnights, seen = _midnights(days), set()
+        midnights, seen = _Midnights(days), set()
 
         def rows() -> Iterator[Sequence[Any]]:
             for part in parts:
@@ -185,7 +185,7 @@ class Reader(Generic[A]):
 
         return plan.accumulate(rows())
 
-    def _regular_records(self, part: Series, midnights: dict[str, int]) -> Iterator[Record]:
+    def _regular_records(self, part: Series, midnights: _Midnights) -> Iterator[Record]:
         """Yield the records of a part of a response without their times.
 
         Raises:
@@ -199,7 +199,7 @@ class Reader(Generic[A]):
                     continue
                 if any(record.get(name, at) is None for name in self._mandatory):
                     raise _IrregularPoints
-            midnight = midnights.get(record["date"])
+            midnight = midnights[record["date"]]
             if midnight is None:
                 continue
             if at != midnight:
@@ -256,8 +256,20 @@ def _paused_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _midnights(days: DateRange) -> dict[str, int]:
-    return {day.isoformat(): midnight_seconds(day) for day in days}
+class _Midnights(dict[str, int | None]):
+    """When a point of a day lies, in seconds since 1970, by the ``date`` tag; None if it names none of these days.
+
+    Filled as it is used: a range may be of a century.
+    """
+
+    def __init__(self, days: DateRange) -> None:
+        super().__init__()
+        self._days = days
+
+    def __missing__(self, name: str) -> int | None:
+        day = _day_named(name)
+        self[name] = at = midnight_seconds(day) if day is not None and day in self._days else None
+        return at
 
 
 def _counts(parts: Iterable[Series]) -> dict[str, int]:
