@@ -4,6 +4,7 @@ import os
 import signal
 
 import freezegun
+import hypothesis
 
 from tests.support.influxdb import influxdb, influxdb_1, influxdb_2
 from tests.support.mariadb import mariadb
@@ -24,6 +25,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as after `make test &`:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ.pop("COLUMNS", None)  # which pytest-xdist sets: what a test prints would be folded there only
+
+hypothesis.settings.register_profile("few", max_examples=10)  # for tests that are run once more, with other versions
 
 # freezegun reads every name of each loaded module, and one of testcontainers' asks a container engine for its socket.
 freezegun.configure(extend_ignore_list=["testcontainers"])

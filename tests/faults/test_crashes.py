@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         ("statements", 20),
         ("lines", 6),
-        pytest.param("statements", 1000, marks=pytest.mark.slow),
-        pytest.param("lines", 120, marks=pytest.mark.slow),
+        pytest.param("statements", 400, marks=pytest.mark.slow),
+        pytest.param("lines", 50, marks=pytest.mark.slow),
     ],
 )
 def test_a_kill_anywhere_is_healed_by_the_next_run(tmp_path: Path, kind: str, places: int) -> None:

@@ -28,7 +28,7 @@ BLOCK = re.compile(r"^```(sh|python)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 MOVED = ("/etc/", "/opt/", "/var/lib/", "/usr/local/bin/", "/config/")
 NOTHING = "#!/bin/sh\nexit 0\n"
 SHIMS = {
-    **dict.fromkeys(("docker", "systemctl", "useradd", "journalctl", "curl", "pip"), NOTHING),
+    **dict.fromkeys(("docker", "dask", "kubectl", "systemctl", "useradd", "journalctl", "curl", "pip"), NOTHING),
     "sudo": """#!/bin/sh
 while :; do case "$1" in --user|-u) shift 2;; --preserve-env=*) shift;; *) break;; esac; done
 exec "$@"
