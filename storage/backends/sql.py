@@ -36,6 +36,7 @@ from storage.dates import DateRange
 from storage.drivers import postgresql
 from storage.drivers.time_limits import TIMEOUT_SECONDS
 from storage.errors import StoreCorrupt, StoreError
+from storage.garbage_collection import paused_garbage_collection
 from storage.identity import HomeIdentity
 from storage.models import DailyAggregate, DetectorRunDaily
 from storage.store import (
@@ -115,12 +116,13 @@ class SqlStore:
     ) -> Columns:
         """See ``ColumnReader.read_columns``."""
         check_query(model, where=where)
-        with self._database.transaction() as connection:
-            stored = self._database.stored(connection, model)
-            if stored is None:
-                return {name: [] for name in names}
-            records = connection.execute(self._select(model, stored, names, days, where)).all()
-        return decode_columns(model, names, records, partial(self.read, model, days, where))
+        with paused_garbage_collection():
+            with self._database.transaction() as connection:
+                stored = self._database.stored(connection, model)
+                if stored is None:
+                    return {name: [] for name in names}
+                records = connection.execute(self._select(model, stored, names, days, where)).all()
+            return decode_columns(model, names, records, partial(self.read, model, days, where))
 
     def summarize(
         self,
