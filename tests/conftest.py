@@ -2,9 +2,11 @@
 
 import os
 import signal
+from pathlib import Path
 
 import freezegun
 import hypothesis
+import pytest
 
 from tests.support.influxdb import influxdb, influxdb_1, influxdb_2
 from tests.support.mariadb import mariadb
@@ -32,3 +34,27 @@ hypothesis.settings.register_profile("few", max_examples=10)  # for tests that a
 freezegun.configure(extend_ignore_list=["testcontainers"])
 
 collect_ignore = ["support/home_assistant.py"]  # a program for a Python that has Home Assistant
+
+TESTS = Path(__file__).parent
+UNIT = TESTS / "unit" / "jobs"
+MANY_ROUNDS = (
+    TESTS / "arena",
+    TESTS / "fuzz",
+    TESTS / "quality",
+    UNIT / "activity" / "test_events_reference.py",
+    UNIT / "daemon" / "test_daemon_years.py",
+    UNIT / "detectors" / "test_history_properties.py",
+    UNIT / "detectors" / "test_properties.py",
+    UNIT / "fleet" / "test_serve.py",
+    UNIT / "report" / "test_changes.py",
+    UNIT / "sources" / "test_simulated_home.py",
+)
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of our own arithmetic over many rounds: tracing them for coverage would take minutes."""
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in MANY_ROUNDS):
+            item.add_marker("many_rounds")
+            item.add_marker("no_cover")
