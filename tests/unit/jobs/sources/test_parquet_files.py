@@ -58,6 +58,11 @@ class CountedFiles(LocalFileSystem):  # type: ignore[misc]  # fsspec has no type
     """A file system that counts the bytes that are read of files."""
 
     protocol = "counted"
+
+    @classmethod
+    def _strip_protocol(cls, path: str) -> str:
+        return str(super()._strip_protocol(path.removeprefix("counted://")))  # which fsspec does by itself since 2026.4
+
     bytes_read = 0
 
     def open(self, path: str, mode: str = "rb", **settings: Any) -> Any:
