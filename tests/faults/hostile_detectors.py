@@ -49,7 +49,7 @@ ACTS: Final = {
     "an endless loop": (75, "while True: pass"),
     "an endless sleep": (75, "time.sleep(10**6)"),
     "an endless regular expression": (75, "re.match('(a+)+$', 'a' * 80 + 'b')"),
-    "os._exit(0)": (0, "os._exit(0)"),
+    "os._exit(0)": (1, "os._exit(0)"),
 }
 AT_IMPORT: Final = {
     "an endless loop at import": "while True: pass",
