@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
     [
         ("statements", 20),
         ("lines", 6),
-        pytest.param("statements", 100, marks=pytest.mark.slow),
+        pytest.param("statements", 60, marks=pytest.mark.slow),
         pytest.param("lines", 50, marks=pytest.mark.slow),
     ],
 )

@@ -131,7 +131,7 @@ def run(database: sa.URL, use: Use) -> None:
         use(store)
 
 
-@pytest.mark.parametrize("places", [5, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("places", [5, pytest.param(15, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("begin", "use"),
     [(fill_in_one_piece, SqlStore.prepare), (fill, write), (fill, expire)],
