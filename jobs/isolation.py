@@ -134,7 +134,7 @@ def _foreign(error: BaseException) -> ForeignError:
     """Return an error as one of ours, without any code of its own."""
     try:
         text = describe(error)
-    except BaseException as other:
+    except BaseException as other:  # making the message runs the other package's code, which may raise anything
         if isinstance(other, KeyboardInterrupt):
             raise
         text = f"{type(error).__name__}: its message cannot be read"

@@ -126,7 +126,7 @@ def process_pool(workers: int) -> Iterator[Engine]:
     pool = ProcessPool(workers)
     try:
         yield Engine(pool, workers)
-    except BaseException:
+    except BaseException:  # also an interrupt: no task is begun any more, and the error goes on
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
@@ -196,7 +196,7 @@ def result_of(future: Future[T]) -> T:
         return future.result()
     except CancelledError as error:
         raise ExecutorLost("the scheduler has lost a task") from error
-    except Exception as error:
+    except Exception as error:  # Dask's own classes can only be told apart by name here; others go on
         kind = type(error)
         if kind.__name__ == "KilledWorker":  # of Dask, which is not imported for those who do not use it
             raise WorkerDied("the worker's process has ended unexpectedly, several times") from error

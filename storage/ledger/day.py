@@ -157,7 +157,7 @@ class LedgerDay:
 
         try:
             cast("TransactionalStore", store).replace_day(batch, beside=note)
-        except BaseException:
+        except BaseException:  # also an interrupt, which goes on
             self.entries = before  # nothing was written
             raise
         return True

@@ -39,7 +39,7 @@ class _BoundedHead(HTTPConnection):
         timer.start()
         try:
             response = super().getresponse()
-        except Exception as error:
+        except Exception as error:  # whatever a connection that was shut down makes of it; others go on
             if is_late.is_set():
                 raise _too_late(timer) from error
             raise
