@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final, Protocol, cast
 
 import sqlalchemy as sa
@@ -168,9 +168,10 @@ class LedgerDay:
             self._note_written(connection, batch)
 
     def _note_written(self, connection: sa.Connection, batch: DayBatch) -> None:
+        changes = {}
         for finding in batch.findings:
             entry = self.entries[finding.run.detector]
-            values = {
+            changes[finding.run.detector] = {
                 "status": Status.FAILED if entry.error else Status.WRITTEN,
                 "attempts": 0,
                 "written_version": entry.version,
@@ -180,7 +181,7 @@ class LedgerDay:
                 "kept_fingerprint": None,
                 "payload": None,
             }
-            self._store(connection, finding.run.detector, values)
+        self._store(connection, changes)
 
     def restore(self, run: DetectorRunDaily, fingerprint: str, samples: int) -> bool:
         """Note a run that the store holds and that is missing here, because an earlier ledger was lost.
@@ -218,7 +219,7 @@ class LedgerDay:
                 "updated_at": run.computed_at.isoformat(timespec="seconds"),
             }
         with self._transaction() as connection:
-            self._store(connection, run.detector, values)
+            self._store(connection, {run.detector: values})
         return True
 
     def _save_problem(self, detector: str, version: int, error: str, status: Status) -> None:
@@ -232,24 +233,37 @@ class LedgerDay:
         before = self.entries.get(detector)
         attempts = before.attempts + 1 if before else 1
         with self._transaction() as connection:
-            self._store(connection, detector, {**values, "attempts": attempts})
+            self._store(connection, {detector: {**values, "attempts": attempts}})
 
-    def _store(self, connection: sa.Connection, detector: str, values: dict[str, Any]) -> None:
-        values = {"updated_at": self._clock().isoformat(timespec="seconds"), **values}
-        values |= {name: clean(values[name]) for name in ("error", "reason") if name in values}
-        here = (*is_of_day(self.home, self.day), ENTRIES.c.detector == detector)
-        if detector in self.entries:
-            connection.execute(sa.update(ENTRIES).where(*here).values(**values))
-        else:
-            blank = _values_of(Entry(self.day, detector, values["status"], values["version"]))
-            connection.execute(sa.insert(ENTRIES).values(**{**blank, **values, "home": self.home}))
-        (self.entries[detector],) = read_entries(connection, *here)
+    def _store(self, connection: sa.Connection, changes: Mapping[str, dict[str, Any]]) -> None:
+        """Store changed values of some detectors, the same columns for each that has an entry already.
+
+        ``entries`` follows without reading them back: nobody else writes under the lock.
+        """
+        now = self._clock().isoformat(timespec="seconds")
+        old, new = [], []
+        for detector, given in changes.items():
+            values = {"updated_at": now, **given}
+            values |= {name: clean(values[name]) for name in ("error", "reason") if name in values}
+            before = self.entries.get(detector)
+            if before is None:
+                before = Entry(self.day, detector, values["status"], values["version"])
+                new.append({**_values_of(before), **values, "home": self.home})
+            else:
+                old.append({"of_detector": detector, **values})
+            self.entries[detector] = replace(before, **{name: values[name] for name in values.keys() & _FIELDS})
+        if new:
+            connection.execute(sa.insert(ENTRIES), new)
+        if old:
+            here = (*is_of_day(self.home, self.day), ENTRIES.c.detector == sa.bindparam("of_detector"))
+            connection.execute(sa.update(ENTRIES).where(*here), old)
 
 
 HINT_WHEN_CORRUPT: Final = (
     "Restore it from a backup, or move it away and run `pattern-aggregates doctor --rebuild-ledger`."
 )
 
+_FIELDS: Final = frozenset(field.name for field in fields(Entry))
 _COLUMNS = [ENTRIES.c[field.name] for field in fields(Entry)]
 
 
