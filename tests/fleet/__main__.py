@@ -1,8 +1,8 @@
 """Simulate fleets and print what they take: ``python -m tests.fleet rates | kills | broken``.
 
-``rates`` runs homes x nights with one and with two workers; ``kills`` kills workers and the command itself at random
-moments and compares the rows with those of an undisturbed run; ``broken`` has one home in a hundred whose row is not
-valid.
+``rates`` runs homes x nights with one worker, and once more with two; ``kills`` kills workers and the command itself at
+random moments and compares the rows with those of an undisturbed run; ``broken`` has one home in a hundred whose row is
+not valid.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 
 import psutil
 
+from tests.fleet.rates import rates
 from tests.fleet.simulated_fleet import SimulatedFleet
 from tests.support.postgresql import new_database, running
 
@@ -30,21 +31,6 @@ def database(*, is_server: bool) -> Iterator[list[str]]:
         return
     with running() as cluster:
         yield [new_database(cluster.url).render_as_string(hide_password=False) for _ in range(4)]
-
-
-def rates(folder: Path, homes: int, nights: int, urls: list[str]) -> None:
-    """Print rate, processor time and memory with one and with two workers."""
-    for workers in (1, 2):
-        fleet = SimulatedFleet(folder / f"workers-{workers}", homes, nights, store=urls.pop() if urls else "")
-        found = fleet.run("--workers", str(workers))
-        count = homes * nights
-        assert found.document["home_days"]["written"] == count, found.document
-        print(
-            f"{homes} homes x {nights} nights, {workers} worker(s): {count / found.seconds:.2f} home-days/s, "
-            f"{1000 * found.processor_seconds / count:.1f} ms of processor time each, "
-            f"at most {found.most_bytes / 2**20:.0f} MiB a process",
-            flush=True,
-        )
 
 
 def broken(folder: Path, homes: int, nights: int, urls: list[str]) -> None:
@@ -107,6 +93,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=50)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgresql", action="store_true", help="store and ledger in a real PostgreSQL")
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="of rates: one run for each number")
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="fleet-") as name,
@@ -114,7 +101,8 @@ def main() -> None:
     ):
         match options.what:
             case "rates":
-                rates(Path(name), options.homes, options.nights, urls)
+                for workers in options.workers:
+                    rates(Path(name), options.homes, options.nights, urls, workers=workers)
             case "broken":
                 broken(Path(name), options.homes, options.nights, urls)
             case _:

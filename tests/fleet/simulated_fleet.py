@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -33,13 +33,13 @@ class Measured(NamedTuple):
         document: What it printed.
         seconds: How long it took.
         processor_seconds: Processor time of the command and its workers.
-        most_bytes: The largest memory of any one process.
+        memory: The bytes of memory of each process every half second: of the command, then of its children.
     """
 
     document: Mapping[str, Any]
     seconds: float
     processor_seconds: float
-    most_bytes: int
+    memory: Sequence[Sequence[int]]
 
 
 class SimulatedFleet:
@@ -87,7 +87,7 @@ class SimulatedFleet:
             output, _ = process.communicate()
         seconds = time.perf_counter() - began
         document = json.loads(output)
-        return Measured(document, seconds, document["processor_seconds"], max(watched, default=0))
+        return Measured(document, seconds, document["processor_seconds"], list(watched.values()))
 
     def rows(self) -> list[tuple[Any, ...]]:
         """Return all rows without the instants at which they were computed, sorted."""
@@ -105,9 +105,9 @@ class SimulatedFleet:
 
 
 @contextmanager
-def _watched(process: int) -> Iterator[list[int]]:
-    """Note the memory of a process and its children every half second."""
-    noted: list[int] = []
+def _watched(process: int) -> Iterator[Mapping[int, list[int]]]:
+    """Note the memory of a process and its children every half second, by process."""
+    noted: dict[int, list[int]] = {process: []}
     ended = threading.Event()
 
     def watch() -> None:
@@ -116,7 +116,7 @@ def _watched(process: int) -> Iterator[list[int]]:
                 parent = psutil.Process(process)
                 for one in (parent, *parent.children(recursive=True)):
                     with suppress(psutil.Error):
-                        noted.append(one.memory_info().rss)
+                        noted.setdefault(one.pid, []).append(one.memory_info().rss)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
