@@ -7,11 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql as postgresql_dialect
-from sqlalchemy.dialects import sqlite as sqlite_dialect
 
 from storage.backends.sql_tables import table_of
 from storage.columns import HOME, Scalar, encode
+from storage.drivers.upserts import insert_or_replace
 from storage.errors import StoreError
 from storage.models import DailyAggregate
 
@@ -49,20 +48,7 @@ def replace_rows(
 
 def upsert(connection: sa.Connection, model: type[DailyAggregate], home: str, rows: Iterable[DailyAggregate]) -> None:
     """Write rows, in place of those with the same keys."""
-    records = _records(home, rows)
-    if not records:
-        return
-    table = table_of(model)
-    is_postgresql = connection.dialect.name == "postgresql"
-    dialect: Any = postgresql_dialect if is_postgresql else sqlite_dialect
-    insert = dialect.insert(table)
-    values = {column.name: insert.excluded[column.name] for column in table.columns if not column.primary_key}
-    # PostgreSQL keeps the former version of each row that is written until it is vacuumed: do not write what is equal.
-    is_changed = sa.or_(*(table.c[name].is_distinct_from(value) for name, value in values.items()))
-    where = is_changed if is_postgresql else None
-    connection.execute(
-        insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=values, where=where), records
-    )
+    insert_or_replace(connection, table_of(model), _records(home, rows))
 
 
 def _insert(connection: sa.Connection, table: sa.Table, records: Records) -> None:

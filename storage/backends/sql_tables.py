@@ -50,7 +50,6 @@ def table_of(model: type[DailyAggregate]) -> sa.Table:
         sa.PrimaryKeyConstraint(HOME, "date", *model.tags()),
         *(sa.Index(f"ix_{model.measurement}_{tag}", HOME, tag, "date") for tag in model.tags()),
         sqlite_with_rowid=False,
-        postgresql_partition_by=sql_partitions.PARTITIONED_BY,
     )
 
 
@@ -72,7 +71,10 @@ def create_table(connection: sa.Connection, model: type[DailyAggregate]) -> list
                 hint="Name a database, or a search_path, of its own for the aggregates.",
             )
         return update_table(connection, model)
-    table_of(model).create(connection)
+    table = table_of(model)
+    if connection.dialect.name == "postgresql":  # not above: it would load that dialect for SQLite too
+        table.kwargs["postgresql_partition_by"] = sql_partitions.PARTITIONED_BY
+    table.create(connection)
     if not is_own_table(connection, model):  # else somebody has dropped it
         connection.execute(sa.insert(OWN_TABLES).values(measurement=model.measurement))
     return [f"made table {model.measurement}"]

@@ -70,6 +70,14 @@ def test_status_loads_its_source_but_no_detectors_and_no_servers(tmp_path: Path)
     assert not found & {"jobs.pipeline", "jobs.detectors.anomaly", "jobs.sources.simulated_home", *SERVERS}
 
 
+def test_a_single_home_in_files_loads_nothing_that_is_for_many_homes_or_servers(tmp_path: Path) -> None:
+    home = Home(tmp_path, CSV_CONFIG)
+    found = loaded("--config", str(home.config), "run")
+    assert "jobs.pipeline" in found
+    assert not found & {"pyarrow", "fsspec", "distributed", "psycopg", "sqlalchemy.dialects.postgresql", *SERVERS}
+    assert not [name for name in found if name.startswith(("jobs.fleet", "storage.ledger.server"))]
+
+
 def test_reading_aggregates_loads_no_driver_until_a_store_is_opened() -> None:
     found = modules_after("import sys, storage.query\nprint(' '.join(sys.modules))")
     assert not found & {"numpy", "sqlalchemy", "sqlite3", *SERVERS}
