@@ -10,14 +10,19 @@ import csv
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import sqlalchemy as sa
+
 from storage.clean_text import clean
 from storage.daily_aggregate import tag_fault
 from storage.drivers import sql, sql_errors
+from storage.drivers.sql_urls import parse_url
 from storage.errors import SettingsError, SourceError, SourceUnavailable
+from storage.plurals import counted
 from storage.regular_file import read_regular_text
 from storage.settings import absolute_url
 
@@ -102,34 +107,32 @@ def _checked(names: list[str], rows: Iterable[tuple[int, list[str]]], what: str)
     homes: dict[str, CatalogueHome] = {}
     invalid: dict[str, str] = {}
     places: dict[str, int] = {}
-    zones: dict[str, bool] = {}
     for number, cells in rows:
-        if len(cells) != len(names):
-            name = cells[names.index(HOME)] if len(cells) > names.index(HOME) else ""
-            invalid[name or f"{what} {number}"] = f"{what} {number} has {len(cells)} cells instead of {len(names)}"
+        columns = dict(zip(names, cells, strict=False))
+        name = columns.get(HOME, "")
+        first = places.setdefault(name, number) if name else number
+        if first != number:
+            invalid[name] = f"{what}s {first} and {number} both name it"
             homes.pop(name, None)
-            places.setdefault(name, number)
-            continue
-        columns = dict(zip(names, cells, strict=True))
-        name, zone = columns[HOME], columns[TIME_ZONE]
-        if name in places:
-            invalid[name] = f"{what}s {places[name]} and {number} both name it"
-            homes.pop(name, None)
-            continue
-        fault = tag_fault(name)
-        if fault:
-            invalid[name or f"{what} {number}"] = f"{what} {number}: not a valid name of a home: it {fault}"
-            continue
-        places[name] = number
-        if zone not in zones:
-            zones[zone] = _is_zone(zone)
-        if not zones[zone]:
-            invalid[name] = f"{what} {number}: {clean(zone)!r} is not a valid IANA time zone"
-            continue
-        homes[name] = CatalogueHome(name, zone, columns)
+        elif fault := _fault(names, cells, columns):
+            invalid[name or f"{what} {number}"] = f"{what} {number}: {fault}"
+        else:
+            homes[name] = CatalogueHome(name, columns[TIME_ZONE], columns)
     return Catalogue(homes, invalid, tuple(names))
 
 
+def _fault(names: list[str], cells: list[str], columns: Mapping[str, str]) -> str:
+    """Return why a row is not valid; empty if it is."""
+    if len(cells) != len(names):
+        return f"{counted(len(cells), 'cell')} instead of {len(names)}"
+    if fault := tag_fault(columns[HOME]):
+        return f"not a valid name of a home: it {fault}"
+    if not _is_zone(columns[TIME_ZONE]):
+        return f"{clean(columns[TIME_ZONE])!r} is not a valid IANA time zone"
+    return ""
+
+
+@lru_cache(maxsize=1024)  # a name that is not valid is looked for in many folders
 def _is_zone(name: str) -> bool:
     try:
         ZoneInfo(name)
@@ -182,13 +185,7 @@ def _parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
 
 def _query(url: str, query: str) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Return the columns and the rows, numbered from 1, that a SQL query returns; the database is only read."""
-    import sqlalchemy as sa  # noqa: PLC0415 - only where it is used
-
-    try:
-        address = sa.make_url(url)
-    except sa.exc.ArgumentError as error:
-        raise SettingsError("--homes is not a valid database URL", hint="Write it as store.url.") from error
-    engine = sql.reading_engine(address, setting="--homes")
+    engine = sql.reading_engine(parse_url(url, "--homes"), setting="--homes")
     try:
         with sql.transaction(engine, _ERRORS, f"catalogue {_shown(url)}") as connection:
             result = connection.execute(sa.text(query))

@@ -133,7 +133,7 @@ class FleetRun:
         """Return the days that were named, as far as they are over for a home; None if none is."""
         named = days(yesterday + ONE_DAY)
         oldest = self.fleet.common.store_settings.oldest_kept_day(yesterday)
-        if named.first + ONE_DAY < oldest:  # a day of difference is between zones
+        if oldest - named.first > ONE_DAY:  # zones differ by one day
             raise UsageError(
                 f"{named.first} is past the retention: the store keeps days back to {oldest}",
                 hint="Set store.retention_days = 0 to keep everything, or begin later.",

@@ -1,8 +1,9 @@
 """``fleet serve``: all day long, run the homes of each time zone once its night has come.
 
-A zone's night comes at ``schedule.at`` of its local time; every zone is run once at the start. A run in which a home
-failed is repeated after 1, 2, 4 and so on up to 60 minutes, with the homes that are still due. The catalogue is read
-again before each run. Which homes are due is read from the ledger, so it does not matter for the result how often.
+A zone's night comes at ``schedule.at`` of its local time; every zone is run once at the start. A run that failed, or in
+which a home failed, is repeated after 1, 2, 4 and so on up to 60 minutes, with the homes that are still due. Settings
+and catalogue are read again before each run, and every hour. Which homes are due is read from the ledger, so it does
+not matter for the result how often that is.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ from jobs.wiring import Clock
 from storage.clean_text import clean_json
 from storage.dates import ONE_DAY
 from storage.errors import PatternAggregatesError
+from storage.plurals import counted
 
 _log = logging.getLogger(__name__)
 
 CHECK_SECONDS: Final = 60.0  # how often the clock is looked at, as it may be set, and zones have their nights
 MIN_RETRY_PAUSE: Final = dt.timedelta(minutes=1)
 MAX_RETRY_PAUSE: Final = dt.timedelta(hours=1)
+READING_PAUSE: Final = dt.timedelta(hours=1)  # until a zone is noticed that is new in the catalogue
 
 
 class FleetServer:
@@ -54,6 +57,8 @@ class FleetServer:
         self._clock = clock
         self._stopping = threading.Event()
         self._wait = wait or self._stopping.wait
+        self._starts_at = dt.time.min  # as the settings had it when they were read last
+        self._read_at: dt.datetime | None = None
         self._newest: dict[str, dt.date] = {}
         self._failing: set[str] = set()
         self._retry_at: dt.datetime | None = None
@@ -73,26 +78,35 @@ class FleetServer:
 
     def step(self) -> None:
         """Run the zones whose night has come since they were last run, and those with homes to try again."""
+        is_retry = self._retry_at is not None and self._clock() >= self._retry_at
+        if not is_retry and not self._is_reading_due():
+            return
+        self._read_at = self._clock()
         try:
             run = self._open_run()
-            at = dt.time.fromisoformat(run.fleet.common.settings.schedule.at)
-            nights = {home.time_zone: self._night(home.time_zone, at) for home in run.catalogue.homes.values()}
-            is_retry = self._retry_at is not None and self._clock() >= self._retry_at
+            self._starts_at = dt.time.fromisoformat(run.fleet.common.settings.schedule.at)
+            nights = {home.time_zone: self._night(home.time_zone) for home in run.catalogue.homes.values()}
             zones = {zone for zone, night in nights.items() if night > self._newest.get(zone, dt.date.min)}
             if is_retry:
                 zones |= self._failing & nights.keys()
-            if not zones and self._report is not None and not (is_retry and self.last_error):
-                return
-            self._work(run, zones)
+            if zones or is_retry or self._report is None:
+                self._work(run, zones)
         except PatternAggregatesError as error:
             _log.error("%s%s", error, f" ({error.hint})" if error.hint else "")
             self._fail(error)
-            return
         except Exception as error:  # noqa: BLE001 - the server must survive whatever goes wrong in one night
             _log.exception("the run failed")
             self._fail(error)
-            return
-        self._newest |= {zone: nights[zone] for zone in zones}
+        else:
+            self._newest = {zone: nights[zone] if zone in zones else self._newest[zone] for zone in nights}
+
+    def _is_reading_due(self) -> bool:
+        """Return whether a zone's night has come, or the catalogue may have changed; never before a planned retry."""
+        if self.last_error:
+            return False
+        if self._read_at is None or self._clock() >= self._read_at + READING_PAUSE:
+            return True
+        return any(self._night(zone) > newest for zone, newest in self._newest.items())
 
     def _work(self, run: FleetRun, zones: Collection[str]) -> None:
         self.metrics.begin_run()
@@ -122,10 +136,10 @@ class FleetServer:
     def _show(self, report: FleetReport) -> None:
         self.metrics.show(report)
 
-    def _night(self, zone: str, at: dt.time) -> dt.date:
+    def _night(self, zone: str) -> dt.date:
         """Return the newest day whose night has come in a zone."""
         now = self._clock().astimezone(ZoneInfo(zone))
-        return now.date() - (ONE_DAY if now.time() >= at else 2 * ONE_DAY)
+        return now.date() - (ONE_DAY if now.time() >= self._starts_at else 2 * ONE_DAY)
 
     def routes(self) -> Routes:
         """Return what answers monitors."""
@@ -137,7 +151,9 @@ class FleetServer:
     def _health(self) -> Response:
         report = self._report
         failed = report.failed if report is not None else 0
-        reason = self.last_error or (f"{failed} homes failed" if failed else "")
+        reason = self.last_error or (f"{counted(failed, 'home')} failed" if failed else "")
+        if report is None and not reason:
+            reason = "the first run has not ended yet"
         status = HTTPStatus.SERVICE_UNAVAILABLE if self.last_error or report is None else HTTPStatus.OK
         return Response(status, clean_json({"ok": status is HTTPStatus.OK, "reason": reason}) + "\n")
 

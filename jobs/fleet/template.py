@@ -9,13 +9,13 @@ import glob
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 from jobs.fleet.catalogue import HOME, CatalogueHome
 from storage.columns import closest
 from storage.errors import SettingsError
 
-PATHS: Final = ("path", "registry_dir")
-_GLOBS: Final = ("path",)  # of csv_files and parquet_files: a name with * must not read the files of other homes
+_PATHS: Final = ("path", "registry_dir", "url")  # a URL may be that of a file
 _PLACEHOLDER: Final = re.compile(r"\{\{|\}\}|\{([^{}]*)\}")
 
 
@@ -78,14 +78,22 @@ def _filled(value: Any, home: CatalogueHome, key: str) -> Any:  # noqa: ANN401 -
     def column(match: re.Match[str]) -> str:
         if match[1] is None:
             return match[0][0]
-        text = home.columns[match[1]]
-        if key in PATHS and match[1] == HOME:
-            if "/" in text or text in (".", ".."):
-                raise SettingsError(f"source.{key}: {text!r} cannot be part of a path; use another column")
-            return glob.escape(text) if key in _GLOBS else text
-        return text
+        return _name_in(key, home.name) if match[1] == HOME else home.columns[match[1]]
 
     return _PLACEHOLDER.sub(column, value)
+
+
+def _name_in(key: str, name: str) -> str:
+    """Return the name of a home as a setting takes it, so that it never leads to the events of another home.
+
+    Raises:
+        SettingsError: It cannot be part of a path.
+    """
+    if key in _PATHS and ("/" in name or name in (".", "..")):
+        raise SettingsError(f"source.{key}: {name!r} cannot be part of a path; use another column")
+    if key == "path":
+        return glob.escape(name)
+    return quote(name, safe="") if key == "url" else name
 
 
 def _placeholders(value: Any) -> list[str]:  # noqa: ANN401 - any TOML value

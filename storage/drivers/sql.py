@@ -93,7 +93,7 @@ def reading_engine(
             )
             if not cannot_open or left_over:
                 raise
-            return _connect_read_only(f"{address}?immutable=1")
+            return _connect_read_only(f"{address}?mode=ro&immutable=1")
 
     engine = sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))

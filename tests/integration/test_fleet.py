@@ -142,6 +142,11 @@ def test_a_home_is_due_when_its_own_day_is_over_and_not_before(homes: Homes) -> 
     assert (after.due, after.done) == (1, 1)
 
 
+def test_days_of_the_far_future_are_left_for_later_in_every_zone(homes: Homes) -> None:
+    report = homes.run(homes.catalogue(some_homes()), days=DateRange(dt.date.max, dt.date.max))
+    assert (report.due, report.not_over) == (0, 4)
+
+
 def test_days_that_are_not_over_in_a_zone_are_left_for_later(homes: Homes) -> None:
     named = DateRange(dt.date(2026, 3, 3), dt.date(2026, 3, 3))
     report = homes.run(homes.catalogue(some_homes()), days=named)

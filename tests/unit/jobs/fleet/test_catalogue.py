@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from jobs.fleet.catalogue import Catalogue, read_catalogue
-from storage.errors import SettingsError
+from storage.errors import PatternAggregatesError, SettingsError
 
 Read = Callable[[str], Catalogue]
 
@@ -48,8 +48,8 @@ def test_a_mark_at_the_beginning_of_a_file_belongs_to_no_column(read: Read) -> N
         (",UTC", "line 3", "not a valid name of a home: it is empty"),
         ("b\\,UTC", "b\\", "it ends with a backslash"),
         (f"{'b' * 300},UTC", "b" * 300, "characters"),
-        ("b", "b", "line 3 has 1 cells instead of 2"),
-        ("b,UTC,c", "b", "line 3 has 3 cells instead of 2"),
+        ("b", "b", "line 3: 1 cell instead of 2"),
+        ("b,UTC,c", "b", "line 3: 3 cells instead of 2"),
     ],
 )
 def test_a_row_that_is_not_valid_costs_its_own_home_and_is_named(read: Read, row: str, home: str, reason: str) -> None:
@@ -63,6 +63,19 @@ def test_a_name_that_appears_twice_names_no_home(read: Read) -> None:
     catalogue = read("home,time_zone\na,UTC\nb,UTC\na,Europe/Berlin\na,UTC\n")
     assert list(catalogue.homes) == ["b"]
     assert catalogue.invalid == {"a": "lines 2 and 5 both name it"}
+
+
+def test_rows_without_a_name_are_each_reported_by_their_line(read: Read) -> None:
+    catalogue = read("home,time_zone\n,UTC,c\na,UTC\n,UTC\n")
+    assert list(catalogue.homes) == ["a"]
+    assert list(catalogue.invalid) == ["line 2", "line 4"]
+
+
+def test_a_home_is_named_twice_also_where_one_of_its_rows_is_not_valid(read: Read) -> None:
+    for rows in ("a,UTC\na,UTC,c\n", "a,UTC,c\na,UTC\n", "a,Mars/Olympus\na,UTC\n"):
+        catalogue = read(f"home,time_zone\n{rows}b,UTC\n")
+        assert list(catalogue.homes) == ["b"]
+        assert catalogue.invalid == {"a": "lines 2 and 3 both name it"}
 
 
 @pytest.mark.parametrize(
@@ -110,6 +123,19 @@ def test_a_database_gives_the_homes_of_a_query_and_is_never_changed(tmp_path: Pa
         with pytest.raises((SettingsError, Exception), match=r"homes\.db|--query"):
             read_catalogue(url, tmp_path, wrong)
     assert len(read_catalogue(url, tmp_path, query).homes) == 2
+
+
+@pytest.mark.parametrize("url", ["oracle://me:secret@127.0.0.1/homes", "nothing://homes", "://homes"])
+def test_a_url_of_no_database_that_can_be_read_is_refused(tmp_path: Path, url: str) -> None:
+    with pytest.raises(SettingsError, match="--homes") as caught:
+        read_catalogue(url, tmp_path, "SELECT 1")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_file_of_a_database_that_is_missing_is_an_error_and_is_not_created(tmp_path: Path) -> None:
+    with pytest.raises(PatternAggregatesError, match=r"none\.db"):
+        read_catalogue("sqlite:///none.db", tmp_path, "SELECT 'a' AS home, 'UTC' AS time_zone")
+    assert not (tmp_path / "none.db").exists()
 
 
 def test_a_database_needs_a_query_and_a_file_takes_none(tmp_path: Path) -> None:

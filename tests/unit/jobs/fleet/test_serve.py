@@ -10,7 +10,7 @@ import pytest
 from jobs.fleet.catalogue import Catalogue, CatalogueHome
 from jobs.fleet.fleet import open_fleet
 from jobs.fleet.run import FleetRun
-from jobs.fleet.serve import MAX_RETRY_PAUSE, MIN_RETRY_PAUSE, FleetServer
+from jobs.fleet.serve import MAX_RETRY_PAUSE, MIN_RETRY_PAUSE, READING_PAUSE, FleetServer
 from jobs.fleet.tasks import HomeResult, Task
 from jobs.outcome import Outcome
 from storage.errors import SettingsError
@@ -40,13 +40,18 @@ class Served:
         self.worked: list[str] = []
         self.failing: set[str] = set()
         self.broken: Exception | None = None
+        self.zones = dict(ZONES)
+        self.times_opened = 0
         self._folder = folder
         self.server = FleetServer(self._open, lambda: self.now)
 
     def _open(self) -> FleetRun:
+        self.times_opened += 1
         if self.broken is not None:
             raise self.broken
-        homes = {name: CatalogueHome(name, zone, {"home": name, "time_zone": zone}) for name, zone in ZONES.items()}
+        homes = {
+            name: CatalogueHome(name, zone, {"home": name, "time_zone": zone}) for name, zone in self.zones.items()
+        }
         fleet = open_fleet(self._folder / "fleet.toml", clock=lambda: self.now)
         return FleetRun(fleet, Catalogue(homes, {}, ("home", "time_zone")), in_this_process, 1, None, self._work)
 
@@ -104,6 +109,40 @@ def test_a_run_that_cannot_be_done_is_reported_and_tried_again(served: Served) -
     assert sorted(served.until(served.now + 2 * MIN_RETRY_PAUSE, MIN_RETRY_PAUSE)) == ["apia", "berlin", "honolulu"]
     assert served.server.last_error == ""
     assert served.server.routes()["/health"]().status == 200
+
+
+def test_a_run_that_cannot_be_done_is_tried_again_after_a_pause_that_grows(served: Served) -> None:
+    served.broken = SettingsError("the catalogue homes.csv cannot be read")
+    served.server.step()
+    for pause in (MIN_RETRY_PAUSE, 2 * MIN_RETRY_PAUSE, 4 * MIN_RETRY_PAUSE):
+        served.times_opened = 0
+        served.until(served.now + pause - MIN_RETRY_PAUSE / 2, MIN_RETRY_PAUSE / 2)
+        assert served.times_opened == 0
+        served.until(served.now + MIN_RETRY_PAUSE / 2, MIN_RETRY_PAUSE / 2)
+        assert served.times_opened == 1
+
+
+def test_the_catalogue_is_not_read_each_minute_and_a_new_zone_is_noticed_within_an_hour(served: Served) -> None:
+    served.server.step()
+    served.zones["tokyo"] = "Asia/Tokyo"
+    minute = dt.timedelta(minutes=1)
+    assert served.until(BEGIN + READING_PAUSE - minute, minute) == []
+    assert served.times_opened == 1
+    assert served.until(BEGIN + READING_PAUSE, minute) == ["tokyo"]
+    assert served.times_opened == 2
+
+
+def test_homes_are_noticed_that_a_catalogue_without_a_valid_row_gets(served: Served) -> None:
+    served.zones = {}
+    served.server.step()
+    served.zones = dict(ZONES)
+    assert sorted(served.until(BEGIN + READING_PAUSE)) == ["apia", "berlin", "honolulu"]
+
+
+def test_the_health_says_that_the_first_run_has_not_ended_yet(served: Served) -> None:
+    response = served.server.routes()["/health"]()
+    assert response.status == 503
+    assert "the first run has not ended yet" in response.body
 
 
 def test_the_metrics_count_homes_by_state_and_have_no_series_for_a_home(served: Served) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from jobs.fleet.catalogue import CatalogueHome
 from jobs.fleet.template import check_template, fill, with_defaults
 from storage.errors import SettingsError
+from storage.settings import sqlite_file
 
 COLUMNS = ("home", "time_zone", "folder", "seed")
 
@@ -60,9 +62,15 @@ def test_a_name_with_a_glob_reads_its_own_files_only() -> None:
     assert fill({"registry_dir": "{home}"}, home("*"))["registry_dir"] == "*"
 
 
+def test_a_name_is_quoted_in_a_url_and_another_column_is_taken_as_it_is() -> None:
+    url = fill({"url": "sqlite:////homes/{home}/home-assistant_v2.db"}, home("why? 100%"))["url"]
+    assert sqlite_file(url) == Path("/homes/why? 100%/home-assistant_v2.db")
+    assert fill({"url": "{folder}"}, home(folder="sqlite:////a/b.db?mode=ro"))["url"] == "sqlite:////a/b.db?mode=ro"
+
+
 @pytest.mark.parametrize("name", ["..", ".", "../other", "/etc"])
 def test_a_name_that_would_leave_its_folder_is_refused_in_a_path(name: str) -> None:
-    for key in ("path", "registry_dir"):
+    for key in ("path", "registry_dir", "url"):
         with pytest.raises(SettingsError, match="cannot be part of a path"):
             fill({key: "events/{home}/x"}, home(name))
     assert fill({"bucket": "{home}"}, home(name))["bucket"] == name
