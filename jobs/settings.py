@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from jobs.activity.entities import Kind
 from jobs.publish.settings import MessagesSettings, MqttSettings, PingSettings
 from storage.columns import closest
-from storage.daily_aggregate import tag_fault
+from storage.daily_aggregate import home_name_fault
 from storage.settings import DEFAULT_LEDGER, AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
 from storage.settings_check import Section, Whole
 
@@ -27,8 +27,8 @@ def _zone(name: str) -> str:
 
 
 def _home_name(name: str) -> str:
-    if name and (fault := tag_fault(name)):
-        raise ValueError(f"{name[:80]!r} is not a valid name of a home: it {fault}")
+    if fault := home_name_fault(name):
+        raise ValueError(fault)
     return name
 
 

@@ -76,6 +76,12 @@ def tag_fault(text: str) -> str | None:
     return None
 
 
+def home_name_fault(name: str) -> str:
+    """Return that a text is not a valid name of a home, and why; empty if it is valid, as the empty name is."""
+    fault = tag_fault(name) if name else None
+    return f"{name[:80]!r} is not a valid name of a home: it {fault}" if fault else ""
+
+
 def _valid_tag(text: str) -> str:
     fault = tag_fault(text)
     if fault:

@@ -34,7 +34,7 @@ from zoneinfo import ZoneInfo
 from storage.aggregate_query import AggregateQuery, Completeness, Day, State
 from storage.checked_store import CheckedStore
 from storage.connect import open_store
-from storage.daily_aggregate import tag_fault
+from storage.daily_aggregate import home_name_fault
 from storage.dates import DateRange
 from storage.described_home import DEFAULT_TIME_ZONE, home_in_document
 from storage.errors import (
@@ -178,8 +178,8 @@ def open_query(
         if name != configured and known is not None:
             time_zone = time_zone or known.time_zone
         time_zone = time_zone or (DEFAULT_TIME_ZONE if named is None else str(named))
-    if name and (fault := tag_fault(name)):
-        raise SettingsError(f"{name[:80]!r} is not a valid name of a home: it {fault}")
+    if name is not None and (fault := home_name_fault(name)):
+        raise SettingsError(fault)
     zone = None if time_zone is None else _zone(time_zone)
     with naming_origin(overrides):
         store = open_store(settings, home=name, read_only=True)

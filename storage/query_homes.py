@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from enum import Enum, auto
 from typing import Final, Protocol, Self, runtime_checkable
 
@@ -100,9 +100,19 @@ class QueriedHomes:
         held = self._store.homes()
         for name in self.names():
             if held and name not in held:
-                what = f"no home {name!r}" if name else "no home without a name"
-                listed = ", ".join(map(repr, held[:MAX_LISTED_HOMES]))
-                more = f" and {len(held) - MAX_LISTED_HOMES} more" if len(held) > MAX_LISTED_HOMES else ""
-                near = closest(name, held).replace("did", "Did", 1)
-                holds = f"It holds {listed}{more}; name one as home, or ALL_HOMES."
-                raise UsageError(f"the store holds {what}", hint=f"{near} {holds}".strip())
+                raise no_such_home(name, held, "name one as home, or ALL_HOMES")
+
+
+def no_such_home(name: str, held: Sequence[str], how: str) -> UsageError:
+    """Return the error for a home that a store does not hold.
+
+    Args:
+        name: The name of the home.
+        held: The names of the homes that it holds, of which the hint lists some.
+        how: What to do in order to choose one of them.
+    """
+    what = f"no home {name!r}" if name else "no home without a name"
+    listed = ", ".join(map(repr, held[:MAX_LISTED_HOMES])) or "none"
+    more = f" and {len(held) - MAX_LISTED_HOMES} more" if len(held) > MAX_LISTED_HOMES else ""
+    near = closest(name, held).replace("did", "Did", 1)
+    return UsageError(f"the store holds {what}", hint=f"{near} It holds {listed}{more}; {how}.".strip())

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from jobs.cli.app import First, Json, Last, command, days_of, home_of, print_json, print_line, print_message
-from storage.columns import closest
 from storage.dates import DateRange
 from storage.errors import SettingsError, UsageError
 from storage.models import DetectorRunDaily
 from storage.plurals import counted
+from storage.query_homes import no_such_home
 from storage.store import AggregateStore
 
 MAX_NAMED = 5
@@ -79,12 +79,10 @@ def _check_names(store: AggregateStore, names: list[str]) -> list[str]:
     Raises:
         UsageError: It has not.
     """
-    known = store.homes()
+    held = store.homes()
     for name in names:
-        if known and name not in known:
-            named = ", ".join(known[:MAX_NAMED]) + (", ..." if len(known) > MAX_NAMED else "")
-            what = f"no rows of home {name!r}" if name else "rows of homes with names only"
-            raise UsageError(f"the store has {what}", hint=closest(name, known) or f"Name one with --home: {named}.")
+        if held and name not in held:
+            raise no_such_home(name, held, "name one with --home")
     return names
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Final
 import typer
 
 from jobs.cli.app import Json, command, home_of, print_json, print_message
-from jobs.cli.named_home import no_such_home, with_name
+from jobs.cli.named_home import not_stored, with_name
 from jobs.outcome import Outcome
 from jobs.wiring import Home
 from storage.errors import UsageError
@@ -41,7 +41,7 @@ def forget(
     with closing(home.open_store()) as store, home.open_ledger() as ledger:
         found = _count(home, store, ledger)
         if not any(found.values()):
-            raise no_such_home(home, store.homes())
+            raise not_stored(home, store.homes())
         if not yes:
             _ask(home_name, found)
         with ledger.day(home.yesterday()):  # alone among all processes: a run would write what is being deleted

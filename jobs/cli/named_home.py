@@ -11,10 +11,10 @@ import typer
 from jobs.cli.app import home_of
 from jobs.home_identity import home_in_settings
 from jobs.wiring import Home
-from storage.columns import closest
-from storage.daily_aggregate import tag_fault
-from storage.errors import MAX_LISTED_HOMES, StoreMissing, UsageError
+from storage.daily_aggregate import home_name_fault
+from storage.errors import StoreMissing, UsageError
 from storage.identity import HomeIdentity
+from storage.query_homes import no_such_home
 
 HomeOption = Annotated[
     str | None,
@@ -61,20 +61,15 @@ def with_name(home: Home, name: str) -> Home:
     Raises:
         UsageError: The name is not valid.
     """
-    if name and (fault := tag_fault(name)):
-        raise UsageError(f"{name[:80]!r} is not a valid name of a home: it {fault}")
+    if fault := home_name_fault(name):
+        raise UsageError(fault)
     here = home.settings.home.model_copy(update={"name": name})
     return replace(home, settings=home.settings.model_copy(update={"home": here}))
 
 
-def no_such_home(home: Home, held: list[str]) -> UsageError:
+def not_stored(home: Home, held: list[str]) -> UsageError:
     """Return the error for a home that is not among those of a store."""
-    name = home.settings.home.name
-    listed = ", ".join(map(repr, held[:MAX_LISTED_HOMES])) or "none"
-    more = f" and {len(held) - MAX_LISTED_HOMES} more" if len(held) > MAX_LISTED_HOMES else ""
-    near = closest(name, held).replace("did", "Did", 1)
-    what = f"no home {name!r}" if name else "no home without a name"
-    return UsageError(f"{what} is stored", hint=f"{near} The homes are {listed}{more}.".strip())
+    return no_such_home(home.settings.home.name, held, "name one of these")
 
 
 def _stored(home: Home) -> HomeIdentity:
@@ -87,7 +82,7 @@ def _stored(home: Home) -> HomeIdentity:
         with closing(home.open_store(read_only=True)) as store:
             found = store.read_home()
             if found is None:
-                raise no_such_home(home, store.homes())
+                raise not_stored(home, store.homes())
             return found
     except StoreMissing as error:
-        raise no_such_home(home, []) from error
+        raise not_stored(home, []) from error

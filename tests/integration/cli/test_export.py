@@ -132,7 +132,7 @@ def test_days_that_were_never_computed_are_named(written: Home) -> None:
     [
         ((), "no folder to write to is named"),
         (("--parquet", "rows", "--home", "a", "--all-homes"), "not both --home and --all-homes"),
-        (("--parquet", "rows", "--home", "nobody"), "the store has no rows of home 'nobody'"),
+        (("--parquet", "rows", "--home", "nobody"), "the store holds no home 'nobody'"),
         (("--parquet", "config.toml"), "config.toml cannot be written"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_home_that_is_not_stored_is_refused_with_the_nearest(
     assert south.config.exists()
     result = north.call(*words, "--home", "nort")
     assert result.exit_code == 2
-    assert "no home 'nort' is stored" in result.stderr
+    assert "the store holds no home 'nort'" in result.stderr
     assert "Did you mean 'north'?" in result.stderr
 
 
