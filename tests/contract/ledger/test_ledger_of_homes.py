@@ -9,8 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage.dates import ONE_DAY, DateRange
-from storage.ledger.entry import Status
-from storage.ledger.homes import HomeStates, LedgerOfHomes, Reason
+from storage.ledger.homes import LedgerOfHomes
 from storage.ledger.ledger import Ledger
 from storage.models import TimeBasedDaily
 from tests.support.rows import DAY, finding, time_based
@@ -61,7 +60,6 @@ def test_the_entries_of_all_homes_or_of_some_come_home_by_home(filled: Ledger, l
         assert list(homes.entries(None, DAYS)) == expected
         assert list(homes.entries(["west", "south", "nobody's"], DAYS)) == expected[4:]
         assert list(homes.entries([], DAYS)) == []
-        assert homes.names() == ["east", "north", "south", "west"]
 
 
 def test_there_is_no_limit_to_the_number_of_homes_that_are_asked_for(
@@ -73,24 +71,7 @@ def test_there_is_no_limit_to_the_number_of_homes_that_are_asked_for(
     assert filled.for_home("north").count_rows() >= 2
 
 
-def test_homes_are_counted_by_their_worst_entry_with_the_oldest_due_day_and_the_reasons(
-    filled: Ledger, ledger_place: Path | sa.URL
-) -> None:
-    with LedgerOfHomes(ledger_place) as homes:
-        assert homes.states(DAYS) == HomeStates(
-            {Status.FAILED: 2, Status.STAGED: 1, Status.WRITTEN: 1},
-            DAY,
-            "east",
-            (Reason("no route to host", 2, "east"), Reason("by zero", 1, "east")),
-        )
-        filled.for_home("north").mark_redo([(DAY - 9 * ONE_DAY, ["time_based"])])
-        long_ago = DateRange(DAY - 9 * ONE_DAY, DAY - 9 * ONE_DAY)
-        assert homes.states(long_ago) == HomeStates({Status.WRITTEN: 1}, long_ago.first, "north", ())
-
-
 def test_a_ledger_that_does_not_exist_has_no_homes(tmp_path: Path) -> None:
     with LedgerOfHomes(tmp_path / "none.db") as homes:
         assert list(homes.entries(None, DAYS)) == []
-        assert homes.states(DAYS) == HomeStates({}, None, "", ())
-        assert homes.names() == []
     assert not (tmp_path / "none.db").exists()
