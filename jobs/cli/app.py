@@ -225,10 +225,15 @@ def home_of(context: typer.Context, *, check_parameters: bool = True) -> Home:
 
 
 def days_of(home: Home, first: str, last: str | None) -> DateRange:
+    """Return the range from one typed day to another, as it is for a home; see ``parse_days``."""
+    return parse_days(first, last, home.today())
+
+
+def parse_days(first: str, last: str | None, today: dt.date) -> DateRange:
     """Return the range from one typed day to another; see ``DateRange.parse`` for a single one."""
     from storage.dates import DateRange  # noqa: PLC0415 - `--help` needs no days
 
-    days = DateRange.parse(first, last, today=home.today())
+    days = DateRange.parse(first, last, today=today)
     if len(days) > MAX_DAYS:
         raise UsageError(f"{days} is {len(days):,} days long", hint=f"A range may have at most {MAX_DAYS:,} days.")
     return days

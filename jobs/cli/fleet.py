@@ -18,7 +18,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from jobs import logs
-from jobs.cli.app import Json, Last, command, err, print_json, print_line, print_message, terminal_text
+from jobs.cli.app import Json, Last, command, err, parse_days, print_json, print_line, print_message, terminal_text
 from jobs.daemon.http import http_server
 from jobs.fleet.catalogue import read_catalogue
 from jobs.fleet.dispatch import OpenEngine
@@ -30,7 +30,6 @@ from jobs.fleet.serve import FleetServer
 from jobs.fleet.status import STATES
 from jobs.outcome import Outcome
 from jobs.wiring import system_clock
-from storage.dates import DateRange
 from storage.errors import UsageError
 from storage.plurals import counted
 
@@ -152,7 +151,7 @@ def _days(first: str | None, last: str | None) -> Days | None:
     """Return what gives the days that were named, by the local day of each home; None if none were."""
     if first is None:
         return None
-    return lambda today: DateRange.parse(first, last, today=today)
+    return lambda today: parse_days(first, last, today)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from jobs.periods import can_compute
 from storage.dates import ONE_DAY, DateRange
 from storage.ledger.entry import Entry
 
-WINDOW_DAYS: Final = 3  # the newest days that are looked at to see whether a home is due
+WINDOW_DAYS: Final = 3  # whether a home is due is decided by so many of its newest days
 
 
 @dataclass(slots=True)
@@ -30,18 +30,18 @@ class Plan:
 
     Attributes:
         due: The homes with something to do, in the order of the catalogue.
-        done: How many homes have nothing to do.
-        newest: The newest of the days looked at that is done in some home; None if none is.
+        nothing_due: How many homes have nothing to do.
+        newest: The newest day of the windows that is done in some home; None if none is.
     """
 
     due: list[DueHome] = field(default_factory=list)
-    done: int = 0
+    nothing_due: int = 0
     newest: dt.date | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """The days of one home that are to be looked at.
+class Candidate:
+    """A home that may be due.
 
     Attributes:
         home: The home.
@@ -54,14 +54,9 @@ class Wanted:
     days: DateRange | None = None
 
     @property
-    def looked_at(self) -> DateRange:
-        """The days of which the ledger is asked."""
-        return self.days or window_of(self.yesterday)
-
-
-def window_of(yesterday: dt.date) -> DateRange:
-    """Return the newest days of a home, by which it is decided whether it is due."""
-    return DateRange.ending(yesterday, WINDOW_DAYS)
+    def window(self) -> DateRange:
+        """The days by whose entries in the ledger it is decided whether it is due."""
+        return self.days or DateRange.ending(self.yesterday, WINDOW_DAYS)
 
 
 def yesterdays(zones: Iterable[str], now: dt.datetime) -> dict[str, dt.date]:
@@ -70,32 +65,34 @@ def yesterdays(zones: Iterable[str], now: dt.datetime) -> dict[str, dt.date]:
 
 
 @lru_cache(maxsize=16)  # all homes of a zone look at the same days
-def expected_entries(detectors: tuple[Detector, ...], days: DateRange) -> frozenset[tuple[dt.date, str]]:
+def _expected_entries(detectors: tuple[Detector, ...], days: DateRange) -> frozenset[tuple[dt.date, str]]:
     """Return the days and detectors of which the ledger has an entry when everything is done."""
     return frozenset((day, one.name) for day in days for one in detectors if can_compute(one, day))
 
 
-def plan_homes(wanted: Sequence[Wanted], entries: Iterable[tuple[str, Entry]], detectors: Sequence[Detector]) -> Plan:
+def plan_homes(
+    candidates: Sequence[Candidate], entries: Iterable[tuple[str, Entry]], detectors: Sequence[Detector]
+) -> Plan:
     """Decide which homes are due.
 
     Args:
-        wanted: The homes with their days.
-        entries: What the ledger knows of those days, with the name of the home, in any order.
+        candidates: The homes.
+        entries: What the ledger knows of their windows, with the name of the home, in any order.
         detectors: The enabled detectors.
     """
     known = _known(entries, {one.name: one for one in detectors})
     detectors = tuple(detectors)
     plan = Plan(newest=max((day for finished, _ in known.values() for day, _ in finished), default=None))
-    for one in wanted:
+    for one in candidates:
         finished, first = known.get(one.home.name, (frozenset(), None))
-        expected = expected_entries(detectors, one.looked_at)
+        expected = _expected_entries(detectors, one.window)
         if one.days is None and first is not None:  # before that, its source may have held nothing
             expected = frozenset(key for key in expected if key[0] >= first)
         days = {day for day, _ in expected - finished}
         if days:
             plan.due.append(DueHome(one.home, one.yesterday, one.days, len(days), min(days)))
         else:
-            plan.done += 1
+            plan.nothing_due += 1
     return plan
 
 

@@ -15,10 +15,10 @@ from jobs.detector import Detector
 from jobs.fleet.catalogue import Catalogue, CatalogueHome
 from jobs.fleet.dispatch import OpenEngine, Work, dispatch
 from jobs.fleet.fleet import Fleet
-from jobs.fleet.planning import Plan, Wanted, plan_homes, yesterdays
+from jobs.fleet.planning import Candidate, Plan, plan_homes, yesterdays
 from jobs.fleet.report import FleetReport
 from jobs.fleet.status import INVALID, FleetStatus, fleet_status
-from jobs.fleet.tasks import pack, sum_of
+from jobs.fleet.tasks import count_home_days, pack
 from jobs.fleet.template import check_template, fill
 from jobs.fleet.work import work
 from storage.dates import ONE_DAY, DateRange
@@ -79,8 +79,8 @@ class FleetRun:
         for name, reason in self.catalogue.invalid.items():
             report.add_invalid(name, reason)
         plan = self.plan(report, days, zones)
-        report.nothing_due = plan.done
-        report.due, report.due_days = len(plan.due) + len(report.failing), sum_of(plan.due)
+        report.nothing_due = plan.nothing_due
+        report.due, report.due_days = len(plan.due) + len(report.failing), count_home_days(plan.due)
         progress(report)
         if plan.due:
             for deleted in self.fleet.prepare(plan.newest):
@@ -99,14 +99,14 @@ class FleetRun:
 
     def plan(self, report: FleetReport, days: Days | None = None, zones: Iterable[str] | None = None) -> Plan:
         """Decide which homes are due; homes that cannot be worked on are added to the report."""
-        wanted, report.not_over = self._wanted(report, days, zones)
-        return plan_homes(wanted, self._entries(wanted), self._detectors())
+        candidates, report.not_over = self._candidates(report, days, zones)
+        return plan_homes(candidates, self._entries(candidates), self._detectors())
 
     def status(self, days: Days | None = None) -> FleetStatus:
         """Return how the homes are doing; of every home the newest days, unless days are named."""
         report = FleetReport()
-        wanted, _ = self._wanted(report, days)
-        status = fleet_status(wanted, self._entries(wanted), self._detectors())
+        candidates, _ = self._candidates(report, days)
+        status = fleet_status(candidates, self._entries(candidates), self._detectors())
         for home, reason in {**self.catalogue.invalid, **report.failing}.items():
             status.add(home, INVALID, reason)
         return status
@@ -114,20 +114,20 @@ class FleetRun:
     def _detectors(self) -> list[Detector]:
         return [one.detector for one in self.fleet.common.registered if one.enabled]
 
-    def _wanted(
+    def _candidates(
         self, report: FleetReport, days: Days | None, zones: Iterable[str] | None = None
-    ) -> tuple[list[Wanted], int]:
+    ) -> tuple[list[Candidate], int]:
         """Return the homes with their days, and how many homes are left out as no day that was named is over there."""
         check_template(self.fleet.source, self.catalogue.columns)
         chosen = None if zones is None else set(zones)
         homes = [home for home in self._with_own_source(report) if chosen is None or home.time_zone in chosen]
         newest = yesterdays((home.time_zone for home in homes), self.fleet.common.clock())
         if days is None:
-            return [Wanted(home, newest[home.time_zone]) for home in homes], 0
+            return [Candidate(home, newest[home.time_zone]) for home in homes], 0
         over = {yesterday: self._named(days, yesterday) for yesterday in set(newest.values())}
         with_days = ((home, newest[home.time_zone]) for home in homes)
-        wanted = [Wanted(home, day, named) for home, day in with_days if (named := over[day]) is not None]
-        return wanted, len(homes) - len(wanted)
+        candidates = [Candidate(home, day, named) for home, day in with_days if (named := over[day]) is not None]
+        return candidates, len(homes) - len(candidates)
 
     def _named(self, days: Days, yesterday: dt.date) -> DateRange | None:
         """Return the days that were named, as far as they are over for a home; None if none is."""
@@ -140,13 +140,13 @@ class FleetRun:
             )
         return named & DateRange(oldest, yesterday)
 
-    def _entries(self, wanted: list[Wanted]) -> Iterable[tuple[str, Entry]]:
-        """Return what the ledger knows of the days that are looked at."""
-        if not wanted:
+    def _entries(self, candidates: list[Candidate]) -> Iterable[tuple[str, Entry]]:
+        """Return what the ledger knows of the windows of homes."""
+        if not candidates:
             return ()
-        first = min(one.looked_at.first for one in wanted)
-        last = max(one.looked_at.last for one in wanted)
-        return self.fleet.entries([one.home.name for one in wanted], DateRange(first, last))
+        first = min(one.window.first for one in candidates)
+        last = max(one.window.last for one in candidates)
+        return self.fleet.entries([one.home.name for one in candidates], DateRange(first, last))
 
     def _with_own_source(self, report: FleetReport) -> Iterator[CatalogueHome]:
         """Yield the homes; of those that would read the same raw events, only the first, and report the others."""

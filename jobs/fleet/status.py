@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from jobs.detector import Detector
 from jobs.due import is_outstanding
-from jobs.fleet.planning import Wanted, plan_homes
+from jobs.fleet.planning import Candidate, plan_homes
 from storage.ledger.entry import Entry, Status
 
 DONE: Final = "done"
@@ -58,13 +58,13 @@ class FleetStatus:
 
 
 def fleet_status(
-    wanted: Sequence[Wanted], entries: Iterable[tuple[str, Entry]], detectors: Sequence[Detector]
+    candidates: Sequence[Candidate], entries: Iterable[tuple[str, Entry]], detectors: Sequence[Detector]
 ) -> FleetStatus:
     """Return how some homes are doing.
 
     Args:
-        wanted: The homes with the days that are looked at.
-        entries: What the ledger knows of these days, with the name of the home, in any order.
+        candidates: The homes.
+        entries: What the ledger knows of their windows, with the name of the home, in any order.
         detectors: The enabled detectors.
     """
     worst: dict[str, Entry] = {}
@@ -79,18 +79,15 @@ def fleet_status(
                     worst[home] = entry
             yield home, entry
 
-    plan = plan_homes(wanted, watched(), detectors)
+    plan = plan_homes(candidates, watched(), detectors)
     status = FleetStatus()
-    status.homes[DONE] = plan.done
+    status.homes[DONE] = plan.nothing_due
     for due in plan.due:
         entry = worst.get(due.home.name)
-        is_known = (
-            entry is not None and entry.status is not Status.WRITTEN
-        )  # else of an earlier version, or to be redone
-        if entry is not None and is_known:
-            status.add(due.home.name, entry.status, entry.error and f"{entry.detector}: {entry.error}")
-        else:
+        if entry is None or entry.status is Status.WRITTEN:  # then by an earlier version, or it is to be repeated
             status.add(due.home.name, DUE)
+        else:
+            status.add(due.home.name, entry.status, entry.error and f"{entry.detector}: {entry.error}")
         if due.oldest is not None:
             status.oldest_due = min(due.oldest, status.oldest_due or due.oldest)
     return status

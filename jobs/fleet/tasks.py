@@ -95,7 +95,7 @@ def pack(
     size = max(1, min(max_home_days, -(-total // (MIN_TASKS_PER_WORKER * workers))))
     packed: list[DueHome] = []
     for one in homes:
-        if packed and sum_of(packed) + one.count > size:
+        if packed and count_home_days(packed) + one.count > size:
             yield Task(config, fingerprint, tuple(packed))
             packed = []
         packed.append(one)
@@ -103,6 +103,6 @@ def pack(
         yield Task(config, fingerprint, tuple(packed))
 
 
-def sum_of(homes: Iterable[DueHome]) -> int:
+def count_home_days(homes: Iterable[DueHome]) -> int:
     """Return how many home-days some homes have."""
     return sum(one.count for one in homes)

@@ -10,9 +10,8 @@ import time
 from collections import Counter
 
 from jobs import nightly
-from jobs.due import is_outstanding
 from jobs.fleet.fleet import Fleet, FleetHome, Shared, open_fleet
-from jobs.fleet.planning import expected_entries, window_of
+from jobs.fleet.planning import Candidate, plan_homes
 from jobs.fleet.tasks import DueHome, HomeResult, Task
 from jobs.isolation import describe
 from jobs.logs import fields
@@ -95,16 +94,12 @@ def _run(home: FleetHome, due: DueHome) -> RunReport:
 
 
 def _is_due(home: FleetHome, due: DueHome) -> bool:
-    days = due.days or window_of(due.yesterday)
-    detectors = {one.detector.name: one.detector for one in home.registered if one.enabled}
+    """Return whether a home is still due; decided as when it was planned."""
+    candidate = Candidate(due.home, due.yesterday, due.days)
+    detectors = [one.detector for one in home.registered if one.enabled]
     with home.open_ledger() as ledger:
-        entries = ledger.entries(days)
-    first = min((day for day, _ in entries), default=None) if due.days is None else days.first
-    return first is None or any(
-        is_outstanding(detectors[name], entries.get((day, name)))
-        for day, name in expected_entries(tuple(detectors.values()), days)
-        if day >= first
-    )
+        entries = [(due.home.name, entry) for entry in ledger.entries(candidate.window).values()]
+    return bool(plan_homes([candidate], entries, detectors).due)
 
 
 def reason_of(report: RunReport) -> str:

@@ -289,6 +289,7 @@ def test_the_commands_run_processes_and_print_json(homes: Homes) -> None:
     assert "1 invalid" in shown.stdout
     assert homes.call("run", *words, "--workers", "2", "--scheduler", "tcp://x:1").exit_code == 2
     assert homes.call("run", "--homes", str(homes.folder / "none.csv")).exit_code == 78
+    assert homes.call("status", "0001-01-01", "9999-12-31", *words).exit_code == 2
 
 
 def _folder(parent: Path, name: str) -> Path:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.fleet.catalogue import CatalogueHome
-from jobs.fleet.tasks import MIN_TASKS_PER_WORKER, DueHome, Task, pack, sum_of
+from jobs.fleet.tasks import MIN_TASKS_PER_WORKER, DueHome, Task, count_home_days, pack
 
 
 def homes(*counts: int) -> list[DueHome]:
@@ -24,8 +24,8 @@ def packed(counts: list[int], workers: int = 1, most: int = 200) -> list[Task]:
 
 
 def test_a_task_has_at_most_so_many_home_days() -> None:
-    assert [sum_of(task.homes) for task in packed([1] * 1000, most=100)] == [100] * 10
-    assert [sum_of(task.homes) for task in packed([3] * 200, most=100)][:2] == [99, 99]
+    assert [count_home_days(task.homes) for task in packed([1] * 1000, most=100)] == [100] * 10
+    assert [count_home_days(task.homes) for task in packed([3] * 200, most=100)][:2] == [99, 99]
 
 
 def test_a_home_with_more_days_is_a_task_of_its_own() -> None:
