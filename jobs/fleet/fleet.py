@@ -19,11 +19,12 @@ from urllib.parse import urlsplit
 
 from pydantic import Field
 
+from jobs.described_home import Clock
 from jobs.fleet.catalogue import CatalogueHome
 from jobs.fleet.template import fill, with_defaults
 from jobs.registry import Registered
 from jobs.settings import HomeSettings, SourceSettings
-from jobs.wiring import Clock, Home, home_of_document, system_clock
+from jobs.wiring import Home, home_of_document, system_clock
 from storage.dates import ONE_DAY, DateRange, oldest_kept_day
 from storage.described_home import store_in_settings
 from storage.errors import SettingsError

@@ -17,11 +17,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from jobs.daemon.http import Response, Routes
+from jobs.described_home import Clock
 from jobs.fleet.metrics import CONTENT_TYPE, FleetMetrics
 from jobs.fleet.report import FleetReport
 from jobs.fleet.run import FleetRun
 from jobs.outcome import Outcome
-from jobs.wiring import Clock
 from storage.clean_text import clean_json
 from storage.dates import ONE_DAY
 from storage.errors import PatternAggregatesError
