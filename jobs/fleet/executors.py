@@ -17,7 +17,8 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from jobs import logs
@@ -27,6 +28,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 10
+MAX_SILENCE_SECONDS: Final = 30  # after which a scheduler that does not answer counts as lost
+NAME: Final = "pattern-aggregates"  # of the client, in the scheduler's logs
 TASKS_AHEAD: Final = 2  # handed to each worker at once, so that it never waits for the next
 
 
@@ -149,16 +152,18 @@ def dask_executor(address: str) -> Iterator[Engine]:
         raise SettingsError(
             f"--scheduler needs {error.name}, which is not installed", hint="Install pattern-aggregates[fleet]."
         ) from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what is lost is logged here, in one line
+    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is logged here, in one line
+    connect = partial(distributed.Client, address, timeout=CONNECT_SECONDS, set_as_default=False, name=NAME)
     try:
-        client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name="pattern-aggregates")
-    except (OSError, TimeoutError, ValueError) as error:
+        client = _in_time(connect)
+    except ExecutorLost as error:
         raise ExecutorLost(
             f"the scheduler {address} cannot be reached: {error}",
             hint="Start it: `dask scheduler`. Correct --scheduler.",
         ) from error
     try:
-        threads = list(client.nthreads().values())
+        threads = list(_in_time(partial(client.sync, client.scheduler.ncores)).values())
         if not threads:
             raise ExecutorLost(f"the scheduler {address} has no worker", hint=f"Start one: `dask worker {address}`.")
         if any(count != 1 for count in threads):
@@ -168,17 +173,46 @@ def dask_executor(address: str) -> Iterator[Engine]:
             )
         yield Engine(client.get_executor(pure=False), len(threads), _watch(client))
     finally:
-        client.close(timeout=CONNECT_SECONDS)
+        with suppress(ExecutorLost):  # nothing depends on it
+            _in_time(partial(client.close, timeout=CONNECT_SECONDS))
+
+
+def _in_time(function: Callable[[], T]) -> T:
+    """Call something of Dask's that may wait without end for a scheduler on a network that has stopped.
+
+    Raises:
+        ExecutorLost: The scheduler cannot be reached, or has not answered in time.
+    """
+    future: Future[T] = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=call, name="dask", daemon=True).start()
+    try:
+        return future.result(MAX_SILENCE_SECONDS)
+    except (OSError, ValueError) as error:
+        reason = str(error) or f"it has not answered for {MAX_SILENCE_SECONDS} s"
+        raise ExecutorLost(reason) from error
 
 
 def _watch(client: Any) -> Callable[[], bool]:  # noqa: ANN401 - Dask has no types
-    """Return what finds out whether the scheduler is another one by now, which does not know the tasks."""
-    begun = client.scheduler_info()["id"]
+    """Return what finds out whether the scheduler is silent, or another one by now, which does not know the tasks."""
+
+    def identity() -> object:
+        return client.sync(client.scheduler.identity, n_workers=0)["id"]
+
+    begun = _in_time(identity)
 
     def is_lost() -> bool:
+        if client.status != "running":
+            return True
         try:
-            return bool(client.status != "running" or client.scheduler_info()["id"] != begun)
-        except (OSError, TimeoutError, ValueError):  # the connection is closed
+            return _in_time(identity) != begun
+        except (ExecutorLost, AttributeError):  # the client is closed meanwhile
             return True
 
     return is_lost

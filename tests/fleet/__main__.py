@@ -1,23 +1,18 @@
 """Simulate fleets and print what they take: ``python -m tests.fleet rates | kills | broken``.
 
-``rates`` runs homes x nights with one worker, and once more with two; ``kills`` kills workers and the command itself at
-random moments and compares the rows with those of an undisturbed run; ``broken`` has one home in a hundred whose row is
-not valid.
+``rates`` runs homes x nights with one worker, and once more with two; ``kills`` kills what a fleet runs on at random
+moments and compares the end with that of a sequential run; ``broken`` has one home in a hundred whose row is not valid.
 """
 
 from __future__ import annotations
 
 import argparse
-import random
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
+from tests.fleet.kills import kills
 from tests.fleet.rates import rates
 from tests.fleet.simulated_fleet import SimulatedFleet
 from tests.support.postgresql import new_database, running
@@ -43,47 +38,6 @@ def broken(folder: Path, homes: int, nights: int, urls: list[str]) -> None:
     print(f"{homes - expected} of {homes} homes written, {expected} named: {found['failing'][0]}")
 
 
-def kills(folder: Path, homes: int, nights: int, urls: list[str], *, count: int, seed: int) -> None:
-    """Kill something ``count`` times, then let the run end; the rows must be those of an undisturbed one."""
-    rng = random.Random(seed)
-    calm = SimulatedFleet(folder / "calm", homes, nights, store=urls.pop() if urls else "")
-    seconds = calm.run("--workers", "2").seconds
-    fleet = SimulatedFleet(folder / "killed", homes, nights, store=urls.pop() if urls else "")
-    killed = 0
-    process = fleet.start("--workers", "2")
-    while killed < count:
-        time.sleep(rng.uniform(0.2, max(0.5, seconds / 8)))
-        if process.poll() is not None:
-            if killed and not _is_due(fleet):
-                fleet = _forgotten(fleet)
-            process = fleet.start("--workers", "2")
-            continue
-        with suppress(psutil.Error):
-            children = psutil.Process(process.pid).children(recursive=True)
-            victim = rng.choice([psutil.Process(process.pid), *children])
-            victim.kill()
-            killed += 1
-    if process.poll() is None:
-        process.communicate()
-    last = fleet.run("--workers", "2").document
-    assert last["homes"]["failed"] == 0, last
-    assert fleet.rows() == calm.rows()
-    print(f"{killed} kills: {len(calm.rows())} rows, the same as without")
-
-
-def _is_due(fleet: SimulatedFleet) -> bool:
-    process = fleet.start("--workers", "1")
-    output, _ = process.communicate()
-    return '"due": 0' not in output
-
-
-def _forgotten(fleet: SimulatedFleet) -> SimulatedFleet:
-    """Return the fleet with everything marked to be done again, so that there is something to kill."""
-    command = ["sqlite3", str(fleet.folder / "ledger.db"), "UPDATE entry SET redo = 1"]
-    subprocess.run(command, check=True)
-    return fleet
-
-
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=__doc__)
@@ -94,19 +48,20 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--postgresql", action="store_true", help="store and ledger in a real PostgreSQL")
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="of rates: one run for each number")
+    parser.add_argument("--dask", action="store_true", help="kills: two workers of a real Dask scheduler")
     options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="fleet-") as name,
-        database(is_server=options.postgresql) as urls,
-    ):
-        match options.what:
-            case "rates":
-                for workers in options.workers:
-                    rates(Path(name), options.homes, options.nights, urls, workers=workers)
-            case "broken":
-                broken(Path(name), options.homes, options.nights, urls)
-            case _:
-                kills(Path(name), options.homes, options.nights, urls, count=options.kills, seed=options.seed)
+    with tempfile.TemporaryDirectory(prefix="fleet-") as name:
+        folder = Path(name)
+        if options.what == "kills":
+            size = (options.homes, options.nights, options.kills)
+            kills(folder, *size, seed=options.seed, is_server=options.postgresql, is_dask=options.dask)
+            return
+        with database(is_server=options.postgresql) as urls:
+            if options.what == "broken":
+                broken(folder, options.homes, options.nights, urls)
+                return
+            for workers in options.workers:
+                rates(folder, options.homes, options.nights, urls, workers=workers)
 
 
 if __name__ == "__main__":

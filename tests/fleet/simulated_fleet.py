@@ -18,6 +18,7 @@ import psutil
 from storage.connect import open_store
 from storage.dates import ONE_DAY, DateRange
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
+from storage.rollup_models import ROLLUPS
 from storage.settings import SqlStoreSettings
 from tests.support.home import ROOT
 
@@ -55,8 +56,10 @@ class SimulatedFleet:
 
     def __init__(self, folder: Path, homes: int, nights: int, *, store: str = "", broken_every: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self.folder, self.homes, self.nights = folder, homes, nights
+        self.folder, self.homes, self.nights, self._broken_every = folder, homes, nights, broken_every
         self.last = FIRST + (nights - 1) * ONE_DAY
+        self.days = DateRange(FIRST, self.last)
+        self.is_on_server = bool(store)
         self.store = store or f"sqlite:///{folder}/aggregates.db"
         self.config, self.catalogue = folder / "fleet.toml", folder / "homes.csv"
         ledger = f'url = "{store}"' if store else 'path = "ledger.db"'
@@ -66,18 +69,24 @@ class SimulatedFleet:
             f'[store]\nurl = "{self.store}"\nretention_days = 0\nrollup_retention_days = 0\n[ledger]\n{ledger}\n',
             encoding="utf-8",
         )
+        self.write_catalogue(homes)
+
+    def write_catalogue(self, homes: int) -> None:
+        """Write the catalogue with that many homes."""
+        self.homes = homes
         rows = ["home,time_zone,seed"]
         for number in range(homes):
-            zone = "Mars" if broken_every and number % broken_every == 0 else ZONES[number % len(ZONES)]
+            zone = "Mars" if self._broken_every and number % self._broken_every == 0 else ZONES[number % len(ZONES)]
             rows.append(f"h{number:06},{zone},{number}")
         self.catalogue.write_text("\n".join(rows) + "\n", encoding="utf-8")
 
-    def start(self, *options: str) -> subprocess.Popen[str]:
-        """Start the command for all nights."""
+    def start(self, *options: str, command: str = "run") -> subprocess.Popen[str]:
+        """Start ``fleet run``, or another command of a fleet, for all nights; what it logs is in the file ``log``."""
         days = (FIRST.isoformat(), self.last.isoformat())
-        command = [sys.executable, "-m", "jobs", "--config", str(self.config), "fleet", "run", *days]
-        command += ["--homes", str(self.catalogue), "--json", *options]
-        return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        words = [sys.executable, "-m", "jobs", "--config", str(self.config), "fleet", command, *days]
+        words += ["--homes", str(self.catalogue), "--json", *options]
+        with (self.folder / "log").open("ab") as log:
+            return subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=log, text=True)
 
     def run(self, *options: str) -> Measured:
         """Run the command and measure it."""
@@ -89,16 +98,21 @@ class SimulatedFleet:
         document = json.loads(output)
         return Measured(document, seconds, document["processor_seconds"], list(watched.values()))
 
+    def status(self) -> Mapping[str, Any]:
+        """Return what ``fleet status`` prints."""
+        output, _ = self.start(command="status").communicate()
+        document: Mapping[str, Any] = json.loads(output)
+        return document
+
     def rows(self) -> list[tuple[Any, ...]]:
-        """Return all rows without the instants at which they were computed, sorted."""
+        """Return all rows, of rollups too, without the instants at which they were computed, sorted."""
         store = open_store(SqlStoreSettings(url=self.store), home=None, read_only=True)
-        days = DateRange(FIRST, self.last)
-        models: list[type[DailyAggregate]] = [*AGGREGATES, DetectorRunDaily]
+        models: list[type[DailyAggregate]] = [*AGGREGATES, *ROLLUPS, DetectorRunDaily]
         try:
             return sorted(
                 (row.measurement, *(str(value) for value in row.model_dump(exclude={"computed_at"}).values()))
                 for model in models
-                for row in store.read(model, days)
+                for row in store.read(model, self.days)
             )
         finally:
             store.close()

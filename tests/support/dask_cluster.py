@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -21,11 +23,13 @@ class DaskCluster:
 
     Args:
         folder: Where logs and the workers' files go.
+        environment: Variables that scheduler and workers get beside those of this process.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
+        self._environment = {**os.environ, **(environment or {})}
         self._port = free_port()
         self._scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
@@ -46,13 +50,35 @@ class DaskCluster:
         self._scheduler = self._run("scheduler", "--port", str(self._port))
         self._wait_for(0)
 
-    def start_workers(self, count: int, *, threads: int = 1) -> None:
-        """Start more workers, each under a nanny that replaces a process that dies, and wait until they are there."""
+    def start_workers(self, count: int, *, threads: int = 1, address: str = "") -> None:
+        """Start more workers, each under a nanny that replaces a process that dies, and wait until they are there.
+
+        Args:
+            count: How many.
+            threads: The threads of each.
+            address: Where they find the scheduler, if not at its own address.
+        """
         before = len(self.workers)
         for _ in range(count):
-            options = ("--nthreads", str(threads), "--local-directory", str(self._folder / "work"))
-            self.workers.append(self._run("worker", self.address, *options))
+            self.workers.append(self._start_worker(address or self.address, threads))
         self._wait_for(before + count)
+
+    def _start_worker(self, address: str, threads: int = 1) -> subprocess.Popen[bytes]:
+        options = ("--nthreads", str(threads), "--local-directory", str(self._folder / "work"))
+        return self._run("worker", address, *options)
+
+    def kill_scheduler(self) -> None:
+        """Kill the scheduler alone; ``start`` starts it again."""
+        if self._scheduler is not None:
+            self._scheduler.kill()
+            self._scheduler.wait()
+
+    def restart_ended_workers(self) -> int:
+        """Start those workers again whose nanny has ended, as a service manager does; returns how many these were."""
+        ended = [number for number, process in enumerate(self.workers) if process.poll() is not None]
+        for number in ended:
+            self.workers[number] = self._start_worker(self.address)
+        return len(ended)
 
     def kill(self) -> None:
         """Kill the scheduler and all workers, as if their machines had lost their power."""
@@ -68,11 +94,28 @@ class DaskCluster:
         """Kill the process that one worker works in; its nanny starts another."""
         _kill_children(self.workers[number])
 
+    def kill_machine(self, number: int) -> None:
+        """Kill one worker and its nanny."""
+        _kill_children(self.workers[number])
+        self.workers[number].kill()
+        self.workers[number].wait()
+
+    def process_of(self, number: int) -> psutil.Process:
+        """Return the process that one worker works in."""
+        (process,) = (
+            child
+            for child in psutil.Process(self.workers[number].pid).children()
+            if "resource_tracker" not in " ".join(child.cmdline())
+        )
+        return process
+
     def _run(self, *words: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
         command += ["--host", "127.0.0.1", "--no-dashboard"]
         with (self._folder / f"{words[0]}.log").open("ab") as log:
-            return subprocess.Popen(command, stdout=log, stderr=log, cwd=Path(__file__).resolve().parents[2])
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, cwd=Path(__file__).resolve().parents[2], env=self._environment
+            )
 
     def _wait_for(self, workers: int) -> None:
         import distributed  # noqa: PLC0415 - only where it is used

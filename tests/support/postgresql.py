@@ -7,10 +7,11 @@ import shutil
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 import sqlalchemy as sa
 
@@ -60,6 +61,31 @@ class Cluster:
     def stop(self) -> None:
         """Stop it as if the machine had lost its power."""
         self._run("pg_ctl", "stop", "--mode", "immediate")
+
+    def kill(self) -> None:
+        """Kill the process that accepts connections with SIGKILL, and wait for the others, which end with it."""
+        server = psutil.Process(self.process_id)
+        others = server.children()
+        server.kill()
+        psutil.wait_procs([server, *others], timeout=60)
+
+    def kill_session(self, choose: Callable[[Sequence[psutil.Process]], psutil.Process]) -> bool:
+        """Kill the process of one session with SIGKILL, at which the server ends all others and starts again.
+
+        Args:
+            choose: Chooses one.
+
+        Returns:
+            Whether there was any.
+        """
+        found = [
+            child
+            for child in psutil.Process(self.process_id).children()
+            if " ".join(child.cmdline()).startswith(f"postgres: {self.url.username} ")
+        ]
+        if found:
+            choose(found).kill()
+        return bool(found)
 
     def _run(self, program: str, *arguments: str) -> None:
         command: list[str | Path] = [self._programs / program, "--pgdata", self._folder / "data", *arguments]
