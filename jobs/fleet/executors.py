@@ -136,11 +136,12 @@ def process_pool(workers: int) -> Iterator[Engine]:
 
 
 @contextmanager
-def dask_executor(address: str) -> Iterator[Engine]:
+def dask_executor(address: str, *, max_silence_seconds: float = MAX_SILENCE_SECONDS) -> Iterator[Engine]:
     """Work on the workers of a Dask scheduler.
 
     Args:
         address: Such as ``tcp://scheduler:8786``.
+        max_silence_seconds: After what time a scheduler that does not answer counts as lost.
 
     Raises:
         SettingsError: Dask is not installed, or the workers do not fit.
@@ -154,16 +155,17 @@ def dask_executor(address: str) -> Iterator[Engine]:
         ) from error
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is logged here, in one line
+    in_time = partial(_in_time, max_silence_seconds)
     connect = partial(distributed.Client, address, timeout=CONNECT_SECONDS, set_as_default=False, name=NAME)
     try:
-        client = _in_time(connect)
+        client = in_time(connect)
     except ExecutorLost as error:
         raise ExecutorLost(
             f"the scheduler {address} cannot be reached: {error}",
             hint="Start it: `dask scheduler`. Correct --scheduler.",
         ) from error
     try:
-        threads = list(_in_time(partial(client.sync, client.scheduler.ncores)).values())
+        threads = list(in_time(partial(client.sync, client.scheduler.ncores)).values())
         if not threads:
             raise ExecutorLost(f"the scheduler {address} has no worker", hint=f"Start one: `dask worker {address}`.")
         if any(count != 1 for count in threads):
@@ -171,13 +173,13 @@ def dask_executor(address: str) -> Iterator[Engine]:
                 f"a worker of {address} has {max(threads)} threads: a day's time limit needs a process for each task",
                 hint=f"Start workers with `dask worker {address} --nworkers N --nthreads 1`.",
             )
-        yield Engine(client.get_executor(pure=False), len(threads), _watch(client))
+        yield Engine(client.get_executor(pure=False), len(threads), _watch(client, in_time))
     finally:
         with suppress(ExecutorLost):  # nothing depends on it
-            _in_time(partial(client.close, timeout=CONNECT_SECONDS))
+            in_time(partial(client.close, timeout=CONNECT_SECONDS))
 
 
-def _in_time(function: Callable[[], T]) -> T:
+def _in_time(seconds: float, function: Callable[[], T]) -> T:
     """Call something of Dask's that may wait without end for a scheduler on a network that has stopped.
 
     Raises:
@@ -193,25 +195,25 @@ def _in_time(function: Callable[[], T]) -> T:
 
     threading.Thread(target=call, name="dask", daemon=True).start()
     try:
-        return future.result(MAX_SILENCE_SECONDS)
+        return future.result(seconds)
     except (OSError, ValueError) as error:
-        reason = str(error) or f"it has not answered for {MAX_SILENCE_SECONDS} s"
+        reason = str(error) or f"it has not answered for {seconds:.0f} s"
         raise ExecutorLost(reason) from error
 
 
-def _watch(client: Any) -> Callable[[], bool]:  # noqa: ANN401 - Dask has no types
+def _watch(client: Any, in_time: Callable[[Callable[[], Any]], Any]) -> Callable[[], bool]:  # noqa: ANN401 - Dask has no types
     """Return what finds out whether the scheduler is silent, or another one by now, which does not know the tasks."""
 
     def identity() -> object:
         return client.sync(client.scheduler.identity, n_workers=0)["id"]
 
-    begun = _in_time(identity)
+    begun = in_time(identity)
 
     def is_lost() -> bool:
         if client.status != "running":
             return True
         try:
-            return _in_time(identity) != begun
+            return bool(in_time(identity) != begun)
         except (ExecutorLost, AttributeError):  # the client is closed meanwhile
             return True
 

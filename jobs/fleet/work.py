@@ -17,7 +17,8 @@ from jobs.isolation import describe
 from jobs.logs import fields
 from jobs.outcome import Outcome
 from jobs.run_report import RunReport
-from storage.errors import PatternAggregatesError, SettingsError
+from storage.dates import DateRange
+from storage.errors import LedgerUnavailable, PatternAggregatesError, SettingsError
 
 _log = logging.getLogger(__name__)
 
@@ -41,8 +42,26 @@ def work(task: Task) -> list[HomeResult]:
             f"the settings of this worker ({fleet.common.origin}) are not those with which the fleet was planned",
             hint="Give every worker the same settings and the same version of the program.",
         )
+    results: list[HomeResult] = []
     with fleet.open_shared() as shared:
-        return [_work_on(fleet, due, shared) for due in task.homes]
+        for number, due in enumerate(task.homes):
+            results.append(_work_on(fleet, due, shared))
+            if results[-1].outcome is Outcome.UNAVAILABLE and (reason := _lost_ledger(shared, due)):
+                # Each of the others would only wait for it, for all of its time limits.
+                results += [
+                    HomeResult(left.home.name, Outcome.UNAVAILABLE, reason=reason) for left in task.homes[number + 1 :]
+                ]
+                break
+    return results
+
+
+def _lost_ledger(shared: Shared, due: DueHome) -> str:
+    """Return why the ledger of all homes cannot be used now; empty if it can."""
+    try:
+        shared.ledger.entries(DateRange(due.yesterday, due.yesterday))
+    except LedgerUnavailable as error:
+        return f"not tried: {error}"
+    return ""
 
 
 def _work_on(fleet: Fleet, due: DueHome, shared: Shared) -> HomeResult:
