@@ -21,8 +21,9 @@ from jobs import logs
 from jobs.cli.app import Json, Last, command, err, parse_days, print_json, print_line, print_message, terminal_text
 from jobs.daemon.http import http_server
 from jobs.fleet.catalogue import read_catalogue
+from jobs.fleet.dask_workers import dask_executor
 from jobs.fleet.dispatch import OpenEngine
-from jobs.fleet.executors import dask_executor, process_pool
+from jobs.fleet.executors import process_pool
 from jobs.fleet.fleet import open_fleet
 from jobs.fleet.report import FleetReport
 from jobs.fleet.run import Days, FleetRun

@@ -130,7 +130,7 @@ def _hand_over(
             return
         try:
             flight[engine.executor.submit(work, attempt.task)] = attempt
-        except RuntimeError as error:  # the executor has noticed first that it is gone
+        except (RuntimeError, ExecutorLost) as error:  # the executor has noticed first that it is gone
             waiting.appendleft(attempt)
             raise ExecutorLost(f"the executor takes no more tasks: {error}") from error
 

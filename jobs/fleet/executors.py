@@ -1,4 +1,4 @@
-"""Where tasks run: in processes of this machine, or on the workers of a Dask scheduler.
+"""Where tasks run: in processes of this machine, or on the workers of a Dask scheduler (``jobs.fleet.dask_workers``).
 
 Both are a ``concurrent.futures.Executor``. No engine promises that a task runs exactly once, and none has to: a home's
 ledger does. A worker that dies costs its task a ``WorkerDied``; a scheduler that is gone costs all tasks an
@@ -17,19 +17,15 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
 
 from jobs import logs
-from storage.errors import PatternAggregatesError, SettingsError
+from storage.errors import PatternAggregatesError
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CONNECT_SECONDS: Final = 10
-MAX_SILENCE_SECONDS: Final = 30  # after which a scheduler that does not answer counts as lost
-NAME: Final = "pattern-aggregates"  # of the client, in the scheduler's logs
 TASKS_AHEAD: Final = 2  # handed to each worker at once, so that it never waits for the next
 
 
@@ -133,91 +129,6 @@ def process_pool(workers: int) -> Iterator[Engine]:
         pool.shutdown(wait=False, cancel_futures=True)
         raise
     pool.shutdown()
-
-
-@contextmanager
-def dask_executor(address: str, *, max_silence_seconds: float = MAX_SILENCE_SECONDS) -> Iterator[Engine]:
-    """Work on the workers of a Dask scheduler.
-
-    Args:
-        address: Such as ``tcp://scheduler:8786``.
-        max_silence_seconds: After what time a scheduler that does not answer counts as lost.
-
-    Raises:
-        SettingsError: Dask is not installed, or the workers do not fit.
-        ExecutorLost: The scheduler cannot be reached, or has no worker.
-    """
-    try:
-        import distributed  # noqa: PLC0415 - an extra, for those who use it
-    except ModuleNotFoundError as error:
-        raise SettingsError(
-            f"--scheduler needs {error.name}, which is not installed", hint="Install pattern-aggregates[fleet]."
-        ) from error
-    for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is logged here, in one line
-    in_time = partial(_in_time, max_silence_seconds)
-    connect = partial(distributed.Client, address, timeout=CONNECT_SECONDS, set_as_default=False, name=NAME)
-    try:
-        client = in_time(connect)
-    except ExecutorLost as error:
-        raise ExecutorLost(
-            f"the scheduler {address} cannot be reached: {error}",
-            hint="Start it: `dask scheduler`. Correct --scheduler.",
-        ) from error
-    try:
-        threads = list(in_time(partial(client.sync, client.scheduler.ncores)).values())
-        if not threads:
-            raise ExecutorLost(f"the scheduler {address} has no worker", hint=f"Start one: `dask worker {address}`.")
-        if any(count != 1 for count in threads):
-            raise SettingsError(
-                f"a worker of {address} has {max(threads)} threads: a day's time limit needs a process for each task",
-                hint=f"Start workers with `dask worker {address} --nworkers N --nthreads 1`.",
-            )
-        yield Engine(client.get_executor(pure=False), len(threads), _watch(client, in_time))
-    finally:
-        with suppress(ExecutorLost):  # nothing depends on it
-            in_time(partial(client.close, timeout=CONNECT_SECONDS))
-
-
-def _in_time(seconds: float, function: Callable[[], T]) -> T:
-    """Call something of Dask's that may wait without end for a scheduler on a network that has stopped.
-
-    Raises:
-        ExecutorLost: The scheduler cannot be reached, or has not answered in time.
-    """
-    future: Future[T] = Future()
-
-    def call() -> None:
-        try:
-            future.set_result(function())
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the result is awaited
-            future.set_exception(error)
-
-    threading.Thread(target=call, name="dask", daemon=True).start()
-    try:
-        return future.result(seconds)
-    except (OSError, ValueError) as error:
-        reason = str(error) or f"it has not answered for {seconds:.0f} s"
-        raise ExecutorLost(reason) from error
-
-
-def _watch(client: Any, in_time: Callable[[Callable[[], Any]], Any]) -> Callable[[], bool]:  # noqa: ANN401 - Dask has no types
-    """Return what finds out whether the scheduler is silent, or another one by now, which does not know the tasks."""
-
-    def identity() -> object:
-        return client.sync(client.scheduler.identity, n_workers=0)["id"]
-
-    begun = in_time(identity)
-
-    def is_lost() -> bool:
-        if client.status != "running":
-            return True
-        try:
-            return bool(in_time(identity) != begun)
-        except (ExecutorLost, AttributeError):  # the client is closed meanwhile
-            return True
-
-    return is_lost
 
 
 def result_of(future: Future[T]) -> T:

@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from jobs.fleet.catalogue import CatalogueHome
+from jobs.fleet.dask_workers import dask_executor
 from jobs.fleet.dispatch import OpenEngine, dispatch
-from jobs.fleet.executors import ExecutorLost, dask_executor, process_pool
+from jobs.fleet.executors import ExecutorLost, process_pool
 from jobs.fleet.tasks import DueHome, HomeResult, pack
 from jobs.outcome import Outcome
 from storage.errors import SettingsError
