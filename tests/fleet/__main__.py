@@ -1,7 +1,8 @@
-"""Simulate fleets and print what they take: ``python -m tests.fleet rates | kills | broken``.
+"""Simulate fleets and print what they take: ``python -m tests.fleet rates | kills | network | broken``.
 
 ``rates`` runs homes x nights with one worker, and once more with two; ``kills`` kills what a fleet runs on at random
-moments and compares the end with that of a sequential run; ``broken`` has one home in a hundred whose row is not valid.
+moments and compares the end with that of a sequential run; ``network`` stops that between workers and PostgreSQL;
+``broken`` has one home in a hundred whose row is not valid.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.fleet.kills import kills
+from tests.fleet.network import network
 from tests.fleet.rates import rates
 from tests.fleet.simulated_fleet import SimulatedFleet
 from tests.support.postgresql import new_database, running
@@ -41,7 +43,7 @@ def broken(folder: Path, homes: int, nights: int, urls: list[str]) -> None:
 def main() -> None:
     """Run what the command line names."""
     parser = argparse.ArgumentParser(prog="python -m tests.fleet", description=__doc__)
-    parser.add_argument("what", choices=("rates", "kills", "broken"))
+    parser.add_argument("what", choices=("rates", "kills", "network", "broken"))
     parser.add_argument("--homes", type=int, default=200)
     parser.add_argument("--nights", type=int, default=1)
     parser.add_argument("--kills", type=int, default=50)
@@ -55,6 +57,9 @@ def main() -> None:
         if options.what == "kills":
             size = (options.homes, options.nights, options.kills)
             kills(folder, *size, seed=options.seed, is_server=options.postgresql, is_dask=options.dask)
+            return
+        if options.what == "network":
+            network(folder, options.homes, options.nights)
             return
         with database(is_server=options.postgresql) as urls:
             if options.what == "broken":
