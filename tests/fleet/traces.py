@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
+import psutil
 import sqlalchemy as sa
 from sqlalchemy import exc
 
@@ -19,6 +20,7 @@ _AT_WORK: Final = (
     "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted "
     "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 )
+HOLDS_A_LOCK: Final = "pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted)"
 _LEFT_OVERS: Final = {
     "locks": "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'",
     "sessions": "SELECT count(*) FROM pg_stat_activity "
@@ -94,3 +96,31 @@ def _connected(fleet: SimulatedFleet) -> Iterator[sa.Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def lock_holders(fleet: SimulatedFleet) -> list[int]:
+    """Return the processes of this machine that have the lock of a home."""
+    ports = set(_values(fleet, f"SELECT client_port FROM pg_stat_activity WHERE {HOLDS_A_LOCK}"))  # noqa: S608 - of this file
+    connections = psutil.net_connections("tcp4")
+    return [one.pid for one in connections if one.laddr.port in ports and one.pid is not None]
+
+
+def end_sessions(fleet: SimulatedFleet, process: int, *, only_with_lock: bool) -> int:
+    """End a process's sessions as if their connections had broken; returns how many these were.
+
+    Args:
+        fleet: Whose database it is.
+        process: The process.
+        only_with_lock: Only the session that has the lock of a home.
+    """
+    ports = [one.laddr.port for one in psutil.Process(process).net_connections("tcp4")]
+    condition = f"client_port IN ({', '.join(map(str, ports))})" + (f" AND {HOLDS_A_LOCK}" if only_with_lock else "")
+    query = f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {condition}"  # noqa: S608 - of this file
+    return len(_values(fleet, query))
+
+
+def changes(fleet: SimulatedFleet) -> Sequence[Any]:
+    """Return when each run was computed and each entry was changed: anything that is written shows there."""
+    runs = _values(fleet, "SELECT home || date || detector || computed_at FROM detector_run_daily ORDER BY 1")
+    entries = f"SELECT home || day || detector || updated_at || status FROM {SCHEMA}.entry ORDER BY 1"  # noqa: S608 - of this file
+    return [*runs, *_values(fleet, entries)]

@@ -24,19 +24,23 @@ class DaskCluster:
     Args:
         folder: Where logs and the workers' files go.
         environment: Variables that scheduler and workers get beside those of this process.
+
+    Attributes:
+        port: That of the scheduler.
+        workers: The nannies, or workers without one.
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str] | None = None) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
         self._environment = {**os.environ, **(environment or {})}
-        self._port = free_port()
+        self.port = free_port()
         self._scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
 
     @property
     def address(self) -> str:
-        return f"tcp://127.0.0.1:{self._port}"
+        return f"tcp://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -47,25 +51,25 @@ class DaskCluster:
 
     def start(self) -> None:
         """Start the scheduler, on the same port as before, and wait until it answers."""
-        self._scheduler = self._run("scheduler", "--port", str(self._port))
+        self._scheduler = self._run("scheduler", "--port", str(self.port))
         self._wait_for(0)
 
-    def start_workers(self, count: int, *, threads: int = 1, address: str = "") -> None:
-        """Start more workers, each under a nanny that replaces a process that dies, and wait until they are there.
+    def start_workers(self, count: int, *, threads: int = 1, nanny: bool = True) -> None:
+        """Start more workers, and wait until they are there.
 
         Args:
             count: How many.
             threads: The threads of each.
-            address: Where they find the scheduler, if not at its own address.
+            nanny: Start each under a nanny, which replaces a process that dies.
         """
         before = len(self.workers)
         for _ in range(count):
-            self.workers.append(self._start_worker(address or self.address, threads))
+            self.workers.append(self._start_worker(threads, nanny=nanny))
         self._wait_for(before + count)
 
-    def _start_worker(self, address: str, threads: int = 1) -> subprocess.Popen[bytes]:
+    def _start_worker(self, threads: int = 1, *, nanny: bool = True) -> subprocess.Popen[bytes]:
         options = ("--nthreads", str(threads), "--local-directory", str(self._folder / "work"))
-        return self._run("worker", address, *options)
+        return self._run("worker", self.address, *options, "--nanny" if nanny else "--no-nanny")
 
     def kill_scheduler(self) -> None:
         """Kill the scheduler alone; ``start`` starts it again."""
@@ -77,7 +81,7 @@ class DaskCluster:
         """Start those workers again whose nanny has ended, as a service manager does; returns how many these were."""
         ended = [number for number, process in enumerate(self.workers) if process.poll() is not None]
         for number in ended:
-            self.workers[number] = self._start_worker(self.address)
+            self.workers[number] = self._start_worker()
         return len(ended)
 
     def kill(self) -> None:
@@ -99,15 +103,6 @@ class DaskCluster:
         _kill_children(self.workers[number])
         self.workers[number].kill()
         self.workers[number].wait()
-
-    def process_of(self, number: int) -> psutil.Process:
-        """Return the process that one worker works in."""
-        (process,) = (
-            child
-            for child in psutil.Process(self.workers[number].pid).children()
-            if "resource_tracker" not in " ".join(child.cmdline())
-        )
-        return process
 
     def _run(self, *words: str) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "distributed.cli.dask_" + words[0], *words[1:]]
