@@ -54,7 +54,9 @@ MANY_ROUNDS = (
 @pytest.hookimpl(tryfirst=True)  # before `-m` chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests of our own arithmetic over many rounds: tracing them for coverage would take minutes."""
+    files = {item.path for item in items}  # a few hundred, of thousands of tests
+    many_rounds = {file for file in files if any(file.is_relative_to(place) for place in MANY_ROUNDS)}
     for item in items:
-        if any(item.path.is_relative_to(place) for place in MANY_ROUNDS):
+        if item.path in many_rounds:
             item.add_marker("many_rounds")
             item.add_marker("no_cover")
