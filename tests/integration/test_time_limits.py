@@ -44,9 +44,16 @@ def bounded() -> Iterator[None]:
 def stopped(process_id: int) -> Iterator[None]:
     os.kill(process_id, signal.SIGSTOP)
     try:
+        while any(_state(thread) not in "Tt" for thread in Path(f"/proc/{process_id}/task").iterdir()):
+            time.sleep(0.001)  # until the signal has arrived, each thread goes on
         yield
     finally:
         os.kill(process_id, signal.SIGCONT)
+
+
+def _state(thread: Path) -> str:
+    """Return the state of a thread, as proc(5) has it: the letter after the name in parentheses."""
+    return (thread / "stat").read_text().rpartition(") ")[2][0]
 
 
 @contextmanager
