@@ -30,6 +30,9 @@ _SLOT_SECONDS: Final = 60
 _SLOTS: Final = 27 * 60  # no local day is longer
 _NEAR: Final = (1, 5)  # slots
 _AROUND: Final = 30
+_LANES: Final = 8  # bytes of a number
+_MAX_ADDED: Final = 255
+_MAX_EXACT: Final = 2**24  # of whole numbers in single precision
 Flags8 = npt.NDArray[np.uint8]  # 0 or 1, to be added up
 
 _MAX_P: Final = 3e-4  # a pair must also be improbable by itself, as for a single day
@@ -89,10 +92,11 @@ def find_pairs(bouts: Bouts, entities: int, weekend: Flags, owner: Integers, rat
     for near, counts in zip(_NEAR, _counts(bouts, entities, weekend), strict=True):
         hits, expected = (found[first, second] for found in counts)
         p = _tail(hits, sizes[first], expected)
-        for place in np.flatnonzero(p * len(_NEAR) <= rate).tolist():
+        tried = np.flatnonzero(p * len(_NEAR) <= rate)
+        for place in tried.tolist():
             around = _expected_by_surroundings(keys[first[place]], keys[second[place]], near)
             expected[place] = max(expected[place], around)
-        p = np.maximum(p, _tail(hits, sizes[first], expected))
+        p[tried] = np.maximum(p[tried], _tail(hits[tried], sizes[first[tried]], expected[tried]))
         best = np.minimum(best, len(_NEAR) * p)
     found = np.flatnonzero(benjamini_hochberg(best, rate) & (best <= _MAX_P))
     found = found[np.argsort(best[found], kind="stable")]
@@ -114,10 +118,9 @@ def _slots(bouts: Bouts) -> Integers:
 
 def _keys_by_entity(bouts: Bouts, entities: int) -> list[Integers]:
     """Return the slots of each entity's bouts, ascending; those of different days are far apart."""
-    keys = bouts.day * 2 * _SLOTS + _slots(bouts)
-    order = np.lexsort((keys, bouts.entity))
-    bounds = np.searchsorted(bouts.entity[order], np.arange(1, entities))
-    return np.split(keys[order], bounds)
+    keys = bouts.day * 2 * _SLOTS + _slots(bouts)  # ascending within each entity
+    order = np.argsort(bouts.entity.astype(np.min_scalar_type(entities)), kind="stable")
+    return np.split(keys[order], np.cumsum(np.bincount(bouts.entity, minlength=entities))[:-1])
 
 
 def _expected_by_surroundings(one: Integers, other: Integers, near: int) -> float:
@@ -132,8 +135,10 @@ def _counts(bouts: Bouts, entities: int, weekend: Flags) -> Iterator[tuple[Float
 
     Each of shape (entities, entities): of the bouts of the row's entity, those near the column's.
     """
-    hits = np.zeros((len(_NEAR), 2, entities, entities))  # of the column's bouts, those near the row's
-    reached = np.zeros((len(_NEAR), 2, entities, _SLOTS), np.uint16)  # on how many days a slot is near a bout
+    columns = -(-entities // _LANES) * _LANES
+    hits = np.zeros((len(_NEAR), 2, entities, columns))
+    most_days = np.min_scalar_type(len(weekend))  # the smallest, because this is most of what is added up
+    reached = np.zeros((len(_NEAR), 2, _SLOTS, columns), most_days)  # on how many days a slot is near a bout
     slots, kinds = _slots(bouts), weekend.astype(np.int64)
     bounds = np.searchsorted(bouts.day, np.arange(len(weekend) + 1))
     for day, kind in enumerate(kinds.tolist()):
@@ -141,36 +146,56 @@ def _counts(bouts: Bouts, entities: int, weekend: Flags) -> Iterator[tuple[Float
         entity, slot = bouts.entity[part], slots[part]
         if not len(entity):
             continue
-        acts = np.zeros((entities, _SLOTS), np.uint8)
-        acts[entity, slot] = 1
+        acts = np.zeros((_SLOTS, columns), np.uint8)
+        acts[slot, entity] = 1
         present, first = np.unique(entity, return_index=True)
         for place, is_near in enumerate(_near(acts)):
-            hits[place, kind][:, present] += np.add.reduceat(is_near[:, slot], first, axis=1, dtype=np.uint16)
+            hits[place, kind, present] += _sums(is_near, slot, first)
             reached[place, kind] += is_near
     of_kind = kinds[bouts.day]
-    by_entity = [np.flatnonzero(of_kind == kind) for kind in (0, 1)]
-    by_entity = [places[np.argsort(bouts.entity[places], kind="stable")] for places in by_entity]
+    exact = np.float32 if len(slots) * len(weekend) < _MAX_EXACT else np.float64  # half the time
+    times = [  # how often each entity acted in each slot
+        np.bincount((bouts.entity * _SLOTS + slots)[of_kind == kind], minlength=entities * _SLOTS).astype(exact)
+        for kind in (0, 1)
+    ]
     for place in range(len(_NEAR)):
         other_days = np.zeros((entities, entities))
-        for kind, places in enumerate(by_entity):
-            days, near = int(np.count_nonzero(kinds == kind)), hits[place, kind].T
+        for kind, of_slots in enumerate(times):
+            days, near = int(np.count_nonzero(kinds == kind)), hits[place, kind, :, :entities]
             if days > 1:
-                parts = np.split(slots[places], np.searchsorted(bouts.entity[places], np.arange(1, entities)))
-                crossed = np.stack([reached[place, kind][:, part].sum(axis=1, dtype=np.int64) for part in parts])
+                crossed = of_slots.reshape(entities, _SLOTS) @ reached[place, kind, :, :entities].astype(exact)
                 other_days += (crossed - near + 1) / (days - 1)
             else:  # nothing to compare with
                 other_days += near
-        yield hits[place].sum(axis=0).T, other_days
+        yield hits[place].sum(axis=0)[:, :entities], other_days
+
+
+def _sums(is_near: Flags8, slot: Integers, first: Integers) -> npt.NDArray[np.unsignedinteger]:
+    """Return the sum of the rows of some slots for each group of them, shape (groups, columns).
+
+    Eight columns are added at once, as the bytes of one number; 255 rows at most, so that no byte overflows.
+
+    Args:
+        is_near: 0 or 1, shape (slots, columns).
+        slot: The slots, by group.
+        first: Where each group begins.
+    """
+    rows, sizes = is_near.view(np.uint64)[slot], np.diff(first, append=len(slot))
+    if sizes.max() <= _MAX_ADDED:
+        return np.add.reduceat(rows, first, axis=0).view(np.uint8)
+    part = np.flatnonzero((np.arange(len(slot)) - np.repeat(first, sizes)) % _MAX_ADDED == 0)
+    of_parts = np.add.reduceat(rows, part, axis=0).view(np.uint8)
+    return np.add.reduceat(of_parts, np.searchsorted(part, first), axis=0, dtype=np.uint64)
 
 
 def _near(acts: Flags8) -> Iterator[Flags8]:
-    """For each distance, yield which slots of a day have a bout of each entity that near, shape (entities, slots)."""
+    """For each distance, yield which slots of a day have a bout of each entity that near, shape (slots, entities)."""
     reached, distance = acts, 0
     for near in _NEAR:
         while distance < near:
             step = min(near - distance, 2 * distance + 1)  # without a hole between what is reached so far
             wider = reached.copy()
-            wider[:, step:] |= reached[:, :-step]
-            wider[:, :-step] |= reached[:, step:]
+            wider[step:] |= reached[:-step]
+            wider[:-step] |= reached[step:]
             reached, distance = wider, distance + step
         yield reached
