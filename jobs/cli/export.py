@@ -10,6 +10,7 @@ import typer
 
 from jobs.cli.app import First, Json, Last, command, days_of, home_of, print_json, print_line, print_message
 from storage.dates import DateRange
+from storage.drivers.file_systems import without_secrets
 from storage.errors import SettingsError, UsageError
 from storage.models import DetectorRunDaily
 from storage.plurals import counted
@@ -40,6 +41,10 @@ def export(
     """
     if not parquet:
         raise UsageError("no folder to write to is named", hint="Name it with --parquet DIR.")
+    if "://" in parquet:
+        raise UsageError(
+            f"{without_secrets(parquet)} is not a folder", hint="Export into a local folder, and copy that to the URL."
+        )
     if names and all_homes:
         raise UsageError("not both --home and --all-homes", hint="Name homes, or export all of them.")
     home = home_of(context)

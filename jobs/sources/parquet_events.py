@@ -35,6 +35,7 @@ from jobs.sources.parquet_rows import (
     is_text,
     row_groups_of,
 )
+from storage.drivers.file_systems import find_files, find_matching, info_of, shown_path, without_secrets
 from storage.errors import PatternAggregatesError, SettingsError, SourceCorrupt, SourceMismatch, SourceUnavailable
 
 MAX_CACHED_BYTES: Final = 64 * 2**20
@@ -80,7 +81,8 @@ class EventFiles:
         max_cached_bytes: About how much memory decoded row groups may take that are kept for the homes that follow.
 
     Attributes:
-        root: The path on its file system, without what a URL may have of user and password.
+        root: The path on its file system.
+        shown: The path or URL for messages, without what is secret.
 
     Raises:
         SettingsError: The kind of URL is not known, or needs a library that is not installed.
@@ -96,6 +98,7 @@ class EventFiles:
             raise SettingsError(f"source.path: {error}", hint="Install what this kind of URL needs.") from error
         except ValueError as error:
             raise SettingsError(f"source.path: {error}", hint="Name a folder, a glob or a URL.") from error
+        self.shown = shown_path(self._system, self.root)
         self._lock = threading.RLock()
         self._listing: tuple[float, list[EventFile]] | None = None
         self._footers: _Cache[tuple[pq.FileMetaData, list[RowGroup]]] = _Cache(MAX_FOOTERS)
@@ -140,14 +143,13 @@ class EventFiles:
 
     def _list(self) -> list[EventFile]:
         found: dict[str, Any] = {}
-        if self._system.exists(self.root):
-            if self._system.isfile(self.root):
-                found = {self.root: self._system.info(self.root)}
-            else:
-                found = self._within(self.root)
-        else:
-            for name, info in self._system.glob(self.root, detail=True).items():
+        self._system.invalidate_cache()  # file systems of object storage keep what they once listed
+        of_root = info_of(self._system, self.root)
+        if of_root is None:
+            for name, info in find_matching(self._system, self.root).items():
                 found |= self._within(name) if info["type"] == "directory" else {name: info}
+        else:
+            found = self._within(self.root) if of_root["type"] == "directory" else {self.root: of_root}
         files = [
             EventFile(name, _day_of(name), f"{info.get('size')} {_changed(info)}")
             for name, info in sorted(found.items())
@@ -155,25 +157,24 @@ class EventFiles:
         ]
         if not files:
             raise SourceUnavailable(
-                f"no Parquet file matches {self.root}", hint="Correct source.path, a folder, a glob or a URL."
+                f"no Parquet file matches {self.shown}", hint="Correct source.path, a folder, a glob or a URL."
             )
         return files
 
     def _within(self, folder: str) -> dict[str, Any]:
         """Return the Parquet files in a folder; names that begin with ``_`` or ``.`` are of writers at work."""
-        found: dict[str, Any] = self._system.find(folder, detail=True)
         return {
             name: info
-            for name, info in found.items()
+            for name, info in find_files(self._system, folder).items()
             if name.endswith(".parquet") and not re.search(r"/[_.]", name.removeprefix(folder.rstrip("/")))
         }
 
     def _footer(self, file: EventFile) -> tuple[pq.FileMetaData, list[RowGroup]]:
         found = self._footers.get(file)
         if found is None:
-            with self._translated(file.path), self._system.open(file.path, "rb") as opened:
+            with self._translated(file.path), self._open(file) as opened:
                 metadata = pq.read_metadata(opened)
-            check_columns(file.path, metadata.schema.to_arrow_schema())
+            check_columns(shown_path(self._system, file.path), metadata.schema.to_arrow_schema())
             found = metadata, row_groups_of(metadata)
             self._footers.put(file, found, 1)
         return found
@@ -186,38 +187,46 @@ class EventFiles:
             schema = metadata.schema.to_arrow_schema()
             columns = [name for name in (*REQUIRED, *OPTIONAL) if name in schema.names]
             texts = [name for name in columns if is_text(schema.field(name).type)]
-            with self._translated(file.path), self._system.open(file.path, "rb") as opened:
-                reader = pq.ParquetFile(opened, metadata=metadata, read_dictionary=texts)
+            with self._translated(file.path), self._open(file) as opened:
+                reader = pq.ParquetFile(opened, metadata=metadata, read_dictionary=texts, pre_buffer=True)
                 rows = decode_rows(reader.read_row_group(number, columns=columns))
             self._decoded.put((file, number), rows, rows.size_bytes)
         return rows
 
+    def _open(self, file: EventFile) -> Any:  # noqa: ANN401 - fsspec has no types
+        """Open a file so that only the bytes asked for are read; by default some megabytes more are, around each."""
+        return self._system.open(file.path, "rb", cache_type="none")
+
     def _check_size(self, file: EventFile, rows: int, size_bytes: int) -> None:
         if rows > self._max_rows or size_bytes > MAX_BYTES_IN_GROUP:
             raise SourceMismatch(
-                f"source.path: {file.path} has a row group of {rows:,} rows and {size_bytes // 2**20:,} MB",
+                f"source.path: {shown_path(self._system, file.path)} has a row group of {rows:,} rows "
+                f"and {size_bytes // 2**20:,} MB",
                 hint=f"Write it with row groups of 20,000 to 100,000 rows; at most {self._max_rows:,} rows and "
                 f"{MAX_BYTES_IN_GROUP // 2**20} MB are read at once.",
             )
 
     @contextmanager
-    def _translated(self, name: str) -> Iterator[None]:
+    def _translated(self, path: str) -> Iterator[None]:
         """Raise errors of the file system and of Arrow as those of a source."""
+        name = shown_path(self._system, path)
         try:
             yield
         except (pa.ArrowException, ValueError) as error:
             raise SourceCorrupt(
-                f"{name} is not a valid Parquet file: {error}", hint="Write it anew, or move it away."
+                f"{name} is not a valid Parquet file: {without_secrets(str(error))}",
+                hint="Write it anew, or move it away.",
             ) from error
         except PatternAggregatesError:
             raise
         except Exception as error:  # the libraries beneath fsspec raise errors of their own
             if type(error) is OSError and error.errno is None:  # Arrow's, where bytes inside a file are wrong
                 raise SourceCorrupt(
-                    f"{name} is damaged: {describe(error)}", hint="Write it anew, or move it away."
+                    f"{name} is damaged: {without_secrets(describe(error))}", hint="Write it anew, or move it away."
                 ) from error
             self._listing = None  # perhaps another program has replaced the files
-            raise SourceUnavailable(f"{name}: {describe(error)}") from error
+            hint = "Check the account and its rights." if isinstance(error, PermissionError) else ""
+            raise SourceUnavailable(f"{name}: {without_secrets(describe(error))}", hint=hint) from error
 
 
 class _Cache(Generic[V]):

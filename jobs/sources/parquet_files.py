@@ -118,7 +118,7 @@ class ParquetFiles:
         if not found:
             if self._files.has_rows():
                 raise SourceMismatch(
-                    f"{self._files.root} has no row of the home {self._home!r}",
+                    f"{self._files.shown} has no row of the home {self._home!r}",
                     hint="Correct source.home, or wait for its first rows.",
                 )
             return None

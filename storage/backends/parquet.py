@@ -17,11 +17,13 @@ import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.fs as pa_fs
 
 from storage.backends.parquet_layout import HOMES_FILE, measurement_folder, month_of, row_schema
 from storage.batch import DayBatch
 from storage.columns import HOME, decode
 from storage.dates import DateRange
+from storage.drivers.file_systems import find_files, is_folder, shown_path, without_secrets
 from storage.errors import (
     PatternAggregatesError,
     SettingsError,
@@ -38,6 +40,13 @@ from storage.summaries import SummaryPlan
 ALL_DAYS: Final = DateRange(dt.date.min, dt.date.max)
 
 A = TypeVar("A", bound=DailyAggregate)
+
+
+class _Ranges(pa_fs.FSSpecHandler):  # type: ignore[misc]  # pyarrow has no types
+    """Opens files so that only the bytes asked for are read; by default some megabytes more are, around each."""
+
+    def open_input_file(self, path: str) -> pa.PythonFile:
+        return pa.PythonFile(self.fs.open(path, mode="rb", cache_type="none"), mode="r")
 
 
 class ParquetStore:
@@ -60,10 +69,13 @@ class ParquetStore:
             self._system, self._root = fsspec.core.url_to_fs(path)
         except (ImportError, ValueError) as error:
             raise SettingsError(f"store.path: {error}", hint="Name a folder, or a URL that fsspec knows.") from error
+        self._shown = shown_path(self._system, self._root)
+        self._ranges = pa_fs.PyFileSystem(_Ranges(self._system))
         with self._translated():
-            if not self._system.isdir(self._root):
+            self._system.invalidate_cache()  # what another store of this process has listed may be old
+            if not is_folder(self._system, self._root):
                 raise StoreMissing(
-                    f"there is no folder {self._root}", hint="Write it with `pattern-aggregates export`."
+                    f"there is no folder {self._shown}", hint="Write it with `pattern-aggregates export`."
                 )
 
     @property
@@ -130,7 +142,7 @@ class ParquetStore:
             folders = [path.rpartition("/")[2] for path in self._system.ls(self._root, detail=False)]
             found = (self._files(folder, ALL_DAYS, [name]) for folder in folders if folder.startswith("measurement="))
             return sum(
-                ds.dataset(files, format="parquet", filesystem=self._system).count_rows(filter=pc.field(HOME) == name)
+                ds.dataset(files, format="parquet", filesystem=self._ranges).count_rows(filter=pc.field(HOME) == name)
                 for files in found
                 if files
             )
@@ -174,7 +186,7 @@ class ParquetStore:
 
     def _refuse(self) -> NoReturn:
         raise UsageError(
-            f"{self._root} holds exported rows, which can only be read",
+            f"{self._shown} holds exported rows, which can only be read",
             hint="Name the store that the job writes to, and fill this folder with `pattern-aggregates export`.",
         )
 
@@ -194,25 +206,28 @@ class ParquetStore:
             yield from dataset.to_batches(columns=list(names), filter=reduce(and_, conditions))
 
     def _dataset(self, model: type[DailyAggregate], files: list[str]) -> ds.Dataset:
-        return ds.dataset(files, schema=row_schema(model), format="parquet", filesystem=self._system)
+        return ds.dataset(files, schema=row_schema(model), format="parquet", filesystem=self._ranges)
 
     def _files(self, name: str, days: DateRange, homes: Collection[str] | None) -> list[str]:
         """Return the files in the folder of a measurement that may have rows of some days of some homes."""
         folder = f"{self._root.rstrip('/')}/{name}"
         first, last = (f"{day:%Y-%m}" for day in (days.first, days.last))
-        found = self._system.find(folder) if self._system.isdir(folder) else []
-        months = {path: month_of(path.removeprefix(f"{folder}/"), homes) for path in found}
+        months = {path: month_of(path.removeprefix(f"{folder}/"), homes) for path in find_files(self._system, folder)}
         return sorted(path for path, month in months.items() if month is not None and first <= month <= last)
 
     def _known_homes(self) -> dict[str, HomeIdentity]:
         path = f"{self._root.rstrip('/')}/{HOMES_FILE}"
-        if not self._system.exists(path):
+        try:
+            content = self._system.cat_file(path)
+        except FileNotFoundError:
             return {}
         try:
-            found: dict[str, str] = json.loads(self._system.cat_file(path))
+            found: dict[str, str] = json.loads(content)
             return {name: HomeIdentity.from_json(text) for name, text in found.items()}
         except (ValueError, AttributeError) as error:
-            raise StoreCorrupt(f"{path} is damaged: {error}", hint="Delete it, and export again.") from error
+            raise StoreCorrupt(
+                f"{shown_path(self._system, path)} is damaged: {error}", hint="Delete it, and export again."
+            ) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -222,8 +237,14 @@ class ParquetStore:
         except PatternAggregatesError:
             raise
         except pa.ArrowException as error:
-            raise StoreCorrupt(f"{self._root}: {error}", hint="Export these days again.") from error
+            raise StoreCorrupt(
+                f"{self._shown}: {without_secrets(str(error))}", hint="Export these days again."
+            ) from error
         except Exception as error:  # the libraries beneath fsspec raise errors of their own
             if type(error) is OSError and error.errno is None:  # Arrow's, where bytes inside a file are wrong
-                raise StoreCorrupt(f"{self._root}: {error}", hint="Export these days again.") from error
-            raise StoreUnavailable(f"{self._root}: {type(error).__name__}: {error}") from error
+                raise StoreCorrupt(
+                    f"{self._shown}: {without_secrets(str(error))}", hint="Export these days again."
+                ) from error
+            hint = "Check the account and its rights." if isinstance(error, PermissionError) else ""
+            text = without_secrets(f"{type(error).__name__}: {error}")
+            raise StoreUnavailable(f"{self._shown}: {text}", hint=hint) from error

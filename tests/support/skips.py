@@ -23,6 +23,7 @@ SERVERS: Final = (
     "Mosquitto",
     "PostgreSQL",
     "Prometheus",
+    "S3",
 )
 HOW_TO_GET_THEM: Final = (
     "To run them too: `make servers` installs what Debian has, and .ci/axe gets axe-core. For InfluxDB 2.x, put its "

@@ -134,6 +134,7 @@ def test_days_that_were_never_computed_are_named(written: Home) -> None:
         (("--parquet", "rows", "--home", "a", "--all-homes"), "not both --home and --all-homes"),
         (("--parquet", "rows", "--home", "nobody"), "the store holds no home 'nobody'"),
         (("--parquet", "config.toml"), "config.toml cannot be written"),
+        (("--parquet", "s3://me:secret@bucket/rows"), "s3://bucket/rows is not a folder"),
     ],
 )
 def test_a_call_that_is_not_valid_says_what_to_do(

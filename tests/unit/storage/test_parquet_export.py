@@ -23,6 +23,7 @@ from storage.identity import HomeIdentity, Place
 from storage.models import DurationDaily, TimeBasedDaily
 from storage.parquet_export import export_rows
 from tests.support.exporting import SPRING, export, filled, start_exports
+from tests.support.object_storage import ObjectStorage
 from tests.support.rows import DAY, batch, duration, finding
 
 
@@ -215,6 +216,37 @@ def test_an_export_is_read_from_any_file_system(tmp_path: Path) -> None:
         assert ParquetStore("memory://exported", home="a").read(TimeBasedDaily, SPRING) == read(tmp_path, "a")
     finally:
         memory.rm("/exported", recursive=True)
+
+
+def test_one_home_on_object_storage_costs_few_bytes_and_a_month_that_comes_later_is_found(tmp_path: Path) -> None:
+    homes = [f"house {number}" for number in range(100)]
+    name = "house 7"
+    export(filled(*homes, days=DateRange(DAY, DAY)), tmp_path, *homes)
+    ObjectStorage.begin()
+    store = ParquetStore(f"objects://{tmp_path}", home=name)
+    assert len(store.read(TimeBasedDaily, SPRING)) == 2
+    file = next((tmp_path / "measurement=time_based_daily").rglob(file_name(name)))
+    assert 0 < ObjectStorage.bytes_read <= 2 * file.stat().st_size
+    later = DateRange(dt.date(2026, 4, 1), dt.date(2026, 4, 1))
+    export(filled(name, days=later), tmp_path, name, days=later)
+    assert {row.date for row in store.read(TimeBasedDaily, SPRING)} == {DAY, later.first}
+
+
+@pytest.mark.parametrize("error", [PermissionError("Forbidden"), OSError(16, "SlowDown"), ConnectionResetError(104)])
+def test_a_server_that_refuses_is_not_taken_for_an_empty_store(tmp_path: Path, error: Exception) -> None:
+    export(filled("a"), tmp_path, "a")
+    ObjectStorage.begin()
+    store = ParquetStore(f"objects://{tmp_path}", home="a")
+    ObjectStorage.error = error
+    for question in (lambda: store.read(TimeBasedDaily, SPRING), store.homes, store.count_rows, store.read_home):
+        with pytest.raises(StoreUnavailable, match=f"^objects://{tmp_path}.*{type(error).__name__}"):
+            question()
+    with pytest.raises(StoreUnavailable):
+        ParquetStore(f"objects://{tmp_path}", home="a")
+    ObjectStorage.error = None
+    ObjectStorage.refused = "month=2026-03"
+    with pytest.raises(StoreUnavailable):
+        store.read(TimeBasedDaily, SPRING)
 
 
 def test_a_folder_that_is_not_there_is_an_error_and_not_an_empty_store(tmp_path: Path) -> None:
