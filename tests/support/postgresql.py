@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -78,14 +78,15 @@ class Cluster:
         Returns:
             Whether there was any.
         """
-        found = [
-            child
-            for child in psutil.Process(self.process_id).children()
-            if " ".join(child.cmdline()).startswith(f"postgres: {self.url.username} ")
-        ]
-        if found:
-            choose(found).kill()
-        return bool(found)
+        with suppress(psutil.Error, IndexError):  # none is there, or it has ended meanwhile
+            sessions = [
+                child
+                for child in psutil.Process(self.process_id).children()
+                if " ".join(child.cmdline()).startswith(f"postgres: {self.url.username} ")
+            ]
+            choose(sessions).kill()
+            return True
+        return False
 
     def _run(self, program: str, *arguments: str) -> None:
         command: list[str | Path] = [self._programs / program, "--pgdata", self._folder / "data", *arguments]
