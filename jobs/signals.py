@@ -12,12 +12,45 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final
+
+from jobs.time_limit import WAKE_SIGNAL, on_wake
 
 EXIT_CODE: Final = 130
 _EXIT: Final = os._exit  # the real one, also while ``run_isolated`` keeps other code from it
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 MAX_STOP_SECONDS: Final = 9.0  # ending in the middle of a day costs only the time spent on that day
+_STEP_SECONDS: Final = 0.25
+
+
+class StopRequest:
+    """A request to stop between two days, which a signal handler may make whatever it has interrupted.
+
+    ``threading.Event`` is not made for that: a handler that sets it waits for ever for the lock of the very ``wait``
+    that it has interrupted.
+    """
+
+    def __init__(self) -> None:
+        self._is_made = False
+        self._wakes: SimpleQueue[None] = SimpleQueue()
+
+    def is_made(self) -> bool:
+        """Return whether the request was made."""
+        return self._is_made
+
+    def make(self) -> None:
+        """Make the request; may be called from any thread or signal handler."""
+        self._is_made = True
+        self._wakes.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for that many seconds, or until the request is made; for one thread."""
+        if not self._is_made:
+            with suppress(Empty):
+                self._wakes.get(timeout=seconds)
 
 
 def watch() -> None:
@@ -26,19 +59,39 @@ def watch() -> None:
     os.set_blocking(writable, False)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    threading.Thread(target=_end_in_time, args=(readable,), name="signals", daemon=True).start()
+    if signal.getsignal(WAKE_SIGNAL) is signal.SIG_DFL:
+        signal.signal(WAKE_SIGNAL, on_wake)
+    threading.Thread(target=_end_in_time, args=(readable, threading.get_ident()), name="signals", daemon=True).start()
 
 
-def _end_in_time(readable: int) -> None:
-    """Wait for a signal, then for the end of the time or another signal, and end the process."""
-    _wait(readable, None)
-    _wait(readable, MAX_STOP_SECONDS)
+def stop_on_signals(stop: Callable[[], object]) -> None:
+    """Make SIGTERM and SIGINT call a function, which lets the day at work end, instead of interrupting it."""
+
+    def on_signal(_number: int, _frame: object) -> None:
+        stop()
+
+    for number in STOP_SIGNALS:
+        signal.signal(number, on_signal)
+
+
+def _end_in_time(readable: int, main_thread: int) -> None:
+    """Wait for a signal, then for the end of the time or another signal, and end the process.
+
+    The time is counted in steps, so that a machine that stood still for a while is not taken for a program that does.
+    After each the main thread is woken, as a signal that comes just before it begins to wait does not end that wait.
+    """
+    _is_signalled(readable, None)
+    for _ in range(round(MAX_STOP_SECONDS / _STEP_SECONDS)):
+        if _is_signalled(readable, _STEP_SECONDS):
+            break
+        signal.pthread_kill(main_thread, WAKE_SIGNAL)
     _EXIT(EXIT_CODE)
 
 
-def _wait(readable: int, max_seconds: float | None) -> None:
-    """Wait for a signal that asks the program to stop, or for the end of the time."""
+def _is_signalled(readable: int, max_seconds: float | None) -> bool:
+    """Wait for a signal that asks the program to stop, and return whether it came in time."""
     until = None if max_seconds is None else time.monotonic() + max_seconds
     while select.select([readable], [], [], None if until is None else max(0.0, until - time.monotonic()))[0]:
         if os.read(readable, 1)[0] in STOP_SIGNALS:  # a time limit (``jobs.time_limit``) has signals of its own
-            return
+            return True
+    return False

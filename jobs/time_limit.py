@@ -191,13 +191,13 @@ _of_main_thread: Final[list[_Interrupter]] = []  # at most one
 
 def _install_handlers() -> None:
     """Handle the two signals, unless somebody else does. They stay handled: one may arrive a little late."""
-    for number, handler in ((WAKE_SIGNAL, _on_wake), (signal.SIGPROF, _on_timer)):
+    for number, handler in ((WAKE_SIGNAL, on_wake), (signal.SIGPROF, _on_timer)):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, handler)
 
 
-def _on_wake(_number: int, _frame: object) -> None:
-    """Do nothing: the interpreter looks for exceptions of other threads when it calls this."""
+def on_wake(_number: int, _frame: object) -> None:
+    """Do nothing: the interpreter looks for other signals and for exceptions of other threads when it calls this."""
 
 
 def _on_timer(_number: int, _frame: object) -> None:

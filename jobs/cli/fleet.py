@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -30,6 +29,7 @@ from jobs.fleet.run import Days, FleetRun
 from jobs.fleet.serve import FleetServer
 from jobs.fleet.status import STATES
 from jobs.outcome import Outcome
+from jobs.signals import stop_on_signals
 from jobs.wiring import system_clock
 from storage.errors import UsageError
 from storage.plurals import counted
@@ -116,11 +116,7 @@ def serve(
     logs.configure(sys.stderr)
     server = FleetServer(lambda: open_run(context, homes, query, workers, scheduler), system_clock)
 
-    def stop(_number: int, _frame: object) -> None:
-        server.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stop_on_signals(server.stop)
     with http_server(health.host, health.port, server.routes()) if health.port else nullcontext():
         server.serve()
 

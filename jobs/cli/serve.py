@@ -9,7 +9,8 @@ import typer
 
 from jobs import logs
 from jobs.cli.app import command, home_of
-from jobs.daemon.loop import Daemon, stop_on_signals
+from jobs.daemon.loop import Daemon
+from jobs.signals import stop_on_signals
 from storage.errors import LedgerError
 
 
@@ -22,5 +23,5 @@ def serve(context: typer.Context) -> None:
         pass
     logs.configure(sys.stderr)
     daemon = Daemon(home)
-    stop_on_signals(daemon)
+    stop_on_signals(daemon.stop)
     daemon.serve()

@@ -13,8 +13,6 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import secrets
-import signal
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -37,6 +35,7 @@ from jobs.lost_days import LostDays
 from jobs.outcome import Outcome
 from jobs.planning import CatchUp
 from jobs.run_report import DayReport, RunReport
+from jobs.signals import StopRequest
 from jobs.wiring import Home
 from storage.clean_text import clean_json
 from storage.errors import HomeMismatch, PatternAggregatesError
@@ -73,8 +72,8 @@ class Daemon:
         self.ready = False
         self.last_error = ""
         self._home = home
-        self._stopping = threading.Event()
-        self._wait = wait or self._stopping.wait
+        self._stop_request = StopRequest()
+        self._wait = wait or self._stop_request.wait
         self._clock_check_seconds = clock_check_seconds
         self._attempts = 0
         self._began_at: dt.datetime | None = None
@@ -92,7 +91,7 @@ class Daemon:
 
     def stop(self) -> None:
         """Make ``serve`` return, once the day at work is done; may be called from any thread or signal handler."""
-        self._stopping.set()
+        self._stop_request.make()
 
     def next_run_at(self) -> dt.datetime | None:
         """Return when the next run is scheduled; None while nothing is. Waits for the end of a run at work."""
@@ -152,10 +151,10 @@ class Daemon:
     def _watch_clock(self) -> None:
         """Wait for the stop; wake the scheduler often, in case the clock was set forward or the machine was asleep."""
         checked_at = self._home.clock()
-        while not self._stopping.is_set():
+        while not self._stop_request.is_made():
             self._wait(self._clock_check_seconds)
             now = self._home.clock()
-            if self._stopping.is_set():
+            if self._stop_request.is_made():
                 return
             if now < checked_at:  # otherwise no night would run until the clock is back at the wrong time
                 _log.warning("the clock was set back from %s to %s", checked_at, now)
@@ -182,9 +181,9 @@ class Daemon:
             self._began_at, self._retry_at = self._home.clock(), None
             self.last_error = self._run_once(catch_up)
             self._began_at = None
-            if self._home.settings.health.port and not self._stopping.is_set():  # otherwise nobody would see it
+            if self._home.settings.health.port and not self._stop_request.is_made():  # otherwise nobody would see it
                 self._pages.refresh(has_new_days=self._has_new_days)
-            if self.last_error and not self._stopping.is_set():
+            if self.last_error and not self._stop_request.is_made():
                 at = self._retry_at = self._home.clock() + pause
                 _log.info("the next try is at %s", at.astimezone(self._home.zone))
                 next_try = self._attempts, catch_up, min(2 * pause, MAX_RETRY_PAUSE)
@@ -205,7 +204,7 @@ class Daemon:
                     rollup_retention_days=self._home.store_settings.kept_rollup_days,
                     recheck_days=settings.schedule.recheck_days,
                     catch_up=catch_up,
-                    stop=self._stopping.is_set,
+                    stop=self._stop_request.is_made,
                     progress=self._show_day,
                 )
         except PatternAggregatesError as error:
@@ -288,7 +287,7 @@ class Daemon:
         return Response(status, clean_json(body) + "\n")
 
     def _readiness(self) -> Response:
-        ready = self.ready and not self._stopping.is_set()
+        ready = self.ready and not self._stop_request.is_made()
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, clean_json({"ready": ready}) + "\n")
 
@@ -305,16 +304,6 @@ def _new_scheduler() -> BackgroundScheduler:
         # A run is never too late (the default is one second), and several missed ones are one.
         job_defaults={"misfire_grace_time": None, "coalesce": True},
     )
-
-
-def stop_on_signals(daemon: Daemon) -> None:
-    """Make SIGTERM and SIGINT stop a daemon between two days, instead of interrupting the day at work."""
-
-    def stop(_number: int, _frame: object) -> None:
-        daemon.stop()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
 
 
 def _errors(report: RunReport) -> str:

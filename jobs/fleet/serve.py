@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import threading
 from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Final
@@ -22,6 +21,7 @@ from jobs.fleet.metrics import CONTENT_TYPE, FleetMetrics
 from jobs.fleet.report import FleetReport
 from jobs.fleet.run import FleetRun
 from jobs.outcome import Outcome
+from jobs.signals import StopRequest
 from storage.clean_text import clean_json
 from storage.dates import ONE_DAY
 from storage.errors import PatternAggregatesError
@@ -55,8 +55,8 @@ class FleetServer:
         self.last_error = ""
         self._open_run = open_run
         self._clock = clock
-        self._stopping = threading.Event()
-        self._wait = wait or self._stopping.wait
+        self._stop_request = StopRequest()
+        self._wait = wait or self._stop_request.wait
         self._starts_at = dt.time.min  # as the settings had it when they were read last
         self._read_at: dt.datetime | None = None
         self._newest: dict[str, dt.date] = {}
@@ -67,14 +67,14 @@ class FleetServer:
 
     def serve(self) -> None:
         """Run until ``stop`` is called."""
-        while not self._stopping.is_set():
+        while not self._stop_request.is_made():
             self.step()
-            if not self._stopping.is_set():
+            if not self._stop_request.is_made():
                 self._wait(CHECK_SECONDS)
 
     def stop(self) -> None:
         """End after the tasks that are at work; can be called from a signal handler."""
-        self._stopping.set()
+        self._stop_request.make()
 
     def step(self) -> None:
         """Run the zones whose night has come since they were last run, and those with homes to try again."""
@@ -110,7 +110,7 @@ class FleetServer:
 
     def _work(self, run: FleetRun, zones: Collection[str]) -> None:
         self.metrics.begin_run()
-        report = run.run(zones=zones, stop=self._stopping.is_set, progress=self._show)
+        report = run.run(zones=zones, stop=self._stop_request.is_made, progress=self._show)
         self.metrics.show(report)
         self.metrics.end_run(report.outcome, self._clock())
         self._report, self.last_error = report, ""
@@ -158,6 +158,6 @@ class FleetServer:
         return Response(status, clean_json({"ok": status is HTTPStatus.OK, "reason": reason}) + "\n")
 
     def _ready(self) -> Response:
-        ready = not self._stopping.is_set()
+        ready = not self._stop_request.is_made()
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return Response(status, clean_json({"ready": ready}) + "\n")
