@@ -316,11 +316,11 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             homes.refuse_unknown()
         runs = {(run.date, run.home, run.detector): run for run in found}
         built_in = {_detector(model) for model in (*AGGREGATES, *ROLLUPS)}
-        detectors = sorted(built_in | {run.detector for run in found})
+        detectors, names = sorted(built_in | {run.detector for run in found}), homes.names()
         return [
             _completeness(day, name, detector, runs.get((day, name, detector)))
             for day in days
-            for name in homes.names()
+            for name in names
             for detector in detectors
             if has_rows_on(detector, day) or (day, name, detector) in runs
         ]

@@ -15,9 +15,12 @@ import pytest
 from influxdb_client.client.write.point import Point
 
 from storage.backends.influxdb.line_protocol import line
+from storage.backends.influxdb.store import InfluxStore
 from storage.backends.influxdb.writer import MAX_LINES_PER_REQUEST
+from storage.dates import DateRange
 from storage.drivers.influxdb.influxql import Query
 from storage.errors import StoreError, StoreMissing, StoreUnavailable, UsageError
+from storage.models import DurationDaily
 from storage.pattern_aggregate_client import PatternAggregateClient
 from storage.periods import rollup_bucket_of
 from storage.rollup_models import DriftWeekly
@@ -373,3 +376,14 @@ def test_weeks_are_read_from_the_bucket_of_rollups_whatever_bucket_is_set(
     assert client.query_daily("drift_weekly", day, day) == found
     assert client.query_daily(DriftWeekly, day, day, entity_id="light.b") == []
     assert [one["value"] for one in client.sum("drift_weekly", "after", day, day)] == [16.0]
+
+
+def test_an_explicit_none_empties_the_row_of_its_own_home_and_leaves_those_of_others(influxdb: LiveServer) -> None:
+    bucket = influxdb.new_bucket()
+    unnamed, north = duration("light.a"), duration("light.a").model_copy(update={"home": "north"})
+    emptied = north.model_copy(update={"efficiency_score": None})
+    with PatternAggregateClient(influxdb.url, influxdb.token, influxdb.org, bucket) as client:
+        assert client.write_batch([unnamed, north])
+        assert client.write_batch([emptied])
+    with closing(InfluxStore(influxdb.server(), bucket, home=None)) as store:
+        assert store.read(DurationDaily, DateRange(DAY, DAY)) == [unnamed, emptied]

@@ -28,7 +28,7 @@ from storage.periods import cadence_of, rollup_bucket_of
 from storage.rollup_models import ROLLUPS, BoutTimesDaily
 from storage.store import Function, Where, check_query
 
-T = TypeVar("T")
+T = TypeVar("T", bound=DailyAggregate)
 Day = dt.datetime | dt.date | str
 Filter = str | Collection[str] | None
 Row = dict[str, Any]
@@ -168,13 +168,14 @@ class GuardedStore:
 
     def _remove_emptied_values(self, model: type[T], rows: Sequence[T]) -> None:
         """Remove stored values for which these rows, written over them, have an explicit None."""
-        writer: Any = Writer(self._connection, self._bucket, model)
-        by_day: dict[dt.date, list[DailyAggregate]] = {}
-        for row in writer.rows_to_rewrite(rows):
-            by_day.setdefault(row.date, []).append(row)
-        if by_day:
-            self._store.verify_writing()
-        _raise_refused(refused for day, some in by_day.items() for refused in writer.rewrite(day, some))
+        for home in dict.fromkeys(row.home for row in rows):
+            writer: Any = Writer(self._connection, self._bucket, model, home)
+            by_day: dict[dt.date, list[DailyAggregate]] = {}
+            for row in writer.rows_to_rewrite([row for row in rows if row.home == home]):
+                by_day.setdefault(row.date, []).append(row)
+            if by_day:
+                self._store.verify_writing()
+            _raise_refused(refused for day, some in by_day.items() for refused in writer.rewrite(day, some))
 
     def _rows(self, model: type[DailyAggregate], records: Iterable[Record]) -> list[Row]:
         names = [column.name for column in columns(model) if column.name != HOME]
