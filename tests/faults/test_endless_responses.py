@@ -127,7 +127,7 @@ def test_a_response_that_arrives_byte_by_byte_is_given_up(pieces: list[bytes], c
         began = time.monotonic()
         with pytest.raises(StoreUnavailable, match=r"in time|not complete after"):
             calls[call]()
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60  # on a busy machine; without a limit it would take for ever
         opened.close()
 
 

@@ -171,4 +171,4 @@ def test_a_network_to_the_scheduler_that_stays_away_ends_the_run(tmp_path: Path,
         began = time.monotonic()
         with pytest.raises(ExecutorLost, match="has not answered for 2 s"):
             list(results)
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < 120  # on a busy machine; without a limit it would take for ever

@@ -215,11 +215,11 @@ def test_a_connection_that_fails_is_tried_again(broken: Answer) -> None:
 
 
 def test_an_answer_that_drips_for_ever_is_cut_off() -> None:
-    drip = [b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n", *([b" "] * 1000)]
+    drip = [b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n", *([b" "] * 10_000)]
     began = time.monotonic()
     with raw_server(Answer(drip, pause_seconds=0.02)) as server, pytest.raises(StoreUnavailable, match="not complete"):
         rows(connection(server.url, timeout_seconds=0.2))
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 60  # on a busy machine; the whole answer would take 200
 
 
 def test_nobody_at_the_address_is_named_plainly() -> None:

@@ -14,9 +14,10 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from jobs.daemon.http import Response, http_server
+from jobs.signals import MAX_STOP_SECONDS
 from storage.errors import SettingsError
 from tests.support.daemon import CONFIG, get, serve, wait_for
 from tests.support.home import Home
@@ -44,6 +45,19 @@ def start(tmp_path: Path, port: int) -> Iterator[Start]:
         process.communicate()
 
 
+def wait_until_somebody_waits(queue: Path) -> None:
+    """Wait until a process waits for the lock of a ledger: whoever does holds the file of its queue."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with FileLock(queue, timeout=0):
+                pass
+        except Timeout:
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits for the lock")
+
+
 def test_a_daemon_catches_up_answers_about_its_health_and_stops_on_sigterm(
     start: Start, port: int, tmp_path: Path
 ) -> None:
@@ -54,7 +68,7 @@ def test_a_daemon_catches_up_answers_about_its_health_and_stops_on_sigterm(
     counted = wait_for(port, "/metrics", lambda _status, body: 'runs_total{exit_code="0"} 1.0' in body)
     assert counted.splitlines()[2].startswith("pattern_aggregates_last_success_timestamp_seconds ")
     process.send_signal(signal.SIGTERM)
-    _, log = process.communicate(timeout=10)
+    _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     lines = [json.loads(line) for line in log.splitlines()]
     assert [line["text"] for line in lines][-1] == "stopped"
@@ -67,7 +81,7 @@ def test_a_stop_amid_a_backlog_comes_between_two_days_and_keeps_what_is_done(sta
     process = start(85)
     wait_for(port, "/metrics", lambda _status, body: bool(re.search(r'days_total\{status="written"\} [1-9]', body)))
     process.send_signal(signal.SIGINT)
-    _, log = process.communicate(timeout=10)
+    _, log = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "what is left of the plan is due at the next run" in log
 
@@ -77,12 +91,11 @@ def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
 ) -> None:
     with FileLock(tmp_path / "ledger.db.lock"):
         process = start(1)
-        wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.OK)
-        time.sleep(4)  # by now it waits for the lock
+        wait_until_somebody_waits(tmp_path / "ledger.db.turn")
         process.send_signal(signal.SIGTERM)
-        time.sleep(1)  # two signals at once would be one
+        wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.SERVICE_UNAVAILABLE)
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=8)
+        process.communicate(timeout=MAX_STOP_SECONDS - 1)  # less than the first signal alone would give it
     assert process.returncode == 130
 
 

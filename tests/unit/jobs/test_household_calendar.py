@@ -144,7 +144,7 @@ def test_an_address_that_cannot_be_reached_the_first_time_is_a_notice(tmp_path: 
 
 def test_an_answer_that_does_not_end_is_given_up_in_time(tmp_path: Path, httpserver: HTTPServer) -> None:
     def drops() -> Iterator[bytes]:
-        for _ in range(200):
+        for _ in range(2_000):
             time.sleep(0.05)
             yield b"x" * 10
 
@@ -156,7 +156,7 @@ def test_an_answer_that_does_not_end_is_given_up_in_time(tmp_path: Path, httpser
     began = time.monotonic()
     (notice,) = read_calendar(source, ZONE, YEAR).notices
     assert "0.5 s" in notice
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # on a busy machine; the whole answer would take 100
 
 
 def test_an_answer_that_is_too_large_is_given_up(tmp_path: Path, httpserver: HTTPServer) -> None:
