@@ -9,13 +9,15 @@ that the ledger lists as written.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from jobs.lost_days import find_lost_days, is_same_run
-from storage.dates import ALL_DAYS, DateRange
+from jobs.ledger_agreement import agree_by_rows, agree_by_runs
+from jobs.lost_days import find_lost_days
+from storage.dates import ALL_DAYS
 from storage.errors import HomeMismatch, UsageError
 from storage.identity import (
     OWN_STORE_HINT,
@@ -25,12 +27,14 @@ from storage.identity import (
     refuse_other_home,
     refuse_store_of_others,
 )
-from storage.ledger.entry import Entry, Status
+from storage.ledger.entry import Entry
 from storage.ledger.home import LedgerHome
 from storage.ledger.ledger import Ledger
-from storage.models import AGGREGATES, DetectorRunDaily, DurationDaily, TimeBasedDaily
+from storage.models import DetectorRunDaily, DurationDaily, TimeBasedDaily
 from storage.plurals import counted
 from storage.store import AggregateReader, AggregateStore
+
+_log = logging.getLogger(__name__)
 
 
 class Adoption(StrEnum):
@@ -93,6 +97,7 @@ class Belonging:
         wanted = self._as_described(present) if present is not None else self.described.with_new_id()
         changes = []
         if noted is None:
+            changes += self._days_without_name()
             self.ledger.add_entities(_stored_entities(self.store))
             wanted = self.ledger.write_home(wanted, self.place)  # another process may have been first
             changes.append(f"the ledger belongs to {wanted} now")
@@ -225,6 +230,22 @@ class Belonging:
             "as written: the next run computes those of which the source still holds the day, the others are lost"
         )
 
+    def _days_without_name(self) -> list[str]:
+        """Return a sentence if this home has got a name, and its days until then have none."""
+        nameless = self.ledger.for_home("")
+        before = nameless.read_home() if self.ledger.home else None
+        if before is None or not self.described.is_at(before.identity):
+            return []
+        days = {day for day, _ in nameless.entries()}
+        if not days:
+            return []
+        sentence = (
+            f"the ledger has {counted(len(days), 'day')} of this home without a name, up to {max(days)}; with the name "
+            f"{self.ledger.home} it begins anew, without them: `backfill FIRST LAST` computes what its source still has"
+        )
+        _log.warning("%s", sentence)
+        return [sentence]
+
     def _compared(self) -> tuple[LedgerHome | None, HomeIdentity | None]:
         """Return the homes of ledger and store, once they are checked."""
         noted = self.ledger.read_home()
@@ -267,7 +288,7 @@ class Belonging:
         """
         runs = self.store.read(DetectorRunDaily, ALL_DAYS)
         entries = self.ledger.entries()
-        if self._claimed(entries) and _agree(entries, runs):
+        if self._claimed(entries) and agree_by_runs(entries, runs):
             self._refuse_store_of_others(stored)
             return
         is_described = stored.is_described_by(self.described)
@@ -292,7 +313,7 @@ class Belonging:
         claimed = self._claimed(entries)
         identity = noted.identity if noted is not None else self.described
         runs = self.store.read(DetectorRunDaily, ALL_DAYS)
-        if runs and not _agree(entries, runs):
+        if runs and not agree_by_runs(entries, runs):
             raise HomeMismatch(
                 f"{self._store_name} holds the results of {_days_in_words(runs)}, which the ledger {self.ledger.where} "
                 f"of {identity} has not written",
@@ -300,7 +321,7 @@ class Belonging:
             )
         if runs or not claimed or (noted is not None and noted.store.is_same(self.place)):
             return
-        if not _agree_by_rows(claimed, self.store):
+        if not agree_by_rows(claimed, self.store):
             written_to = noted.store if noted is not None else "another store"
             raise HomeMismatch(
                 f"{self._store_name} is empty and belongs to no home, but the ledger {self.ledger.where} of {identity} "
@@ -342,31 +363,6 @@ def refuse_other_settings(described: HomeIdentity, identity: HomeIdentity, owner
                 hint=f"Correct {setting}, or give this home a ledger and a store of its own. If it is the same home, "
                 f"run `pattern-aggregates init --adopt {what}`.",
             )
-
-
-def _agree(entries: Mapping[tuple[dt.date, str], Entry], runs: Iterable[DetectorRunDaily]) -> bool:
-    """Whether the store's records are of the runs that the ledger lists as written, by most of those in both."""
-    both = [
-        is_same_run(run, entry)
-        for run in runs
-        if (entry := entries.get((run.date, run.detector))) is not None and entry.status is Status.WRITTEN
-    ]
-    return 2 * sum(both) > len(both)
-
-
-def _agree_by_rows(claimed: Collection[Entry], store: AggregateStore) -> bool:
-    """Whether a store without any record of a run has the rows that the ledger lists as written."""
-    both = []
-    days = DateRange(min(entry.day for entry in claimed), max(entry.day for entry in claimed))
-    for model in AGGREGATES:
-        detector = model.measurement.removesuffix("_daily")
-        counts = store.count_by_day(model, days)
-        both += [
-            counts.get(entry.day) == entry.rows
-            for entry in claimed
-            if entry.detector == detector and entry.status is Status.WRITTEN and entry.rows
-        ]
-    return 2 * sum(both) > len(both)
 
 
 def _stored_entities(store: AggregateReader) -> Collection[str]:

@@ -122,3 +122,14 @@ def test_a_name_that_no_store_could_keep_is_refused_in_settings_and_options(tmp_
     result = odd.call("status")
     assert result.exit_code == 78
     assert "not a valid name of a home" in result.stderr
+
+
+def test_a_home_that_gets_a_name_is_told_that_its_days_until_then_have_none(tmp_path: Path) -> None:
+    home = Home(tmp_path, CSV_CONFIG)
+    home.call("backfill", *DAYS)
+    home.config.write_text(home.config.read_text().replace("[home]\n", '[home]\nname = "north"\n'))
+    said = "the ledger has 3 days of this home without a name, up to 2026-03-03; with the name north it begins anew"
+    assert said in home.call("backfill", *DAYS).stderr
+    assert said not in home.call("init").stderr
+    other = named(tmp_path, "south")
+    assert "without a name" not in other.call("init").output
