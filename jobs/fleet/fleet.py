@@ -205,7 +205,7 @@ def open_fleet(config: Path | None = None, *, clock: Clock = system_clock) -> Fl
         clock: Returns the current instant.
 
     Raises:
-        SettingsError: They are not valid, or name no source.
+        SettingsError: They are not valid, name no source, or have something that only a single home can have.
     """
     document = load_document(config)
     values = dict(document.values)
@@ -217,5 +217,10 @@ def open_fleet(config: Path | None = None, *, clock: Clock = system_clock) -> Fl
     if common.settings.home.name:
         raise SettingsError(
             "home.name is set, but the homes of a fleet have the names in its catalogue", hint="Remove it."
+        )
+    if common.settings.away.calendar:
+        raise SettingsError(
+            "away.calendar is set, but in a fleet it would say of every home that nobody is there",
+            hint="Remove it; a home with a calendar needs settings of its own.",
         )
     return Fleet(common, with_defaults(source), replace(document, values=values))

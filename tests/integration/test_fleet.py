@@ -251,9 +251,10 @@ def test_a_worker_with_other_settings_computes_nothing(homes: Homes) -> None:
     assert "not those with which the fleet was planned" in report.failing["h0"]
 
 
-def test_a_name_in_the_settings_of_a_fleet_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"home\.name"):
-        Homes(tmp_path, f'[home]\nname = "a"\n{CONFIG}').fleet()
+@pytest.mark.parametrize("setting", ['[home]\nname = "a"', '[away]\ncalendar = "family.ics"'])
+def test_what_only_a_single_home_can_have_is_refused_in_the_settings_of_a_fleet(tmp_path: Path, setting: str) -> None:
+    with pytest.raises(SettingsError, match=r"(home\.name|away\.calendar) is set"):
+        Homes(tmp_path, f"{setting}\n{CONFIG}").fleet()
 
 
 def test_a_file_is_refused_where_workers_may_be_on_other_machines(homes: Homes) -> None:
