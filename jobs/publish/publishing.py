@@ -12,20 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cache, partial
-from importlib.metadata import version
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from filelock import FileLock, Timeout
 
 from jobs.household import Household
 from jobs.isolation import describe
 from jobs.outcome import Outcome
-from jobs.publish.away_switch import AwaySwitch
-from jobs.publish.messages import AppriseServices, MessagePublisher, Ntfy
+from jobs.publish.channels import ClosablePublisher, open_device, open_publishers
 from jobs.publish.news import JUDGE, DayNews, News, keys_of, read_news
 from jobs.publish.outbox import KEPT_DAYS, find_new
 from jobs.publish.pings import RunPings
-from jobs.publish.publisher import PingTimeout, Publisher, PublishError, PublishTimeout
+from jobs.publish.publisher import PingTimeout, Publisher, PublishTimeout
 from jobs.run_report import RunReport
 from jobs.sentences.groups import Story
 from jobs.time_limit import TimeLimit
@@ -37,7 +35,6 @@ from storage.ledger.announcements import Announced, Announcements
 from storage.ledger.entry import Entry, Status
 from storage.ledger.ledger import Ledger
 from storage.renamed import RenamedReader
-from storage.settings import absolute_path
 
 _log = logging.getLogger(__name__)
 
@@ -62,14 +59,6 @@ class Problem(NamedTuple):
     def is_retried(self) -> bool:
         """Whether it makes sense to try again before the next run: a ping would come too late."""
         return self.channel != PING
-
-
-class ClosablePublisher(Publisher, Protocol):
-    """A publisher that may keep a connection open."""
-
-    def close(self) -> None:
-        """Close it."""
-        ...
 
 
 class Publishing:
@@ -147,7 +136,7 @@ class Publishing:
             PublishError: The broker cannot be reached.
         """
         with self._alone(), self._home.open_ledger() as ledger:
-            publisher = self._mqtt_publisher(ledger)
+            publisher = open_device(self._home, ledger, self._on_request)
             if publisher is None:
                 return []
             publisher.remove()
@@ -257,56 +246,10 @@ class Publishing:
             return Household()
 
     def _opened(self, ledger: Ledger) -> Sequence[ClosablePublisher]:
-        """Return the publishers; they are made once, as soon as the home has an id."""
+        """Return the publishers; they are opened once."""
         if self._publishers is None:
-            messages = self._home.settings.messages
-            made: list[ClosablePublisher | None] = [self._mqtt_publisher(ledger)]
-            if messages.ntfy_url:
-                made.append(MessagePublisher(Ntfy(messages), messages.min_severity))
-            if messages.apprise:
-                made.append(MessagePublisher(AppriseServices(messages.apprise), messages.min_severity))
-            self._publishers = [one for one in made if one is not None]
+            self._publishers = open_publishers(self._home, ledger, self._on_request)
         return self._publishers
-
-    def _mqtt_publisher(self, ledger: Ledger) -> Any:  # noqa: ANN401 - a class that is only imported where it is used
-        home, found = self._home, ledger.read_home()
-        if not home.settings.mqtt.host or found is None:
-            return None
-        open_broker = _broker_opener(home, found.identity.id)
-        from jobs.publish.mqtt.device import Device  # noqa: PLC0415 - only where it is used
-        from jobs.publish.mqtt.publisher import MqttPublisher  # noqa: PLC0415 - an extra
-
-        prefix = home.settings.mqtt.discovery_prefix
-        device = Device(found.identity.id, prefix, home.zone, version("pattern-aggregates"))
-        away = AwaySwitch(home.household_file, home.today)
-        return MqttPublisher(device, open_broker, away, on_request=self._on_request)
-
-
-def check_broker(home: Home) -> None:
-    """Open a connection to the broker of the settings, and end it.
-
-    Raises:
-        PublishError: It cannot be reached, or refuses the connection.
-    """
-    _broker_opener(home, "doctor")(None, lambda _topic, _payload: None, None).close()
-
-
-def _broker_opener(home: Home, client: str) -> Any:  # noqa: ANN401 - a type that is only imported where it is used
-    """Return what opens connections to the broker of the settings.
-
-    Raises:
-        PublishError: The library is not installed.
-    """
-    settings = home.settings.mqtt
-    try:
-        from jobs.publish.mqtt.publisher import broker_opener  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        raise PublishError(
-            "mqtt.host needs the extra `mqtt`", hint="Run: pip install 'pattern-aggregates[mqtt]'"
-        ) from error
-    if settings.ca_file:
-        settings = settings.model_copy(update={"ca_file": str(absolute_path(home.base, settings.ca_file))})
-    return broker_opener(settings, client)
 
 
 @contextmanager

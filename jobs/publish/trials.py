@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from jobs.publish import pings
+from jobs.publish.channels import check_broker
 from jobs.publish.messages import AppriseServices, Ntfy
-from jobs.publish.publishing import PING, check_broker
+from jobs.publish.publishing import PING
 from jobs.wiring import Home
 from storage.errors import PatternAggregatesError
 from storage.plurals import counted
