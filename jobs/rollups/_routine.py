@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
@@ -22,6 +22,7 @@ from jobs.rollups._changes import MIN_DAYS, Change, changes
 from jobs.rollups._days import HOURS, Usage, areas_of_entities, complete_days, usage_of_entities
 from jobs.rollups._rhythm import (
     Estimate,
+    follows,
     interdaily_stability,
     intradaily_variability,
     regularity_index,
@@ -55,7 +56,8 @@ class RoutineOfPeriod:
 
     Attributes:
         min_known_share: The share of a day that must be known for the day to be complete.
-        min_days: How many complete days stability (of 28) and regularity (of the period) need.
+        min_days: How many complete days stability (of 28) and regularity (of the period) need; for regularity all of
+            them but one must follow another one, as in a week.
         max_entities: For how many entities there are rows at most: those with the most activity.
         false_discovery_rate: The share of the changes that may be due to chance.
     """
@@ -91,8 +93,8 @@ class RoutineOfPeriod:
         reason = [f"{counted(len(usage.names), 'entity', 'entities')} on {known_days} complete days of {len(period)}"]
         if stable_days < self.min_days:
             reason.append(f"stability not judged: {stable_days} complete days of 28, {self.min_days} are needed")
-        if known_days < self.min_days:
-            reason.append(f"regularity not judged: {known_days} complete days, {self.min_days} are needed")
+        if too_few := self._too_few_for_regularity(subjects.of(period).days):
+            reason.append(f"regularity not judged: {too_few}")
         if rows and rows[0].change is None:
             reason.append(f"change not tested: fewer than {MIN_DAYS} days to compare in both periods")
         else:
@@ -101,6 +103,15 @@ class RoutineOfPeriod:
         reason += left_out(cut, "less active entity", "less active entities")
         reason += [f"{counted(homeless, 'entity', 'entities')} without an area"] if homeless else []
         return Finding(rows, "; ".join(reason))
+
+    def _too_few_for_regularity(self, days: Sequence[dt.date]) -> str:
+        """Return why the regularity over some complete days is not judged; empty if it is."""
+        if len(days) < self.min_days:
+            return f"{len(days)} complete days, {self.min_days} are needed"
+        pairs = int(np.count_nonzero(follows(days)))
+        if pairs < self.min_days - 1:
+            return f"{pairs or 'none'} of the complete days follow another one, {self.min_days - 1} are needed"
+        return ""
 
     def _most_active(self, usage: Usage, active: Floats) -> tuple[Usage, int]:
         """Return the entities that were active in the period, at most so many, and how many are left out."""
@@ -120,7 +131,7 @@ class RoutineOfPeriod:
         variability = intradaily_variability(now.events, now.days)
         stable = subjects.of(DateRange.ending(day, STABILITY_DAYS))
         stability = interdaily_stability(stable.events) if len(stable.days) >= self.min_days else None
-        regularity = regularity_index(now.events, now.days) if len(now.days) >= self.min_days else None
+        regularity = None if self._too_few_for_regularity(now.days) else regularity_index(now.events, now.days)
         for place, name in enumerate(subjects.names):
             yield self.model(
                 date=day,
@@ -202,7 +213,7 @@ def _notes(row: Row) -> Iterator[str]:
     if row.regularity_index is not None:
         yield (
             f"regularity index {row.regularity_index:.0f} ({row.regularity_index_low:.0f} to "
-            f"{row.regularity_index_high:.0f}): 100 is the same hours every day, 0 is chance"
+            f"{row.regularity_index_high:.0f}): 100 is the same hours every day, 0 half of them"
         )
     if row.relative_amplitude is not None:
         yield (

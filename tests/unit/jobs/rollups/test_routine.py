@@ -131,6 +131,29 @@ def test_a_month_is_that_of_the_calendar() -> None:
     assert (row.date, row.known_days, row.change) == (dt.date(2026, 2, 28), 28, "none")  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("whole_week", "is_regular", "why"),
+    [
+        (0, False, "none of the complete days follow another one, 6 are needed"),
+        (6, False, "5 of the complete days follow another one, 6 are needed"),
+        (7, True, ""),
+    ],
+)
+def test_regularity_needs_complete_days_that_follow_each_other(whole_week: int, is_regular: bool, why: str) -> None:
+    first = dt.date(2026, 3, 1)
+    hours = {LAMP: np.tile(curve([8], 2).astype(np.int64), (31, 1))}
+    holes = dict.fromkeys(
+        [first + place * ONE_DAY for place in range(whole_week, 31) if place % 2 != whole_week % 2], 0.5
+    )
+    if whole_week:
+        holes[first + whole_week * ONE_DAY] = 0.5
+    finding = RoutineMonthly().judge(dt.date(2026, 3, 31), store_of(hours, first, known_shares=holes))
+    row = finding.rows[0]
+    assert (row.regularity_index is not None) is is_regular  # type: ignore[attr-defined]
+    assert ("regularity not judged" in finding.reason) is not is_regular
+    assert why in finding.reason
+
+
 def test_the_evidence_shows_both_mean_days() -> None:
     hours = {LAMP: np.tile(curve([8], 2).astype(np.int64), (28, 1))}
     store = store_of(hours)
