@@ -1,16 +1,15 @@
-"""Typed queries to any store, and whether an empty answer means that nothing happened."""
+"""Typed queries to any store."""
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, runtime_checkable
 
 from storage.column_reader import Columns, read_columns
+from storage.completeness import Completeness, completeness_of, detector_of
 from storage.dates import DateRange, is_relative
 from storage.errors import DaysMissing, SettingsError, UsageError
 from storage.models import AGGREGATES, DailyAggregate, DetectorRunDaily
@@ -33,37 +32,6 @@ class SupportsClose(Protocol):
     def close(self) -> None:
         """Close it."""
         ...
-
-
-class State(StrEnum):
-    """Whether one detector has computed one day, and found anything."""
-
-    WRITTEN = "written"  # there are rows
-    EMPTY = "empty"  # computed, and nothing found: ``reason`` says why
-    MISSING = "missing"  # not computed, or no longer kept
-
-
-@dataclass(frozen=True, slots=True)
-class Completeness:
-    """Whether one detector has computed one day.
-
-    Attributes:
-        day: The local calendar day.
-        detector: The registered name.
-        state: Written, empty or missing.
-        rows: How many rows were found.
-        reason: What was tested, cut and not judged; empty where nothing was computed.
-        known_share: The share of the day that was known time, 0 to 1.
-        home: The name of the home; empty for a home without one.
-    """
-
-    day: dt.date
-    detector: str
-    state: State
-    rows: int = 0
-    reason: str = ""
-    known_share: float = 0.0
-    home: str = ""
 
 
 class AggregateQuery(AbstractContextManager["AggregateQuery"]):
@@ -314,16 +282,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
         found = homes.reader.read(DetectorRunDaily, days, homes.where)
         if not found:
             homes.refuse_unknown()
-        runs = {(run.date, run.home, run.detector): run for run in found}
-        built_in = {_detector(model) for model in (*AGGREGATES, *ROLLUPS)}
-        detectors, names = sorted(built_in | {run.detector for run in found}), homes.names()
-        return [
-            _completeness(day, name, detector, runs.get((day, name, detector)))
-            for day in days
-            for name in names
-            for detector in detectors
-            if has_rows_on(detector, day) or (day, name, detector) in runs
-        ]
+        return completeness_of(days, homes.names(), found)
 
     def _days(self, first: Day | DateRange, last: Day | None) -> DateRange:
         if self._today is None:
@@ -340,7 +299,7 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
     def _refuse_missing(model: type[DailyAggregate], days: DateRange, homes: QueriedHomes) -> None:
         if model is DetectorRunDaily:
             return
-        detector = _detector(model)
+        detector = detector_of(model)
         runs = homes.reader.read(DetectorRunDaily, days, {**homes.where, "detector": detector})
         computed = {(run.home, run.date) for run in runs}
         expected = [day for day in days if has_rows_on(detector, day)]
@@ -350,15 +309,3 @@ class AggregateQuery(AbstractContextManager["AggregateQuery"]):
             if not runs:
                 homes.refuse_unknown()
             raise DaysMissing(detector, sorted({day for lacked in missing.values() for day in lacked}), [*missing])
-
-
-def _detector(model: type[DailyAggregate]) -> str:
-    return model.measurement.removesuffix("_daily")
-
-
-def _completeness(day: dt.date, home: str, detector: str, run: DetectorRunDaily | None) -> Completeness:
-    if run is None:
-        return Completeness(day, detector, State.MISSING, home=home)
-    known_share = run.known_seconds / run.day_seconds if run.day_seconds else 1.0
-    state = State.WRITTEN if run.rows else State.EMPTY
-    return Completeness(day, detector, state, run.rows, run.reason, known_share, home)

@@ -31,8 +31,9 @@ from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from storage.aggregate_query import AggregateQuery, Completeness, Day, State
+from storage.aggregate_query import AggregateQuery, Day
 from storage.checked_store import CheckedStore
+from storage.completeness import Completeness, State
 from storage.connect import open_store
 from storage.daily_aggregate import home_name_fault
 from storage.dates import DateRange

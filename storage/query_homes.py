@@ -112,7 +112,7 @@ def no_such_home(name: str, held: Sequence[str], how: str) -> UsageError:
         how: What to do in order to choose one of them.
     """
     what = f"no home {name!r}" if name else "no home without a name"
-    listed = ", ".join(map(repr, held[:MAX_LISTED_HOMES])) or "none"
+    listed = ", ".join(repr(one) if one else "one without a name" for one in held[:MAX_LISTED_HOMES]) or "none"
     more = f" and {len(held) - MAX_LISTED_HOMES} more" if len(held) > MAX_LISTED_HOMES else ""
     near = closest(name, held).replace("did", "Did", 1)
     return UsageError(f"the store holds {what}", hint=f"{near} It holds {listed}{more}; {how}.".strip())
