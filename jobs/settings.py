@@ -5,24 +5,20 @@ from __future__ import annotations
 import datetime as dt
 from ipaddress import ip_address
 from typing import Annotated, Any, ClassVar, Literal, Self
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from pydantic import AfterValidator, Field, model_validator
 
 from jobs.activity.entities import Kind
 from jobs.publish.settings import MessagesSettings, MqttSettings, PingSettings
-from storage.columns import closest
 from storage.daily_aggregate import home_name_fault
 from storage.settings import DEFAULT_LEDGER, AnyStoreSettings, InfluxServerSettings, SqlStoreSettings
 from storage.settings_check import Section, Whole
+from storage.time_zones import zone_fault
 
 
 def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        near = closest(name, available_timezones())
-        raise ValueError(f"{name!r} is not a valid IANA time zone" + (f"; {near}" if near else "")) from error
+    if fault := zone_fault(name):
+        raise ValueError(fault)
     return name
 
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import sqlalchemy as sa
 
-from storage.clean_text import clean
 from storage.daily_aggregate import tag_fault
 from storage.drivers import sql, sql_errors
 from storage.drivers.sql_urls import parse_url
@@ -25,6 +23,9 @@ from storage.errors import SettingsError, SourceError, SourceUnavailable
 from storage.plurals import counted
 from storage.regular_file import read_regular_text
 from storage.settings import absolute_url
+from storage.time_zones import zone_fault
+
+_SEPARATORS: Final = (",", ";", "\t")
 
 HOME: Final = "home"
 TIME_ZONE: Final = "time_zone"
@@ -115,7 +116,11 @@ def _checked(names: list[str], rows: Iterable[tuple[int, list[str]]], what: str)
             invalid[name] = f"{what}s {first} and {number} both name it"
             homes.pop(name, None)
         elif fault := _fault(names, cells, columns):
-            invalid[name or f"{what} {number}"] = f"{what} {number}: {fault}"
+            place = f"{what} {number}"
+            if name:
+                invalid[name] = f"{place}: {fault}"
+            else:
+                invalid[place] = fault
         else:
             homes[name] = CatalogueHome(name, columns[TIME_ZONE], columns)
     return Catalogue(homes, invalid, tuple(names))
@@ -127,33 +132,29 @@ def _fault(names: list[str], cells: list[str], columns: Mapping[str, str]) -> st
         return f"{counted(len(cells), 'cell')} instead of {len(names)}"
     if fault := tag_fault(columns[HOME]):
         return f"not a valid name of a home: it {fault}"
-    if not _is_zone(columns[TIME_ZONE]):
-        return f"{clean(columns[TIME_ZONE])!r} is not a valid IANA time zone"
-    return ""
-
-
-@lru_cache(maxsize=1024)  # a name that is not valid is looked for in many folders
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
+    if not columns[TIME_ZONE]:
+        return "the time zone is missing"
+    return zone_fault(columns[TIME_ZONE])
 
 
 def _csv(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     """Return the columns and the rows, each with its line, of a CSV file."""
     try:
         text = read_regular_text(file)
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"the catalogue {file} cannot be read: {error}", hint="Correct --homes.") from error
-    reader = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"the catalogue {file} is not text in UTF-8: {error}", hint="Save it as UTF-8.") from error
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    text = text.removeprefix("\ufeff")
+    header = text.partition("\n")[0]
+    separator = max(_SEPARATORS, key=header.count)  # of those found equally often, the first
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
 
     def rows() -> Iterator[tuple[int, list[str]]]:
         try:
             for cells in reader:
-                if cells:
-                    yield reader.line_num, [cell.strip() for cell in cells]
+                if any(stripped := [cell.strip() for cell in cells]):  # spreadsheets end with empty rows
+                    yield reader.line_num, stripped
         except csv.Error as error:
             raise SettingsError(
                 f"the catalogue {file} is not valid CSV: line {reader.line_num}: {error}",
@@ -162,6 +163,11 @@ def _csv(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
 
     lines = rows()
     return next(lines, (0, []))[1], lines
+
+
+def _unreadable(file: Path, error: OSError | ValueError) -> SettingsError:
+    reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+    return SettingsError(f"the catalogue {file} cannot be read: {reason}", hint="Correct --homes.")
 
 
 def _parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
@@ -177,7 +183,7 @@ def _parquet(file: Path) -> tuple[list[str], Iterator[tuple[int, list[str]]]]:
     try:
         table = pq.ParquetFile(file).read()
     except (OSError, pa.ArrowException) as error:
-        raise SettingsError(f"the catalogue {file} cannot be read: {error}", hint="Correct --homes.") from error
+        raise _unreadable(file, error) from error
     return list(table.column_names), _numbered(
         row.values() for batch in table.to_batches() for row in batch.to_pylist()
     )
@@ -201,6 +207,11 @@ def _numbered(rows: Iterable[Iterable[Any]]) -> Iterator[tuple[int, list[str]]]:
 
 
 def _text(cell: object) -> str:
+    """Return a cell as text; whole numbers became floats, and empty cells NaN, where a column had both."""
+    if isinstance(cell, float):
+        cell = "" if math.isnan(cell) else int(cell) if cell.is_integer() else cell
+    elif isinstance(cell, bytes):
+        cell = cell.decode(errors="replace")
     return "" if cell is None else str(cell).strip()
 
 

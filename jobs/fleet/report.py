@@ -69,7 +69,8 @@ class FleetReport:
             return Outcome.INCOMPLETE
         if not self._outcomes - {Outcome.DONE}:
             return Outcome.DONE
-        return next(iter(self._outcomes)) if len(self._outcomes) == 1 else Outcome.INCOMPLETE
+        is_every_home = len(self._outcomes) == 1 and not self.nothing_due
+        return next(iter(self._outcomes)) if is_every_home else Outcome.INCOMPLETE
 
     @property
     def failed(self) -> int:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Final, Self
 
 
 class Status(StrEnum):
@@ -81,9 +81,9 @@ class Entry:
                 values[name] = read(values[name])
             except (TypeError, ValueError) as error:
                 raise ValueError(f"not a valid {name}: {values[name]!r}") from error
-        for field in fields(cls):
-            if not isinstance(values[field.name], _TYPES[str(field.type)]):
-                raise ValueError(f"not a valid {field.name}: {values[field.name]!r}")  # noqa: TRY004 - a stored value
+        for name, types in _TYPES_OF_FIELDS:
+            if not isinstance(values[name], types):
+                raise ValueError(f"not a valid {name}: {values[name]!r}")  # noqa: TRY004 - a stored value
         return cls(**values)
 
     @property
@@ -102,6 +102,9 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "float": (float, int),
     "bool": (bool,),
 }
+_TYPES_OF_FIELDS: Final = tuple(
+    (field.name, _TYPES[str(field.type)]) for field in fields(Entry)
+)  # once: fleets read many
 
 
 def findings_fingerprint(entries: Iterable[Entry]) -> str:

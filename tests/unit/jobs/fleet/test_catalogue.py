@@ -44,6 +44,9 @@ def test_a_mark_at_the_beginning_of_a_file_belongs_to_no_column(read: Read) -> N
     ("row", "home", "reason"),
     [
         ("b,Mars/Olympus", "b", "line 3: 'Mars/Olympus' is not a valid IANA time zone"),
+        ("b,europe/berlin", "b", "did you mean 'Europe/Berlin'?"),
+        ("b,localtime", "b", "'localtime' is not a valid IANA time zone"),
+        ("b,", "b", "line 3: the time zone is missing"),
         ("b,../../etc/passwd", "b", "not a valid IANA time zone"),
         (",UTC", "line 3", "not a valid name of a home: it is empty"),
         ("b\\,UTC", "b\\", "it ends with a backslash"),
@@ -63,6 +66,20 @@ def test_a_name_that_appears_twice_names_no_home(read: Read) -> None:
     catalogue = read("home,time_zone\na,UTC\nb,UTC\na,Europe/Berlin\na,UTC\n")
     assert list(catalogue.homes) == ["b"]
     assert catalogue.invalid == {"a": "lines 2 and 5 both name it"}
+
+
+def test_the_place_of_a_row_without_a_name_is_given_once(read: Read) -> None:
+    reason = read("home,time_zone\na,UTC\n,UTC\n").invalid["line 3"]
+    assert reason == "not a valid name of a home: it is empty"
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_file_as_spreadsheets_write_it_gives_the_same_homes(read: Read, separator: str, end: str) -> None:
+    rows = ("home,time_zone,note", "a,UTC,", "b,Europe/Berlin,x", ",,", ",,")
+    catalogue = read("\ufeff" + "".join(row.replace(",", separator) + end for row in rows))
+    assert [(home.name, home.time_zone) for home in catalogue.homes.values()] == [("a", "UTC"), ("b", "Europe/Berlin")]
+    assert not catalogue.invalid
 
 
 def test_rows_without_a_name_are_each_reported_by_their_line(read: Read) -> None:
@@ -109,7 +126,24 @@ def test_a_parquet_file_gives_the_same_homes_with_its_numbers_as_text(tmp_path: 
     pq.write_table(pa.table({"home": ["a", "b"], "time_zone": ["UTC", None], "seed": [7, 8]}), file)
     catalogue = read_catalogue(str(file), tmp_path)
     assert catalogue.homes["a"].columns == {"home": "a", "time_zone": "UTC", "seed": "7"}
-    assert catalogue.invalid == {"b": "row 2: '' is not a valid IANA time zone"}
+    assert catalogue.invalid == {"b": "row 2: the time zone is missing"}
+
+
+def test_a_parquet_file_in_which_numbers_became_floats_or_texts_bytes_gives_the_names_that_were_meant(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "homes.parquet"
+    pq.write_table(pa.table({"home": [7.0, 8.5, float("nan")], "time_zone": [b"UTC", b"UTC", b"UTC"]}), file)
+    catalogue = read_catalogue(str(file), tmp_path)
+    assert list(catalogue.homes) == ["7", "8.5"]
+    assert list(catalogue.invalid) == ["row 3"]
+
+
+def test_a_file_that_is_not_utf_8_says_so(tmp_path: Path) -> None:
+    (tmp_path / "homes.csv").write_bytes("home,time_zone\nküche,UTC\n".encode("latin-1"))
+    with pytest.raises(SettingsError, match="not text in UTF-8") as caught:
+        read_catalogue(str(tmp_path / "homes.csv"), tmp_path)
+    assert caught.value.hint == "Save it as UTF-8."
 
 
 def test_a_database_gives_the_homes_of_a_query_and_is_never_changed(tmp_path: Path) -> None:
