@@ -117,8 +117,9 @@ class FleetServer:
         for home, reason in report.failing.items():
             _log.warning("%s: %s", home, reason)
         _log.info("%d of %d homes that were due are done", report.done, report.due)
-        failing = {run.catalogue.homes[home].time_zone for home in report.failing if home in run.catalogue.homes}
-        self._failing = (self._failing - set(zones)) | failing
+        present = {name: home.time_zone for name, home in run.catalogue.homes.items()}
+        left = self._failing & set(present.values())  # a zone may have gone from the catalogue
+        self._failing = (left - set(zones)) | {present[home] for home in report.failing if home in present}
         if self._failing:
             self._plan_retry()
         else:

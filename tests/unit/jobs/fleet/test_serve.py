@@ -100,6 +100,16 @@ def test_a_zone_with_a_home_that_failed_is_run_again_after_a_pause_that_grows(se
     assert served.until(served.now + MAX_RETRY_PAUSE, MIN_RETRY_PAUSE) == ["berlin"]
 
 
+def test_a_zone_that_is_gone_from_the_catalogue_is_not_tried_again_for_ever(served: Served) -> None:
+    served.failing = {"berlin"}
+    served.server.step()
+    del served.zones["berlin"]
+    served.until(served.now + MIN_RETRY_PAUSE, MIN_RETRY_PAUSE)
+    served.times_opened = 0
+    served.until(served.now + READING_PAUSE - MIN_RETRY_PAUSE, MIN_RETRY_PAUSE)
+    assert served.times_opened == 0
+
+
 def test_a_run_that_cannot_be_done_is_reported_and_tried_again(served: Served) -> None:
     served.broken = SettingsError("the catalogue homes.csv cannot be read")
     served.server.step()
