@@ -153,17 +153,7 @@ class HomeAssistantDatabase:
         if math.isfinite(self._max_silence_hours):
             day, max_silence = (window.start, window.end), round(self._max_silence_hours * HOUR)
             known = without_silences(known, rows, day, columns.instants(), max_silence)
-        machines = [
-            number
-            for number, code in directory.code_of.items()
-            if directory.entities[code].entity_id.startswith(DOMAINS)
-        ]
-        contexts = {
-            context
-            for entity_id, number, context in unmigrated.contexts
-            if entity_id.startswith(DOMAINS) or number in machines
-        }
-        causes = read_causes(connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts)
+        causes = _read_causes(connection, schema, window, directory, unmigrated, columns)
         sensors = [code for code, entity in followed.items() if entity.domain == "sensor"]
         mixed = columns.of_mixed_entities(sensors, certain=reclassified)
         readings = read_readings(connection, mixed, directory.entities, self._registry.descriptions, self._rules)
@@ -174,15 +164,15 @@ class HomeAssistantDatabase:
         total = connection.execute(sa.select(sa.func.count()).where(within(window))).scalar_one()
         notices = [*directory.notices, *known.notices]
         notices += ["texts that are not valid UTF-8 were read as not known"] * self._skips_invalid_text
-        notices += [f"{nameless} rows belong to no entity"] * (nameless > 0)
-        notices += [f"{not_text} states are not texts of at most 255 characters and were read as not known"] * (
-            not_text > 0
+        notices += _notices_of(
+            {
+                "rows belong to no entity": nameless,
+                "states are not texts of at most 255 characters and were read as not known": not_text,
+                "rows have no time that can be read": unmigrated.timeless,
+                "rows are dated before 2013 or in the future": wrongly_dated,
+                "rows left out: the clock was set back, rows written after them are dated earlier": contradicted,
+            }
         )
-        notices += [f"{unmigrated.timeless} rows have no time that can be read"] * (unmigrated.timeless > 0)
-        notices += [f"{wrongly_dated} rows are dated before 2013 or in the future"] * (wrongly_dated > 0)
-        notices += [
-            f"{contradicted} rows left out: the clock was set back, rows written after them are dated earlier"
-        ] * (contradicted > 0)
         log = Recording.of(samples, self._rules).day(window, notices)
         return replace(log, samples=total + unmigrated.in_day, keys=directory.keys, numbers=directory.numbers)
 
@@ -295,6 +285,31 @@ def _add_unmigrated(unmigrated: Unmigrated, directory: Directory, followed: Coll
                 columns.extend(rows, codes[entity_id])
         else:
             columns.extend([row for row in rows if directory.code_of.get(row.metadata_id or 0) in followed])
+
+
+def _read_causes(  # noqa: PLR0917 - what one read has found so far
+    connection: sa.Connection,
+    schema: Schema,
+    window: DayWindow,
+    directory: Directory,
+    unmigrated: Unmigrated,
+    columns: Columns,
+) -> dict[int, int]:
+    """Return what the automations, scripts and scenes of a home have caused, by state id."""
+    machines = {
+        number for number, code in directory.code_of.items() if directory.entities[code].entity_id.startswith(DOMAINS)
+    }
+    contexts = {
+        context
+        for entity_id, number, context in unmigrated.contexts
+        if entity_id.startswith(DOMAINS) or number in machines
+    }
+    return read_causes(connection, schema, window, machines, unresolved=columns.unresolved(), contexts=contexts)
+
+
+def _notices_of(counts: Mapping[str, int]) -> list[str]:
+    """Return a sentence for each kind of fault in the rows that was found at all."""
+    return [f"{count} {what}" for what, count in counts.items() if count]
 
 
 def _predecessors(connection: sa.Connection, state_ids: list[int]) -> dict[int, int | None]:
