@@ -16,7 +16,6 @@ import glob
 import gzip
 import hashlib
 import zlib
-from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 
 from jobs.activity.building import Recording, SampleBuilder
 from jobs.activity.entities import EntityRules
-from jobs.activity.events import DayLog
+from jobs.activity.events import DayLog, Samples
 from jobs.activity.window import HOUR, DayWindow, from_instant, to_instant
 from jobs.sources.csv_order import contradicted
 from jobs.sources.csv_rows import Fault, RowReader, rows_of
@@ -100,8 +99,8 @@ class CsvFiles:
         contents = self._contents()
         faults = [fault.text for fault in contents.faults if fault.at is None or window.start <= fault.at < window.end]
         more = [f"and {len(faults) - MAX_SHOWN} more"] if len(faults) > MAX_SHOWN else []
-        told = "; ".join([*faults[:MAX_SHOWN], *more])
-        notices = [f"{counted(len(faults), 'bad row')}: {told}"] if faults else []
+        shown = "; ".join([*faults[:MAX_SHOWN], *more])
+        notices = [f"{counted(len(faults), 'bad row')}: {shown}"] if faults else []
         notices += [f"a file was left out, {why}" for why in contents.refused[:MAX_SHOWN]]
         if len(contents.refused) > MAX_SHOWN:
             notices.append(f"{counted(len(contents.refused) - MAX_SHOWN, 'more file')} left out")
@@ -147,34 +146,8 @@ class CsvFiles:
         return self._cached[1]
 
     def _read_all(self, files: list[Path]) -> _Contents:
-        builder = SampleBuilder()
-        faults: list[Fault] = []
-        instants = array("q")
-        reader = RowReader(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
-        refused: list[SourceMismatch] = []
-        rows_left_out: list[str] = []
-        bounds: list[tuple[Path, int, int]] = []
-        for file in files:
-            first = len(instants)
-            try:
-                for row in reader.read(file):
-                    if isinstance(row, Fault):
-                        faults.append(row if len(faults) < MAX_KEPT else row._replace(text=_ANOTHER))
-                    else:
-                        builder.describe(row.about)
-                        builder.add(row.at, row.about.entity_id, row.state)
-                        instants.append(row.at)
-            except SourceMismatch as error:  # raised before the first row
-                refused.append(error)
-                rows_left_out.append(f"with {counted(rows_of(file), 'row')}")
-            bounds.append((file, first, len(instants)))
-        if len(refused) == len(files):
-            raise refused[0]
-        if faults and not reader.rows:
-            raise SourceMismatch(
-                f"source.path: none of {counted(len(faults), 'row')} can be read: {faults[0].text}",
-                hint="A time is 2026-11-26T07:00:00, with an offset if it is not local, or 26.11.2026 07:00.",
-            )
+        builder, faults = SampleBuilder(), _Faults()
+        bounds, refused = self._read_rows(files, builder, faults)
         samples = builder.build((), rules=self._rules)
         in_order = np.ones(len(samples.at), np.bool_)
         for file, first, end in bounds:
@@ -182,8 +155,7 @@ class CsvFiles:
             for place in np.flatnonzero(contradicted(at, entity)).tolist():
                 in_order[first + place] = False
                 name = samples.entities[entity[place]].entity_id
-                faults.append(Fault(int(at[place]), f"{file.name}: {name}: {_DATED_LATER}"))
-        known = known_time(samples.at[in_order], self._max_silence, _NO_STARTS)
+                faults.add(Fault(int(at[place]), f"{file.name}: {name}: {_DATED_LATER}"))
         chosen = slice(None) if in_order.all() else in_order
         samples = replace(
             samples,
@@ -191,18 +163,66 @@ class CsvFiles:
             entity=samples.entity[chosen],
             state=samples.state[chosen],
             cause=samples.cause[chosen],
-            known=known,
+            known=known_time(samples.at[in_order], self._max_silence, _NO_STARTS),
         )
         recording = Recording.of(samples, self._rules)
-        samples = recording.samples
-        entities = np.array([_number(about.entity_id) for about in samples.entities], np.uint64)
-        states = np.array([*(_number(text) for text in samples.states), 0], np.uint64)  # a gap is the last, at -1
-        identity = entities[samples.entity] * np.uint64(31) ^ states[samples.state] if len(samples.at) else entities
-        why = tuple(
-            f"{rows}: {str(error).removeprefix('source.path: ')}"
-            for rows, error in zip(rows_left_out, refused, strict=True)
-        )
-        return _Contents(recording, tuple(faults), why, identity)
+        return _Contents(recording, tuple(faults.kept), refused, _identity_of(recording.samples))
+
+    def _read_rows(
+        self, files: list[Path], builder: SampleBuilder, faults: _Faults
+    ) -> tuple[list[tuple[Path, int, int]], tuple[str, ...]]:
+        """Add the rows of files to a builder.
+
+        Returns:
+            Which of the samples each file has, from one to another; and why files could not be used.
+
+        Raises:
+            SourceMismatch: No file can be used, or no row.
+        """
+        reader = RowReader(self._zone, NEWEST if self._clock is None else to_instant(self._clock()))
+        errors: list[SourceMismatch] = []
+        refused: list[str] = []
+        bounds: list[tuple[Path, int, int]] = []
+        count = 0
+        for file in files:
+            first = count
+            try:
+                for row in reader.read(file):
+                    if isinstance(row, Fault):
+                        faults.add(row)
+                    else:
+                        builder.describe(row.about)
+                        builder.add(row.at, row.about.entity_id, row.state)
+                        count += 1
+            except SourceMismatch as error:  # raised before the first row
+                errors.append(error)
+                refused.append(f"with {counted(rows_of(file), 'row')}: {str(error).removeprefix('source.path: ')}")
+            bounds.append((file, first, count))
+        if len(errors) == len(files):
+            raise errors[0]
+        if faults.kept and not reader.rows:
+            raise SourceMismatch(
+                f"source.path: none of {counted(len(faults.kept), 'row')} can be read: {faults.kept[0].text}",
+                hint="A time is 2026-11-26T07:00:00, with an offset if it is not local, or 26.11.2026 07:00.",
+            )
+        return bounds, tuple(refused)
+
+
+class _Faults:
+    """The rows that cannot be used; of very many, only the first are kept with their text."""
+
+    def __init__(self) -> None:
+        self.kept: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        self.kept.append(fault if len(self.kept) < MAX_KEPT else fault._replace(text=_ANOTHER))
+
+
+def _identity_of(samples: Samples) -> NDArray[np.uint64]:
+    """Return a number for each sample that changes with its entity or state."""
+    entities = np.array([_number(about.entity_id) for about in samples.entities], np.uint64)
+    states = np.array([*(_number(text) for text in samples.states), 0], np.uint64)  # a gap is the last, at -1
+    return entities[samples.entity] * np.uint64(31) ^ states[samples.state] if len(samples.at) else entities
 
 
 def _number(text: str) -> int:
