@@ -97,15 +97,104 @@ def export_rows(
     return Exported(rows, files)
 
 
+def count_exported(folder: Path, home: str) -> int:
+    """Return how many rows and notes of a home a folder has.
+
+    Raises:
+        StoreCorrupt: A file in the folder is damaged.
+        UsageError: There is no such folder, or it cannot be read.
+    """
+    _require(folder)
+    with _reported(folder):
+        return sum(_count_in(file, home) for file in _files_with(folder, home)) + (home in _known_homes(folder))
+
+
+def forget_exported(folder: Path, home: str, *, max_wait_seconds: float = MAX_WAIT_SECONDS) -> None:
+    """Delete all rows of a home from a folder, and what is known of it; other homes keep everything. Idempotent.
+
+    The records of runs are deleted first: a day whose rows are gone is then one that was not computed.
+
+    Raises:
+        StoreCorrupt: A file in the folder is damaged.
+        StoreUnavailable: An export takes too long.
+        UsageError: There is no such folder, or it cannot be written.
+    """
+    _require(folder)  # before the lock, which would make it
+    with _reported(folder), _locked(folder, max_wait_seconds):
+        runs = measurement_folder(DetectorRunDaily)
+        for file in sorted(_files_with(folder, home), key=lambda file: file.parent.parent.name != runs):
+            _temporary(file).unlink(missing_ok=True)  # of an export that was killed
+            _write_without(file, home)
+        known = _known_homes(folder)
+        if known.pop(home, None) is not None:
+            _replace_known(folder, known)
+
+
+def _require(folder: Path) -> None:
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder", hint="Name the folder that an export wrote.")
+
+
+def _files_with(folder: Path, home: str) -> list[Path]:
+    """Return the files that may have rows of a home, also those that an export has not finished."""
+    found = {*folder.glob(f"measurement=*/month=*/{file_name(home)}")}
+    found |= {file.with_name(file_name(home)) for file in folder.glob(f"measurement=*/month=*/.{file_name(home)}.tmp")}
+    return sorted(found)
+
+
+def _count_in(file: Path, home: str) -> int:
+    """Return how many rows of a home a file has; an unfinished one beside it counts as one."""
+    unfinished = int(_temporary(file).exists())
+    if not file.exists():
+        return unfinished
+    with _open(file) as opened:
+        groups = _row_groups_by_home(opened, file).get(home, [])
+        rows: int = sum(opened.metadata.row_group(number).num_rows for number in groups)
+        return unfinished + rows
+
+
+def _write_without(file: Path, home: str) -> None:
+    """Write a file again without the rows of a home; delete it if it has no others."""
+    if not file.exists():
+        return
+    with _open(file) as opened:
+        groups = _row_groups_by_home(opened, file)
+        if home not in groups:
+            return
+        others = sorted(number for name, some in groups.items() if name != home for number in some)
+        if others:
+            with pq.ParquetWriter(_temporary(file), opened.schema_arrow, compression="zstd") as writer:
+                for number in others:
+                    writer.write_table(opened.read_row_group(number))
+    if others:
+        _publish(_temporary(file), file)
+    else:
+        file.unlink()
+
+
 @contextmanager
 def _writing(folder: Path, max_wait_seconds: float) -> Iterator[None]:
-    """Hold the lock of a folder, and raise errors of the file system as such that name it."""
-    try:
+    """Make a folder if there is none, and hold its lock."""
+    with _reported(folder):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)  # rows show when people are at home
+        with _locked(folder, max_wait_seconds):
+            yield
+
+
+@contextmanager
+def _locked(folder: Path, max_wait_seconds: float) -> Iterator[None]:
+    try:
         with FileLock(folder / _LOCK_FILE, timeout=max_wait_seconds):
             yield
     except Timeout as error:
         raise StoreUnavailable(f"another export is writing into {folder}", hint="Let it finish.") from error
+
+
+@contextmanager
+def _reported(folder: Path) -> Iterator[None]:
+    """Raise errors of the file system as such that name the file."""
+    try:
+        yield
     except OSError as error:
         raise UsageError(
             f"{error.filename or folder} cannot be written: {error.strerror or error}",
@@ -124,18 +213,36 @@ def _months(days: DateRange) -> Iterator[DateRange]:
 
 def _note_homes(store: AggregateStore, folder: Path, homes: Sequence[str]) -> None:
     """Keep what is known of homes beside their rows, and refuse rows of another home of the same name."""
-    file = folder / HOMES_FILE
+    known = _known_homes(folder)
     try:
-        known: dict[str, str] = json.loads(read_regular_text(file)) if file.exists() else {}
         before = {name: HomeIdentity.from_json(known[name]) for name in homes if name in known}
     except (ValueError, AttributeError) as error:
-        raise StoreCorrupt(f"{file} is damaged: {error}", hint="Delete it, and export again.") from error
+        raise _damaged_homes(folder, error) from error
     found = {name: identity for name in homes if (identity := store.for_home(name).read_home()) is not None}
     for name, identity in found.items():
         refuse_other_home(before.get(name), identity, str(folder))
     if found != before:
-        texts = known | {name: identity.to_json() for name, identity in found.items()}
-        replace_file(file, json.dumps(texts, ensure_ascii=False, indent=1, sort_keys=True))
+        _replace_known(folder, known | {name: identity.to_json() for name, identity in found.items()})
+
+
+def _known_homes(folder: Path) -> dict[str, str]:
+    """Return what is known of homes as JSON, by name."""
+    file = folder / HOMES_FILE
+    try:
+        known = json.loads(read_regular_text(file)) if file.exists() else {}
+    except ValueError as error:
+        raise _damaged_homes(folder, error) from error
+    if not isinstance(known, dict):
+        raise _damaged_homes(folder, "not a JSON object")
+    return known
+
+
+def _replace_known(folder: Path, known: dict[str, str]) -> None:
+    replace_file(folder / HOMES_FILE, json.dumps(known, ensure_ascii=False, indent=1, sort_keys=True))
+
+
+def _damaged_homes(folder: Path, reason: object) -> StoreCorrupt:
+    return StoreCorrupt(f"{folder / HOMES_FILE} is damaged: {reason}", hint="Delete it, and export again.")
 
 
 def _write_file(
@@ -143,7 +250,7 @@ def _write_file(
 ) -> int | None:
     """Replace the rows of some days of some homes in one file; returns how many, None if there is nothing to do."""
     written, exported = 0, set(homes)
-    temporary = file.with_name(f".{file.name}.tmp")  # only this export writes here; a crash may leave it
+    temporary = _temporary(file)
     writer: pq.ParquetWriter | None = None
     with ExitStack() as stack:
         opened = stack.enter_context(_open(file)) if file.exists() else None
@@ -171,6 +278,11 @@ def _write_file(
         file.unlink()
         return 0
     return None
+
+
+def _temporary(file: Path) -> Path:
+    """Return beside which name a file is written: only who has the lock writes there, and a crash may leave it."""
+    return file.with_name(f".{file.name}.tmp")
 
 
 @contextmanager

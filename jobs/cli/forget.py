@@ -14,7 +14,7 @@ from jobs.cli.app import Json, command, home_of, print_json, print_message
 from jobs.cli.named_home import not_stored, with_name
 from jobs.outcome import Outcome
 from jobs.wiring import Home
-from storage.errors import UsageError
+from storage.errors import SettingsError, UsageError
 from storage.ledger.ledger import Ledger
 from storage.plurals import counted
 from storage.store import AggregateStore
@@ -27,19 +27,25 @@ def forget(
     context: typer.Context,
     home_name: Annotated[str, typer.Argument(metavar="HOME", help="The name of the home.")],
     yes: Annotated[bool, typer.Option("--yes", help="Delete without asking.")] = False,
+    folders: Annotated[
+        list[Path] | None,
+        typer.Option("--parquet", metavar="DIR", help="Also from a folder that `export` wrote; may be repeated."),
+    ] = None,
     as_json: Json = False,
 ) -> Outcome:
     """Delete everything of a home from store and ledger, count what is left, and print both counts.
 
-    Its raw events stay where they are. Other homes keep everything.
+    Its raw events stay where they are, and so do exported rows in folders that are not named. Other homes keep
+    everything.
     """
     if not home_name:
         raise UsageError(
             "a home without a name cannot be forgotten", hint="Delete the files of its store and its ledger instead."
         )
     home = with_name(home_of(context, check_parameters=False), home_name)
+    exports = _Exports(home_name, folders or [])
     with closing(home.open_store()) as store, home.open_ledger() as ledger:
-        found = _count(home, store, ledger)
+        found = _count(home, store, ledger, exports)
         if not any(found.values()):
             raise not_stored(home, store.homes())
         if not yes:
@@ -49,7 +55,8 @@ def forget(
             ledger.forget()
             for file in _files_of(home):
                 file.unlink(missing_ok=True)
-        left = _count(home, store, ledger)
+            exports.forget()
+        left = _count(home, store, ledger, exports)
     if as_json:
         print_json({"home": home_name, "deleted": {name: found[name] - left[name] for name in found}, "left": left})
     else:
@@ -57,8 +64,38 @@ def forget(
     return Outcome.INCOMPLETE if any(left.values()) else Outcome.DONE
 
 
-def _count(home: Home, store: AggregateStore, ledger: Ledger) -> dict[str, int]:
-    return {"store": store.count_rows(), "ledger": ledger.count_rows(), "files": len(_files_of(home))}
+class _Exports:
+    """The folders of exported rows that were named.
+
+    Raises:
+        SettingsError: What reads them is not installed.
+    """
+
+    def __init__(self, home: str, folders: list[Path]) -> None:
+        self._home = home
+        self.folders = folders
+        if not folders:
+            return
+        try:
+            from storage import parquet_export  # noqa: PLC0415 - loads pyarrow
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"forget --parquet needs {error.name}, which is not installed",
+                hint="Install pattern-aggregates[parquet].",
+            ) from error
+        self._module = parquet_export
+
+    def count(self) -> int:
+        return sum(self._module.count_exported(folder, self._home) for folder in self.folders)
+
+    def forget(self) -> None:
+        for folder in self.folders:
+            self._module.forget_exported(folder, self._home)
+
+
+def _count(home: Home, store: AggregateStore, ledger: Ledger, exports: _Exports) -> dict[str, int]:
+    counts = {"store": store.count_rows(), "ledger": ledger.count_rows(), "files": len(_files_of(home))}
+    return counts | {"exported": exports.count()} if exports.folders else counts
 
 
 def _files_of(home: Home) -> list[Path]:
@@ -74,7 +111,8 @@ def _files_of(home: Home) -> list[Path]:
 
 def _in_words(counts: dict[str, int]) -> str:
     rows = " and ".join(f"{counted(counts[name], 'row')} in the {name}" for name in ("store", "ledger"))
-    return f"{rows}, {counted(counts['files'], 'file')} beside it"
+    exported = f", {counted(counts['exported'], 'exported row')}" if "exported" in counts else ""
+    return f"{rows}, {counted(counts['files'], 'file')} beside it{exported}"
 
 
 def _ask(name: str, found: dict[str, int]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage.backends.parquet import ParquetStore
 from storage.query import ALL_HOMES, TimeBasedDaily, open_query
 from tests.support.home import CSV_CONFIG, EVENTS, Home
 
@@ -112,6 +113,23 @@ def test_a_forgotten_home_leaves_nothing_and_the_other_keeps_everything(north: H
     assert south.json("status", *DAYS, "--json") == before[1]
     assert north.call("backfill", *DAYS).exit_code == 0
     assert len(north.json(*QUERY, "--json")) == 1
+
+
+def test_a_home_is_forgotten_in_a_folder_of_exported_rows_too_also_when_the_store_has_forgotten_it(
+    north: Home, south: Home
+) -> None:
+    rows = str(north.folder / "rows")
+    assert south.call("export", *DAYS, "--parquet", rows, "--all-homes").exit_code == 0
+    missing = south.call("forget", "north", "--yes", "--parquet", str(north.folder / "none"))
+    assert missing.exit_code == 2
+    assert "is not a folder" in missing.stderr
+    assert len(north.json(*QUERY, "--json")) == 1
+    assert south.call("forget", "north", "--yes").exit_code == 0
+    found = south.json("forget", "north", "--yes", "--parquet", rows, "--json")
+    assert found["left"] == {"store": 0, "ledger": 0, "files": 0, "exported": 0}
+    assert found["deleted"]["exported"] > 0
+    assert found["deleted"]["store"] == 0
+    assert ParquetStore(rows, home=None).homes() == ["south"]
 
 
 def test_a_name_that_no_store_could_keep_is_refused_in_settings_and_options(tmp_path: Path, north: Home) -> None:

@@ -13,6 +13,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock
 
 from storage.backends.memory import MemoryStore
 from storage.backends.parquet import ParquetStore
@@ -21,7 +22,7 @@ from storage.dates import ONE_DAY, DateRange
 from storage.errors import HomeMismatch, SettingsError, StoreCorrupt, StoreMissing, StoreUnavailable, UsageError
 from storage.identity import HomeIdentity, Place
 from storage.models import DurationDaily, TimeBasedDaily
-from storage.parquet_export import export_rows
+from storage.parquet_export import count_exported, export_rows, forget_exported
 from tests.support.exporting import SPRING, export, filled, start_exports
 from tests.support.object_storage import ObjectStorage
 from tests.support.rows import DAY, batch, duration, finding
@@ -187,6 +188,42 @@ def test_an_export_that_is_killed_leaves_old_or_new_files_and_nothing_between(tm
     assert killed > 3
     export(filled("a", occurrences=50), tmp_path, "a")
     assert {row.occurrences for row in read(tmp_path, "a")} == {50}
+
+
+def rows_and_notes(folder: Path, home: str) -> tuple[list[TimeBasedDaily], bool]:
+    return read(folder, home), f'"{home}"' in (folder / "_homes.json").read_text()
+
+
+def test_a_forgotten_home_leaves_nothing_and_the_others_of_its_files_keep_everything(tmp_path: Path) -> None:
+    same_file = next(f"house {number}" for number in range(1000) if file_name(f"house {number}") == file_name("north"))
+    store = filled("", "north", same_file, "alone")
+    for home in ("north", same_file, "alone"):
+        store.for_home(home).write_home(HomeIdentity("UTC", Place("somewhere")).with_new_id())
+    export(store, tmp_path, "", "north", same_file, "alone")
+    kept = {home: rows_and_notes(tmp_path, home) for home in ("", same_file, "alone")}
+    unfinished = tmp_path / "measurement=time_based_daily" / "month=2026-03" / f".{file_name('north')}.tmp"
+    unfinished.write_bytes(b"half")
+    days = SPRING.last - SPRING.first
+    assert count_exported(tmp_path, "north") == 4 * (days.days + 1) + 2  # with its note and the unfinished file
+    forget_exported(tmp_path, "north")
+    assert count_exported(tmp_path, "north") == 0
+    assert rows_and_notes(tmp_path, "north") == ([], False)
+    assert {home: rows_and_notes(tmp_path, home) for home in kept} == kept
+    assert not unfinished.exists()
+    forget_exported(tmp_path, "alone")
+    assert not list(tmp_path.rglob(file_name("alone")))
+    forget_exported(tmp_path, "never")
+
+
+def test_a_home_is_not_forgotten_while_an_export_writes_nor_where_nothing_was_exported(tmp_path: Path) -> None:
+    export(filled("north"), tmp_path, "north")
+    with FileLock(tmp_path / ".lock"), pytest.raises(StoreUnavailable, match="another export is writing"):
+        forget_exported(tmp_path, "north", max_wait_seconds=0.1)
+    assert count_exported(tmp_path, "north") > 0
+    for call in (count_exported, forget_exported):
+        with pytest.raises(UsageError, match="is not a folder"):
+            call(tmp_path / "none", "north")
+    assert not (tmp_path / "none").exists()
 
 
 def test_two_exports_at_once_wait_for_each_other(tmp_path: Path) -> None:
