@@ -13,7 +13,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from tests.support.daemon import CONFIG, serve, wait_for
+from tests.support.daemon import CONFIG, serve, wait_for, wait_until_it_rests
 from tests.support.influxdb import free_port
 from tests.support.mosquitto import Listener, Mosquitto, listening, mosquitto
 
@@ -85,8 +85,9 @@ def test_a_night_is_published_the_switch_is_obeyed_and_a_stop_makes_the_entities
     wait_for(port, "/metrics", lambda _status, body: 'findings_waiting{channel="mqtt"} 0.0' in body)
     listener.publish("homeassistant/status", "online")
     listener.wait_until(lambda: len(listener.on("/config")) == 2, seconds=30)
+    wait_until_it_rests(process)
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=20)
+    process.communicate(timeout=60)
     assert process.returncode == 0
     listener.wait_until(lambda: listener.on("/status")[-1].payload == b"offline")
 

@@ -31,6 +31,7 @@ from storage.dates import ONE_DAY, DateRange
 from storage.errors import SettingsError
 from storage.models import TimeBasedDaily
 from storage.settings import SqlStoreSettings
+from tests.support.daemon import wait_until_it_rests
 from tests.support.home import ROOT
 from tests.support.influxdb import free_port
 from tests.support.recorder import RecorderDatabase, Registered, StateRow, write_registries
@@ -285,13 +286,15 @@ def run_app(places: Places, *, until: str, ends_with: int = 0, zone: str = "Euro
             env={**os.environ, "SUPERVISOR_TOKEN": TOKEN, "TZ": zone},
             stdout=out,
             stderr=subprocess.STDOUT,
+            text=True,
         )
     try:
         deadline = time.monotonic() + 60
         while until not in log.read_text(encoding="utf-8") and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.1)
+        wait_until_it_rests(process)  # what it makes for its pages after the run may take long on a busy machine
         process.send_signal(signal.SIGTERM)
-        ended_with = process.wait(timeout=20)
+        ended_with = process.wait(timeout=60)
     finally:
         process.kill()
         process.wait()

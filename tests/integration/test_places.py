@@ -130,7 +130,7 @@ def test_no_command_tells_a_password_or_a_token(tmp_path: Path) -> None:
         lines.append(line)
         if "the next try is at" in line:
             daemon.terminate()
-    daemon.communicate(timeout=20)
+    daemon.communicate(timeout=60)
     told += "".join(lines)
     assert told.count("cannot be used now") > len(EVERY)  # all of them had much to tell
     assert [secret for secret in SECRETS if secret in told] == []

@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.home import Home
@@ -55,3 +56,23 @@ def wait_for(port: int, path: str, holds: Callable[[int, str], bool]) -> str:
             return body
         time.sleep(0.05)
     raise AssertionError(f"{path} answers {status} {body}")
+
+
+def wait_until_it_rests(process: subprocess.Popen[str]) -> None:
+    """Wait until no thread of a process has had anything to do for half a second, or the process has ended.
+
+    A thread that waits for a processor of a busy machine does not rest.
+    """
+    deadline = time.monotonic() + 60
+    rests = 0
+    while rests < 5 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+        rests = 0 if _has_work(process.pid) else rests + 1
+
+
+def _has_work(process: int) -> bool:
+    states = []
+    for thread in Path(f"/proc/{process}/task").glob("*/stat"):
+        with suppress(OSError):  # it has ended meanwhile
+            states.append(thread.read_text(encoding="utf-8").rpartition(") ")[2][:1])
+    return any(state in {"R", "D"} for state in states)
