@@ -28,7 +28,7 @@ from storage.ledger.entry import Entry
 _log = logging.getLogger(__name__)
 
 Days = Callable[[dt.date], DateRange]
-"""Returns the days that somebody named, for a home where this is the present day."""
+"""Returns the days that somebody named, given the present local day of a home."""
 Progress = Callable[[FleetReport], None]
 
 

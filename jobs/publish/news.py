@@ -1,4 +1,4 @@
-"""What there is to tell: a day in one word, and what was unusual on it as stories."""
+"""The news: a day in one word, and what was unusual on it as stories."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WHILE_AWAY = "activity_while_away"
 
 @dataclass(frozen=True)
 class DayNews:
-    """What there is to tell of a day.
+    """The news of a day.
 
     Attributes:
         day: The day.
@@ -36,7 +36,7 @@ class DayNews:
 
 @dataclass(frozen=True)
 class News:
-    """What there is to tell after a run.
+    """The news after a run.
 
     Attributes:
         newest: The newest day that was judged; None if none was yet.
@@ -61,11 +61,11 @@ def keys_of(story: Story) -> list[AnomalyKey]:
     return [AnomalyKey(row.date, row.entity_id, row.anomaly_type) for row in story.rows]
 
 
-def heard_rows(rows: Iterable[AnomalyDaily], household: Household) -> list[AnomalyDaily]:
-    """Return the rows that people want to hear of.
+def rows_to_announce(rows: Iterable[AnomalyDaily], household: Household) -> list[AnomalyDaily]:
+    """Return the rows that are not muted, nor explained by a day away.
 
-    Rows are stored as muted once they are judged again. What people have muted since is left out here; so is what is
-    usual on a day that they have entered as a day away since.
+    A stored row is marked as muted only when its day is judged again. So what people have muted or entered as a day
+    away since then is left out here.
     """
     return [
         row
@@ -84,7 +84,7 @@ def _is_entered_as_away(day: Day, household: Household) -> bool:
 def read_news(
     day: Day, reader: AggregateReader, household: Household, zone: ZoneInfo, names: Names = NO_NAMES
 ) -> DayNews:
-    """Return what there is to tell of a day.
+    """Return the news of a day.
 
     Args:
         day: The day.
@@ -94,6 +94,6 @@ def read_news(
         names: How entities are called.
     """
     only = DateRange(day, day)
-    rows = heard_rows(reader.read(AnomalyDaily, only), household)
+    rows = rows_to_announce(reader.read(AnomalyDaily, only), household)
     runs = reader.read(DetectorRunDaily, only, {"detector": JUDGE})
     return DayNews(day, word_of_day(rows, runs[0] if runs else None), tuple(stories(rows, zone, reader, names)))

@@ -33,7 +33,7 @@ def find_new(
     Args:
         announcements: What was announced over the channel.
         entries: What the ledger knows of each day and detector.
-        stories_of: Returns the stories of a day that the channel tells of.
+        stories_of: Returns the stories of a day that the channel accepts.
         yesterday: The newest day that is over.
     """
     days = DateRange(yesterday - (MAX_NEWS_DAYS - 1) * ONE_DAY, yesterday)

@@ -235,7 +235,7 @@ def analyze(connection: sa.Connection, table: str, day: dt.date) -> None:
 
 
 class Fillings:
-    """Counts the rows that a process writes to each partition, to know when the planner should be told."""
+    """Counts the rows that a process writes to each partition, to know when ``analyze`` is due."""
 
     def __init__(self) -> None:
         self._rows: Counter[tuple[str, str]] = Counter()

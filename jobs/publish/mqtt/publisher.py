@@ -116,7 +116,7 @@ class MqttPublisher:
         """Publish device and states, which changes nothing where they are the same, and each waiting story once.
 
         Args:
-            news: What there is to tell.
+            news: The newest day, and the stories that wait.
             delivered: Called with each story as soon as the broker has it.
 
         Raises:
