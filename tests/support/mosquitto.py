@@ -89,7 +89,8 @@ def mosquitto(folder: Path, *lines: str) -> Iterator[Mosquitto]:
 def write_password(file: Path, user: str, password: str) -> None:
     """Write a file with the password of one user."""
     program = shutil.which("mosquitto_passwd")
-    assert program is not None, "mosquitto_passwd comes with the broker"
+    if program is None:
+        skip_without("Mosquitto", "mosquitto_passwd is not on PATH")
     subprocess.run([program, "-b", "-c", file, user, password], check=True)
 
 
