@@ -26,7 +26,7 @@ class FleetMetrics:
 
     def __init__(self, started_at: dt.datetime) -> None:
         self._registry = CollectorRegistry()
-        self._homes = self._gauge("homes", "Homes of the newest run, by what became of them.", "state")
+        self._homes = self._gauge("homes", "Homes by state: of the newest run; failed, of all runs.", "state")
         self._catalogue = self._gauge("catalogue_homes", "Homes in the catalogue, rows that are not valid included.")
         self._running = self._gauge("running", "1 during a run, else 0.")
         self._start = self._gauge("start_timestamp_seconds", "When this process started.")
@@ -53,8 +53,13 @@ class FleetMetrics:
         self._counted = FleetReport()
         self._running.set(1)
 
-    def show(self, report: FleetReport) -> None:
-        """Show how far the present run is."""
+    def show(self, report: FleetReport, *, failing_elsewhere: int = 0) -> None:
+        """Show how far the present run is.
+
+        Args:
+            report: The run.
+            failing_elsewhere: Homes that this run does not try, and that were not done when they were last tried.
+        """
         before = self._counted
         for status, count in report.days.items():
             self._home_days.labels(status).inc(count - before.days[status])
@@ -68,17 +73,23 @@ class FleetMetrics:
             processor_seconds=report.processor_seconds,
         )
         waiting = report.due - report.done - report.failed
-        counts = (report.done, report.failed, waiting, report.nothing_due)
+        counts = (report.done, report.failed + failing_elsewhere, waiting, report.nothing_due)
         for state, count in zip(STATES, counts, strict=True):
             self._homes.labels(state).set(count)
         self._catalogue.set(report.homes)
 
-    def end_run(self, outcome: Outcome, now: dt.datetime) -> None:
-        """Count a run that has ended."""
+    def end_run(self, outcome: Outcome, now: dt.datetime, *, is_success: bool = True) -> None:
+        """Count a run that has ended.
+
+        Args:
+            outcome: How it ended.
+            now: The present instant.
+            is_success: Whether no home is left that an earlier run could not do.
+        """
         self._running.set(0)
         self._runs.labels(outcome.name.lower()).inc()
         self._last_run.set(now.timestamp())
-        if outcome is Outcome.DONE:
+        if outcome is Outcome.DONE and is_success:
             self._last_success.set(now.timestamp())
 
     def text(self) -> str:

@@ -60,7 +60,8 @@ class FleetServer:
         self._starts_at = dt.time.min  # as the settings had it when they were read last
         self._read_at: dt.datetime | None = None
         self._newest: dict[str, dt.date] = {}
-        self._failing: set[str] = set()
+        self._failing: set[str] = set()  # homes that were not done when they were last tried
+        self._failing_elsewhere = 0  # those that the newest run did not try
         self._retry_at: dt.datetime | None = None
         self._pause = MIN_RETRY_PAUSE
         self._report: FleetReport | None = None
@@ -88,7 +89,7 @@ class FleetServer:
             nights = {home.time_zone: self._night(home.time_zone) for home in run.catalogue.homes.values()}
             zones = {zone for zone, night in nights.items() if night > self._newest.get(zone, dt.date.min)}
             if is_retry:
-                zones |= self._failing & nights.keys()
+                zones |= {home.time_zone for name, home in run.catalogue.homes.items() if name in self._failing}
             if zones or is_retry or self._report is None:
                 self._work(run, zones)
         except PatternAggregatesError as error:
@@ -109,17 +110,19 @@ class FleetServer:
         return any(self._night(zone) > newest for zone, newest in self._newest.items())
 
     def _work(self, run: FleetRun, zones: Collection[str]) -> None:
+        homes = run.catalogue.homes
+        left = {name for name in self._failing if name in homes and homes[name].time_zone not in zones}
+        self._failing_elsewhere = len(left)
         self.metrics.begin_run()
         report = run.run(zones=zones, stop=self._stop_request.is_made, progress=self._show)
-        self.metrics.show(report)
-        self.metrics.end_run(report.outcome, self._clock())
+        self._failing_elsewhere = len(left - report.failing.keys())
+        self._show(report)
+        self.metrics.end_run(report.outcome, self._clock(), is_success=not self._failing_elsewhere)
         self._report, self.last_error = report, ""
         for home, reason in report.failing.items():
             _log.warning("%s: %s", home, reason)
         _log.info("%d of %d homes that were due are done", report.done, report.due)
-        present = {name: home.time_zone for name, home in run.catalogue.homes.items()}
-        left = self._failing & set(present.values())  # a zone may have gone from the catalogue
-        self._failing = (left - set(zones)) | {present[home] for home in report.failing if home in present}
+        self._failing = left | (report.failing.keys() & homes.keys())  # a retry cannot mend the row of a catalogue
         if self._failing:
             self._plan_retry()
         else:
@@ -135,7 +138,7 @@ class FleetServer:
         self._pause = min(2 * self._pause, MAX_RETRY_PAUSE)
 
     def _show(self, report: FleetReport) -> None:
-        self.metrics.show(report)
+        self.metrics.show(report, failing_elsewhere=self._failing_elsewhere)
 
     def _night(self, zone: str) -> dt.date:
         """Return the newest day whose night has come in a zone."""
@@ -151,7 +154,7 @@ class FleetServer:
 
     def _health(self) -> Response:
         report = self._report
-        failed = report.failed if report is not None else 0
+        failed = report.failed + self._failing_elsewhere if report is not None else 0
         reason = self.last_error or (f"{counted(failed, 'home')} failed" if failed else "")
         if report is None and not reason:
             reason = "the first run has not ended yet"

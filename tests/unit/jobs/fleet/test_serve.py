@@ -169,6 +169,45 @@ def test_the_metrics_count_homes_by_state_and_have_no_series_for_a_home(served: 
     assert not [line for line in lines if "berlin" in line]
 
 
+def metric(served: Served, name: str) -> float:
+    lines = served.server.routes()["/metrics"]().body.splitlines()
+    (value,) = [line.rpartition(" ")[2] for line in lines if line.startswith(f"pattern_aggregates_fleet_{name} ")]
+    return float(value)
+
+
+def test_a_home_that_failed_is_counted_until_it_is_done_also_while_other_zones_are_run(served: Served) -> None:
+    served.server.step()
+    all_done = metric(served, "last_success_timestamp_seconds")
+    served.failing = {"berlin"}
+    served.until(BEGIN + dt.timedelta(hours=13, minutes=20))
+    before_honolulu = served.server.routes()["/health"]().body
+    assert "1 home failed" in before_honolulu
+    assert served.until(BEGIN + dt.timedelta(hours=13, minutes=30), dt.timedelta(minutes=1)).count("honolulu") == 1
+    assert metric(served, 'homes{state="failed"}') == 1
+    assert "1 home failed" in served.server.routes()["/health"]().body
+    assert metric(served, "last_success_timestamp_seconds") == all_done
+    served.failing = set()
+    served.until(served.now + MAX_RETRY_PAUSE)
+    assert metric(served, 'homes{state="failed"}') == 0
+    assert "failed" not in served.server.routes()["/health"]().body
+    assert metric(served, "last_success_timestamp_seconds") > all_done
+
+
+def test_a_home_that_failed_and_has_another_zone_now_is_tried_again_there(served: Served) -> None:
+    served.failing = {"berlin"}
+    served.server.step()
+    served.failing, served.zones = set(), {**ZONES, "berlin": "Pacific/Apia"}
+    assert "berlin" in served.until(served.now + MIN_RETRY_PAUSE, MIN_RETRY_PAUSE)
+
+
+def test_a_home_that_failed_and_has_gone_from_the_catalogue_is_counted_no_more(served: Served) -> None:
+    served.failing = {"berlin"}
+    served.server.step()
+    served.zones = {name: zone for name, zone in ZONES.items() if name != "berlin"}
+    served.until(served.now + MIN_RETRY_PAUSE, MIN_RETRY_PAUSE)
+    assert metric(served, 'homes{state="failed"}') == 0
+
+
 def test_a_stop_ends_the_server_and_makes_it_not_ready(served: Served) -> None:
     assert served.server.routes()["/ready"]().status == 200
     served.server.stop()
