@@ -100,7 +100,7 @@ class QueriedHomes:
         held = self._store.homes()
         for name in self.names():
             if held and name not in held:
-                raise no_such_home(name, held, "name one as home, or ALL_HOMES")
+                raise no_such_home(name, held, "name one as home (--home NAME), or ALL_HOMES")
 
 
 def no_such_home(name: str, held: Sequence[str], how: str) -> UsageError:

@@ -96,7 +96,7 @@ def status(
         if found.homes[state]:
             print_line(f"{found.homes[state]:,} {state}")
     if found.oldest_due is not None:
-        print_line(f"The oldest day that is due is {found.oldest_due}.")
+        print_line(f"The oldest day that is due is {found.oldest_due}, of {found.oldest_home}.")
     for reason, count in found.reasons.most_common(MAX_FAILING):
         print_line(f"{counted(count, 'home')}, such as {found.examples[reason]}: {reason}", style="red")
     return Outcome.DONE

@@ -29,12 +29,14 @@ class FleetStatus:
     Attributes:
         homes: How many homes there are, by the worst state that any of their days has.
         oldest_due: The oldest day that is not done; None if every day is.
+        oldest_home: The first home of the catalogue where it is not done; empty if every day is done.
         reasons: Why homes are not done: by the error, how many homes have it.
         examples: One home for each of these errors.
     """
 
     homes: Counter[str] = field(default_factory=Counter)
     oldest_due: dt.date | None = None
+    oldest_home: str = ""
     reasons: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
@@ -50,6 +52,7 @@ class FleetStatus:
         return {
             "homes": {str(state): self.homes[state] for state in STATES},
             "oldest_due": self.oldest_due.isoformat() if self.oldest_due is not None else None,
+            "oldest_home": self.oldest_home or None,
             "reasons": [
                 {"reason": reason, "homes": count, "example": self.examples[reason]}
                 for reason, count in self.reasons.most_common()
@@ -88,6 +91,6 @@ def fleet_status(
             status.add(due.home.name, DUE)
         else:
             status.add(due.home.name, entry.status, entry.error and f"{entry.detector}: {entry.error}")
-        if due.oldest is not None:
-            status.oldest_due = min(due.oldest, status.oldest_due or due.oldest)
+        if due.oldest is not None and (status.oldest_due is None or due.oldest < status.oldest_due):
+            status.oldest_due, status.oldest_home = due.oldest, due.home.name
     return status

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import fields, replace
 from typing import Any, Final, Protocol, cast
@@ -280,7 +280,7 @@ def read_entries(connection: sa.Connection, *conditions: sa.ColumnElement[bool])
     """
     query = sa.select(*_COLUMNS).where(*conditions).order_by(ENTRIES.c.day, ENTRIES.c.detector)
     for row in connection.execute(query):
-        yield _entry(row._asdict())
+        yield _entry(row)
 
 
 def read_entries_of_homes(
@@ -293,16 +293,17 @@ def read_entries_of_homes(
     """
     query = sa.select(ENTRIES.c.home, *_COLUMNS).where(*conditions)
     for row in connection.execute(query.order_by(ENTRIES.c.home, ENTRIES.c.day, ENTRIES.c.detector)):
-        values = row._asdict()
-        yield values.pop("home"), _entry(values)
+        home, *values = row
+        yield home, _entry(values)
 
 
-def _entry(values: dict[str, Any]) -> Entry:
+def _entry(values: Sequence[Any]) -> Entry:
     try:
-        return Entry.of_row(values)
+        return Entry.of_values(values)
     except ValueError as error:
+        day, detector, *_ = values
         raise LedgerCorrupt(
-            f"the ledger is damaged: its entry of {values['day']!r}, {values['detector']!r} has {error}",
+            f"the ledger is damaged: its entry of {day!r}, {detector!r} has {error}",
             hint=HINT_WHEN_CORRUPT,
         ) from error
 

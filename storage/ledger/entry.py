@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final, Self
@@ -69,27 +69,33 @@ class Entry:
     kept_fingerprint: str | None = None
 
     @classmethod
-    def of_row(cls, row: Mapping[str, Any]) -> Self:
-        """Return the entry in a row of the ledger's table.
+    def of_values(cls, values: Sequence[Any]) -> Self:
+        """Return the entry with the values of a row of the ledger's table, in the order of the fields.
 
         Raises:
             ValueError: A column holds what it cannot hold: SQLite accepts anything, also from other programs.
         """
-        values = dict(row)
-        for name, read in (("day", dt.date.fromisoformat), ("status", Status)):
-            try:
-                values[name] = read(values[name])
-            except (TypeError, ValueError) as error:
-                raise ValueError(f"not a valid {name}: {values[name]!r}") from error
-        for name, types in _TYPES_OF_FIELDS:
-            if not isinstance(values[name], types):
-                raise ValueError(f"not a valid {name}: {values[name]!r}")  # noqa: TRY004 - a stored value
-        return cls(**values)
+        day, detector, status, *others = values
+        read = _read("day", day, dt.date.fromisoformat), detector, _read("status", status, Status), *others
+        types = tuple(map(type, read))
+        if types not in _VALID_TYPES:  # almost all rows have one of a few combinations
+            for (name, valid), value in zip(_TYPES_OF_FIELDS, read, strict=True):
+                if not isinstance(value, valid):
+                    raise ValueError(f"not a valid {name}: {value!r}")  # noqa: TRY004 - a stored value
+            _VALID_TYPES.add(types)
+        return cls(*read)
 
     @property
     def has_finding(self) -> bool:
         """Whether there is a finding, staged or written, of this or an earlier attempt."""
         return self.status is Status.STAGED or self.written_version is not None
+
+
+def _read(name: str, value: Any, read: Callable[[Any], Any]) -> Any:  # noqa: ANN401 - anything may be stored
+    try:
+        return read(value)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"not a valid {name}: {value!r}") from error
 
 
 _TYPES: Mapping[str, tuple[type, ...]] = {
@@ -102,9 +108,8 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "float": (float, int),
     "bool": (bool,),
 }
-_TYPES_OF_FIELDS: Final = tuple(
-    (field.name, _TYPES[str(field.type)]) for field in fields(Entry)
-)  # once: fleets read many
+_TYPES_OF_FIELDS: Final = tuple((field.name, _TYPES[str(field.type)]) for field in fields(Entry))
+_VALID_TYPES: Final[set[tuple[type, ...]]] = set()  # as a fleet reads some hundred thousand entries
 
 
 def findings_fingerprint(entries: Iterable[Entry]) -> str:

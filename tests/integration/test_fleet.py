@@ -229,6 +229,7 @@ def test_status_counts_homes_by_state_and_names_the_oldest_day_and_the_reasons(h
         **dict.fromkeys(run.status().document()["homes"], 0),
         "done": 4,
     }
+    assert run.status().document()["oldest_home"] is None
     with closing(sqlite3.connect(homes.folder / "ledger.db")) as ledger, ledger:
         ledger.execute(
             "UPDATE entry SET status = 'failed', error = 'no memory' "
@@ -236,7 +237,8 @@ def test_status_counts_homes_by_state_and_names_the_oldest_day_and_the_reasons(h
         )
     status = run.status()
     assert (status.homes["failed"], status.homes["done"]) == (2, 2)
-    assert status.oldest_due == dt.date(2026, 3, 2)
+    assert (status.oldest_due, status.oldest_home) == (dt.date(2026, 3, 2), "h0")
+    assert status.document()["oldest_home"] == "h0"
     assert status.document()["reasons"] == [{"reason": "duration: no memory", "homes": 2, "example": "h0"}]
 
 
