@@ -106,7 +106,7 @@ class SqlStore:
             stored = self._database.stored(connection, model)
             if stored is None:
                 return []
-            constant = {} if self._home is None or not self._home else {HOME: self._home}
+            constant = {HOME: self._home} if self._home else {}
             names = [name for name in stored if name != HOME or self._home is None]
             records = connection.execute(self._select(model, stored, names, days, where))
             return decode(model, (dict(zip(names, record, strict=True), **constant) for record in records))
@@ -188,6 +188,7 @@ class SqlStore:
         with self._database.transaction() as connection:
             if not has_past_rows(connection, home, retention):
                 return 0
+        with self._database.transaction() as connection:  # another one, as the locks of tables come before all reading
             postgresql.lock_tables(connection)
             deleted = delete_of_home(connection, home, retention)
         self._database.forget_months()

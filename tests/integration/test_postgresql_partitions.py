@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import Any, Final
 
@@ -17,9 +19,9 @@ from storage.backends.sql_partitions import MIN_ROWS_TO_ANALYZE, Fillings, parti
 from storage.backends.sql_tables import table_of
 from storage.columns import HOME
 from storage.dates import ONE_DAY, DateRange
-from storage.drivers.postgresql import lock_day
+from storage.drivers.postgresql import lock_day, lock_tables
 from storage.errors import SettingsError, StoreCorrupt
-from storage.models import DetectorRunDaily, DurationDaily, TimeBasedDaily
+from storage.models import ActiveTimeDaily, DetectorRunDaily, DurationDaily, TimeBasedDaily
 from storage.store import AggregateStore
 from tests.support.postgresql import Cluster, new_database
 from tests.support.rows import batch, duration, finding, time_based
@@ -184,6 +186,35 @@ def test_the_retention_of_one_home_without_old_rows_waits_for_no_writer(database
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock_shared(1885432881, 0)")  # as every writer does
         assert store.expire(JANUARY.first) == 0
     engine.dispose()
+
+
+def test_two_homes_whose_old_rows_are_deleted_at_once_do_not_wait_for_each_other_in_a_circle(
+    database: sa.URL, store: SqlStore
+) -> None:
+    homes = {"north": JANUARY.first, "south": MARCH.first}  # in January only one has rows, so that the month is dropped
+    for home, day in homes.items():
+        row = ActiveTimeDaily(home=home, date=day, entity_id="light.kitchen", active_seconds=60, known_seconds=3600)
+        store.for_home(home).replace_day(batch(finding(ActiveTimeDaily, [row], day, home=home)))
+    engine = sa.create_engine(database)
+    with ThreadPoolExecutor(2) as threads, engine.connect() as other:
+        lock_tables(other)
+        expiring = []
+        for number, home in enumerate(homes, 1):
+            expiring.append(threads.submit(store.for_home(home).expire, MARCH.last))
+            wait_until_sessions_wait(database, number)
+        other.rollback()
+        assert [one.result() for one in expiring] == [2, 2]  # a row, and the record of its run
+    engine.dispose()
+    assert months_of(database, "active_time_daily") == ["active_time_daily_2026_03"]
+
+
+def wait_until_sessions_wait(database: sa.URL, count: int) -> None:
+    """Wait until so many sessions of a database wait for a lock."""
+    query = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'"
+    deadline = time.monotonic() + 60
+    while execute(database, query) != [(count,)]:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def test_one_home_reads_its_own_rows_by_an_index_in_the_months_of_the_question(
