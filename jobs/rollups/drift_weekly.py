@@ -7,8 +7,9 @@ before the change. A change is reported if its score is one that chance reaches 
 at most about once a quarter (``max_false_alarms_a_quarter``). One that lasts is reported in up to two weeks that
 follow each other, and is then what is usual.
 
-Two weeks of an entity that is used eight times a day are 112 uses, give or take 11: a change by half stands out, one by
-a fifth does not, whatever the method (docs/rollups.md has the shares that are found, and that could be).
+Two weeks of an entity that is used eight times a day are 112 uses, give or take 11 by chance: a change by half stands
+out, one by a fifth does not, whatever the method. Of what is used more regularly, smaller changes are found
+(docs/rollups.md has the shares that are found, and that could be).
 
 A worked example: a lamp that was used 8 times a day is used 16 times a day since a Monday.
 
@@ -68,7 +69,7 @@ class DriftWeekly:
     """
 
     name: ClassVar = "drift_weekly"
-    version: ClassVar = 2
+    version: ClassVar = 3
     model: ClassVar = Row
     cadence: ClassVar[Cadence] = "weekly"
     history_days: ClassVar = 90

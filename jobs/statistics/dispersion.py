@@ -90,6 +90,16 @@ def size_weights(counts: Floats, families: Sequence[Flags]) -> Floats:
         counts: Whole numbers, shape (days, columns).
         families: Groups of days that share one mean, such as the weekdays; disjoint, each of shape (days, columns).
     """
+    return pooled_weights(log_likelihoods(counts, families))
+
+
+def log_likelihoods(counts: Floats, families: Sequence[Flags]) -> Floats:
+    """Return the log-likelihood of each size, up to a constant of each entity, shape (sizes, columns).
+
+    Args:
+        counts: Whole numbers, shape (days, columns).
+        families: Groups of days that share one mean, as for ``size_weights``.
+    """
     factorials = np.cumsum(np.log(_COLUMN_OF_SIZES + np.arange(max(int(counts.max(initial=0)), 1))), axis=1)
     rising = np.concatenate((np.zeros((len(SIZES), 1)), factorials), axis=1)  # log Γ(size + count) - log Γ(size)
     likelihood = np.zeros((len(SIZES), counts.shape[1]))
@@ -97,13 +107,23 @@ def size_weights(counts: Floats, families: Sequence[Flags]) -> Floats:
         days, total = np.maximum(counted.sum(axis=0), 1), np.where(counted, counts, 0).sum(axis=0)
         of_each = np.where(counted, rising[:, counts.astype(np.int64)], 0).sum(axis=1)
         likelihood += of_each - (log_gamma(days * _COLUMN_OF_SIZES + total) - log_gamma(days * _COLUMN_OF_SIZES))
-    likelihood = np.exp(likelihood - likelihood.max(axis=0, initial=-np.inf))
-    common = np.full((len(SIZES), 1), 1 / len(SIZES))
+    return likelihood
+
+
+def pooled_weights(log_likelihood: Floats) -> Floats:
+    """Return the weight of each kind of spread for each entity, in the same shape; a column sums to 1.
+
+    Args:
+        log_likelihood: Of each kind of spread, such as a size, up to a constant of each entity; (kinds, columns).
+    """
+    kinds, columns = log_likelihood.shape
+    likelihood = np.exp(log_likelihood - log_likelihood.max(axis=0, initial=-np.inf))
+    common = np.full((kinds, 1), 1 / kinds)
     prior = common * _PRIOR_ENTITIES
     for _ in range(_ROUNDS):
         weights = likelihood * common
         weights /= weights.sum(axis=0)
-        common = (weights.sum(axis=1, keepdims=True) + prior) / (counts.shape[1] + _PRIOR_ENTITIES)
+        common = (weights.sum(axis=1, keepdims=True) + prior) / (columns + _PRIOR_ENTITIES)
     weights = likelihood * common
     normed: Floats = weights / weights.sum(axis=0)
     return normed

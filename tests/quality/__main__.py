@@ -31,6 +31,12 @@ from tests.support.real_homes import homes
 SIZES = (10, 50, 200)
 _LIVED_ENTITIES = 40
 FACTORS = (0.5, 0.65, 0.8, 1.2, 1.35, 1.5)
+_SPREADS = {  # size, ratio
+    "by chance": (math.inf, 1.0),
+    "somewhat more (size 20)": (20.0, 1.0),
+    "less (variance 0.5 of the mean)": (math.inf, 0.5),
+    "far less (variance 0.25 of the mean)": (math.inf, 0.25),
+}
 _QUARTERS = 200
 _LAGS = ((5.0, 60.0), (60.0, 180.0), (180.0, 290.0))
 _HABIT_HOMES = 20
@@ -197,8 +203,8 @@ def _changes(seed: int, _days: int) -> None:
 def _drift(seed: int, _days: int) -> None:
     def rows() -> Iterable[Sequence[object]]:
         for factor in FACTORS:
-            for size, spread in ((math.inf, "by chance"), (20.0, "somewhat more")):
-                share = recall(seed, _CHANGED_HOMES, factor, size=size)
+            for spread, (size, ratio) in _SPREADS.items():
+                share = recall(seed, _CHANGED_HOMES, factor, size=size, ratio=ratio)
                 yield f"{factor - 1:+.0%}", spread, f"{share.found:.2f}", f"{share.oracle:.2f}"
 
     _table(
@@ -206,9 +212,24 @@ def _drift(seed: int, _days: int) -> None:
         ("change", "days vary", "found", "most that is possible"),
         rows(),
     )
-    found = false_drifts(seed, _QUARTERS)
-    most = f"{sum(found)} in {len(found)} home-quarters, {max(found)} in one at most"
-    _table("Drifts where nothing changes", ("drifts",), [(most,)])
+
+    def by_chance() -> Iterable[Sequence[object]]:
+        for regular in (0, 1 / 3, 1):
+            for season in (0, 0.1, 0.2):
+                found = false_drifts(seed, _QUARTERS, regular_share=regular, season=season)
+                yield f"{regular:.0%}", f"{season:.0%}", sum(found), f"{sum(found) / len(found):.2f}", max(found)
+
+    _table(
+        f"Drifts where no day is the first of a new level, {_QUARTERS} home-quarters of 40 entities",
+        (
+            "entities more regular than chance",
+            "levels rise and fall in a year by",
+            "drifts",
+            "a quarter",
+            "most in one",
+        ),
+        by_chance(),
+    )
 
 
 def _habits(seed: int, _days: int) -> None:

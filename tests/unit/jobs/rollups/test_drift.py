@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from jobs.detector import NotJudged
 from jobs.household import Away, Household
@@ -13,7 +14,7 @@ from jobs.statistics.arrays import Floats
 from storage.backends.memory import MemoryStore
 from storage.dates import ONE_DAY
 from storage.rollup_models import DriftWeekly as Row
-from tests.quality.drifts import false_drifts, home, recall, scores
+from tests.quality.drifts import RATE, false_drifts, home, recall, scores
 from tests.support.weeks_of_rows import FIRST, last_day, run_of, usage_row
 
 DAYS = 91
@@ -50,6 +51,58 @@ def test_a_change_by_half_at_eight_bouts_a_day_is_found_within_two_weeks_if_chan
 ) -> None:
     share = recall(22, 40, factor)
     assert least <= share.found <= share.oracle
+
+
+@pytest.mark.parametrize(
+    ("ratio", "factor", "least"), [(0.25, 0.65, 0.8), (0.25, 1.35, 0.7), (0.5, 0.5, 0.9), (0.5, 1.5, 0.75)]
+)
+def test_a_change_of_what_is_used_very_regularly_is_found_within_two_weeks(
+    ratio: float, factor: float, least: float
+) -> None:
+    share = recall(23, 30, factor, ratio=ratio)
+    assert least <= share.found <= share.oracle
+
+
+@pytest.mark.parametrize("regular_share", [1 / 3, 1])
+def test_regular_homes_have_no_more_drifts_by_chance_than_stated(regular_share: float) -> None:
+    assert sum(false_drifts(24, 12, regular_share=regular_share)) <= 12 * 0.8 + 2 * np.sqrt(12 * 0.8)
+
+
+def test_the_score_of_a_regular_entity_is_that_of_the_normal_deviate_of_its_own_spread() -> None:
+    counts = np.full((90, 1), 8.0)
+    counts[-14:] = 9
+    whole = (76 * 8 + 14 * 9) / 90
+    by_deviance = 76 * 8 * np.log(8 / whole) + 14 * 9 * np.log(9 / whole)
+    by_distance = (14 * (9 - whole)) ** 2 / (2 * 14 * whole * 76 / 90)
+    deviate = np.sqrt(2 * min(by_deviance, by_distance) / 0.15)  # the least variance: 0.15 of the mean
+    assert scores(counts)[0] == pytest.approx(-np.log(2 * stats.norm.sf(deviate)), rel=0.02)
+
+
+@pytest.mark.parametrize("odd", [0, 2, 5, 30])
+def test_one_odd_day_of_what_is_always_done_once_a_day_is_no_drift(odd: int) -> None:
+    for place in (-1, -3, -4, -8, -14):
+        counts = np.ones((DAYS, 2))
+        counts[place, 0] = odd
+        assert DriftWeekly().judge(SUNDAY, stored(counts)).rows == []
+
+
+@pytest.mark.parametrize(("new_days", "drifts"), [(1, 0), (2, 0), (4, 1), (10, 1)])
+def test_once_a_day_that_becomes_twice_is_a_drift_only_if_it_lasts(new_days: int, drifts: int) -> None:
+    counts = np.ones((DAYS, 2))
+    counts[-new_days:, 0] = 2
+    assert len(DriftWeekly().judge(SUNDAY, stored(counts)).rows) == drifts
+
+
+def test_a_level_that_rises_slowly_over_a_month_is_no_drift_and_one_that_rises_in_a_day_is() -> None:
+    rng, days = np.random.default_rng(25), np.arange(DAYS)
+    slow, sudden = 20 + 8 * np.clip((days - 60) / 30, 0, 1), np.where(days < DAYS - 12, 22.0, 28.0)
+    of_slow, of_sudden = (
+        scores(rng.binomial(40, np.repeat(level[:, None], 40, axis=1) / 40).astype(np.float64))
+        for level in (slow, sudden)
+    )
+    limit = threshold(RATE, 40)
+    assert (of_slow >= limit).sum() <= 8
+    assert (of_sudden >= limit).sum() >= 30
 
 
 def test_the_threshold_grows_with_the_home_and_beyond_the_table() -> None:
