@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
 from jobs.fleet.executors import Engine, ExecutorLost
-from storage.errors import SettingsError
+from storage.errors import SettingsError, UsageError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -69,6 +69,7 @@ def dask_executor(address: str, *, max_silence_seconds: float = MAX_SILENCE_SECO
         max_silence_seconds: After what time a scheduler that does not answer counts as lost.
 
     Raises:
+        UsageError: It is not a valid address.
         SettingsError: Dask is not installed, or the workers do not fit.
         ExecutorLost: The scheduler cannot be reached, or has no worker.
     """
@@ -78,6 +79,7 @@ def dask_executor(address: str, *, max_silence_seconds: float = MAX_SILENCE_SECO
         raise SettingsError(
             f"--scheduler needs {error.name}, which is not installed", hint="Install pattern-aggregates[fleet]."
         ) from error
+    _check_address(address)
     for name in [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what is lost is logged here, in one line
     in_time = partial(_in_time, max_silence_seconds)
@@ -102,6 +104,24 @@ def dask_executor(address: str, *, max_silence_seconds: float = MAX_SILENCE_SECO
     finally:
         with suppress(ExecutorLost):  # nothing depends on it
             in_time(partial(client.close, timeout=CONNECT_SECONDS))
+
+
+def _check_address(address: str) -> None:
+    """Refuse what cannot be the address of a scheduler: a client that finds that out by itself waits when it is closed.
+
+    Raises:
+        UsageError: It is not a valid address.
+    """
+    from distributed.comm import addressing, registry  # noqa: PLC0415 - an extra, for those who use it
+
+    try:
+        scheme, place = addressing.parse_address(address)
+        registry.get_backend(scheme)
+        host, _ = addressing.parse_host_port(place)
+    except ValueError:
+        host = ""
+    if not host:
+        raise UsageError(f"--scheduler: not a valid address: {address!r}", hint="Write it like tcp://HOST:8786.")
 
 
 def _in_time(seconds: float, function: Callable[[], T]) -> T:

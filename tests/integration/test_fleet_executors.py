@@ -21,7 +21,7 @@ from jobs.fleet.dispatch import OpenEngine, dispatch
 from jobs.fleet.executors import ExecutorLost, process_pool
 from jobs.fleet.tasks import DueHome, HomeResult, pack
 from jobs.outcome import Outcome
-from storage.errors import SettingsError
+from storage.errors import SettingsError, UsageError
 from tests.support.dask_cluster import DaskCluster
 from tests.support.fleet_work import note
 
@@ -107,6 +107,16 @@ def test_a_scheduler_that_is_not_there_or_has_no_worker_is_named(tmp_path: Path)
         running.kill()
         with pytest.raises(ExecutorLost, match="cannot be reached"), dask_executor(running.address):
             pass
+
+
+@pytest.mark.parametrize(
+    "address", ["", "scheduler", "tcp://scheduler", "tcp://:8786", "tcp://host:x", "http://host:8786"]
+)
+def test_what_is_not_an_address_of_a_scheduler_is_refused_at_once(address: str) -> None:
+    began = time.monotonic()
+    with pytest.raises(UsageError, match="not a valid address"), dask_executor(address):
+        pass
+    assert time.monotonic() - began < 5
 
 
 def test_a_worker_with_several_threads_is_refused(tmp_path: Path) -> None:
