@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import time
@@ -185,7 +186,7 @@ def _lines(clock: Callable[[], float] = time.monotonic) -> Callable[[FleetReport
         printed = now
         ended = report.done + report.failed
         rate = ended / (now - began)
-        left = f"about {(report.due - ended) / rate / 60:,.0f} min left" if rate else "none ended yet"
+        left = f"about {math.ceil((report.due - ended) / rate / 60):,} min left" if rate else "none ended yet"
         print_message(f"{ended:,} of {report.due:,} homes, {report.failed:,} failed, {rate:,.1f} a second, {left}")
 
     return advance
@@ -197,7 +198,8 @@ def _print_report(report: FleetReport, *, as_json: bool) -> Outcome:
         print_json(report.document())
         return report.outcome
     if not report.due:
-        print_line(f"Nothing is due: {counted(report.nothing_due, 'home')} up to date.")
+        up_to_date = f": {counted(report.nothing_due, 'home')} up to date" if report.nothing_due else ""
+        print_line(f"Nothing is due{up_to_date}.")
     else:
         days = ", ".join(f"{count:,} {state}" for state, count in sorted(report.days.items()))
         print_line(
