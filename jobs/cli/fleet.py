@@ -25,6 +25,7 @@ from jobs.fleet.dask_workers import dask_executor
 from jobs.fleet.dispatch import OpenEngine
 from jobs.fleet.executors import process_pool
 from jobs.fleet.fleet import open_fleet
+from jobs.fleet.planning import WINDOW_DAYS
 from jobs.fleet.report import FleetReport
 from jobs.fleet.run import Days, FleetRun
 from jobs.fleet.serve import FleetServer
@@ -97,7 +98,8 @@ def status(
         if found.homes[state]:
             print_line(f"{found.homes[state]:,} {state}")
     if found.oldest_due is not None:
-        print_line(f"The oldest day that is due is {found.oldest_due}, of {found.oldest_home}.")
+        where = f"Of the newest {WINDOW_DAYS} days, the oldest" if first is None else "The oldest day"
+        print_line(f"{where} that is due is {found.oldest_due}, of {found.oldest_home}.")
     for reason, count in found.reasons.most_common(MAX_FAILING):
         print_line(f"{counted(count, 'home')}, such as {found.examples[reason]}: {reason}", style="red")
     return Outcome.DONE

@@ -290,6 +290,11 @@ def test_the_commands_run_processes_and_print_json(homes: Homes) -> None:
     assert shown.exit_code == 0
     assert "2 done" in shown.stdout
     assert "1 invalid" in shown.stdout
+    further = homes.call("status", "2026-02-27", "2026-03-02", *words).stdout
+    assert "The oldest day that is due is 2026-02-27, of h1." in further
+    newest = homes.call("status", *words).stdout  # by the clock of this machine
+    assert "Of the newest 3 days, the oldest that is due is " in newest
+    assert ", of h" in newest
     assert homes.call("run", *words, "--workers", "2", "--scheduler", "tcp://x:1").exit_code == 2
     assert homes.call("run", "--homes", str(homes.folder / "none.csv")).exit_code == 78
     assert homes.call("status", "0001-01-01", "9999-12-31", *words).exit_code == 2
