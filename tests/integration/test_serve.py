@@ -92,6 +92,7 @@ def test_a_second_signal_ends_it_at_once_even_where_it_waits_for_another_run(
 ) -> None:
     with FileLock(tmp_path / "ledger.db.lock"):
         process = start(1)
+        wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.OK)
         wait_until_somebody_waits(tmp_path / "ledger.db.turn")
         process.send_signal(signal.SIGTERM)
         wait_for(port, "/readyz", lambda status, _body: status == HTTPStatus.SERVICE_UNAVAILABLE)
