@@ -78,7 +78,8 @@ def _end_in_time(readable: int, main_thread: int) -> None:
     """Wait for a signal, then for the end of the time or another signal, and end the process.
 
     The time is counted in steps, so that a machine that stood still for a while is not taken for a program that does.
-    After each the main thread is woken, as a signal that comes just before it begins to wait does not end that wait.
+    After each the main thread is woken. Only it runs handlers, and it goes on waiting where another thread has received
+    the signal: on a busy machine, one that was just starting a thread.
     """
     _is_signalled(readable, None)
     for _ in range(round(MAX_STOP_SECONDS / _STEP_SECONDS)):
