@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -27,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 KEEPALIVE_SECONDS: Final = 30
 NO_SUBSCRIBER: Final = 16  # a reason of MQTT 5: accepted, but nobody listens
+
+_LOST: Final = (MQTTErrorCode.MQTT_ERR_NO_CONN, MQTTErrorCode.MQTT_ERR_CONN_LOST)
 
 MAX_UNREAD: Final = 100  # acknowledgements that nobody waits for; their numbers are used again after 65,535 messages
 
@@ -142,19 +143,19 @@ class Connection:
 
     def _wait_for(self, error: MQTTErrorCode, number: int | None, what: str) -> ReasonCode:
         """Wait for the acknowledgement of a call and return it."""
-        deadline = time.monotonic() + self._timeout_seconds
+        if error in _LOST:  # the library's thread may not have noticed yet
+            raise PublishError(f"{self._name} has ended the connection ({what})")
+        if error != MQTTErrorCode.MQTT_ERR_SUCCESS or number is None:
+            raise PublishError(f"{self._name}: {paho.error_string(error)} ({what})")
         with self._answered:
-            if error == MQTTErrorCode.MQTT_ERR_SUCCESS and number is not None:
-                self._answered.wait_for(
-                    lambda: number in self._acknowledged or self._is_over, deadline - time.monotonic()
-                )
-                reason = self._acknowledged.pop(number, None)
-                if reason is not None and not reason.is_failure:
-                    return reason
-                if reason is not None:
-                    raise PublishError(f"{self._name} refuses {what}: {reason}", hint="Check the user's rights there.")
-        why = "has ended the connection" if self._is_over else f"does not answer within {self._timeout_seconds:g} s"
-        raise PublishError(f"{self._name} {why} ({what})")
+            self._answered.wait_for(lambda: number in self._acknowledged or self._is_over, self._timeout_seconds)
+            reason = self._acknowledged.pop(number, None)
+        if reason is None:
+            why = "has ended the connection" if self._is_over else f"does not answer within {self._timeout_seconds:g} s"
+            raise PublishError(f"{self._name} {why} ({what})")
+        if reason.is_failure:
+            raise PublishError(f"{self._name} refuses {what}: {reason}", hint="Check the user's rights there.")
+        return reason
 
     # Called by the library in a thread of its own:
 
