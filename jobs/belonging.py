@@ -251,6 +251,9 @@ class Belonging:
         noted = self.ledger.read_home()
         self.check_settings(noted)
         stored = self.store.read_home()
+        if noted is None and stored is not None:  # by now perhaps noted by another process, which began with the ledger
+            noted = self.ledger.read_home()
+            self.check_settings(noted)
         if noted is not None:
             refuse_other_home(stored, noted.identity, self._store_name)
         if stored is None:

@@ -62,8 +62,21 @@ def read(connection: sa.Connection, home: str) -> LedgerHome | None:
 
 def write(connection: sa.Connection, home: str, identity: HomeIdentity, store: Place) -> None:
     """Note which home has a name, in place of any other."""
-    values = {"identity": identity.to_json(), "store": store.text, "store_from_ledger": store.from_ledger}
-    insert_or_replace(connection, HOME, [{"home": home, **values}])
+    insert_or_replace(connection, HOME, [_row(home, identity, store)])
+
+
+def write_missing(connection: sa.Connection, home: str, identity: HomeIdentity, store: Place) -> None:
+    """Note which home has a name, unless one is noted, also by a transaction that has not ended yet."""
+    insert_missing(connection, HOME, [_row(home, identity, store)])
+
+
+def _row(home: str, identity: HomeIdentity, store: Place) -> dict[str, str]:
+    return {
+        "home": home,
+        "identity": identity.to_json(),
+        "store": store.text,
+        "store_from_ledger": store.from_ledger,
+    }
 
 
 def read_entities(connection: sa.Connection, home: str) -> frozenset[str]:

@@ -135,11 +135,12 @@ class Ledger:
             The home that is noted afterwards, perhaps by another process.
         """
         with self._transaction() as connection:
-            present = noted_home.read(connection, self.home)
-            if present is not None and not replace:
-                return present.identity
-            noted_home.write(connection, self.home, identity, store)
-            return identity
+            if replace:
+                noted_home.write(connection, self.home, identity, store)
+                return identity
+            noted_home.write_missing(connection, self.home, identity, store)
+            noted = noted_home.read(connection, self.home)
+            return noted.identity if noted is not None else identity
 
     def known_entities(self) -> frozenset[str]:
         """Return the ids and keys of the entities that the home has had so far."""

@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import json
 import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -34,11 +35,23 @@ from tests.support.fleet_work import note
 from tests.support.postgresql import Cluster, new_database, running
 from tests.support.silent_relay import SilentRelay
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    # Dask leaves the sockets to a scheduler that was lost to the garbage collector.
+    pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"),
+]
 
 WORKER_TTL = "10s"
 HOMES, NIGHTS = 8, 2
 REFUSED = re.compile("h00000.: (another run has taken over|.* cannot be used now)")
+
+
+@pytest.fixture(autouse=True)
+def sockets_closed_by_collector() -> Iterator[None]:
+    """Close what Dask has left open here, where its warning is expected, and not during another test."""
+    yield
+    gc.collect()
 
 
 def fleet_in(folder: Path, cluster: Cluster, homes: int = HOMES, nights: int = NIGHTS) -> SimulatedFleet:
@@ -71,7 +84,7 @@ def test_two_fleets_at_once_compute_each_home_day_once_and_both_end_well(tmp_pat
         dask.start_workers(2)
         processes = [fleet.start("--workers", "2"), fleet.start("--scheduler", dask.address)]
         (first_code, first), (second_code, second) = [ended(process) for process in processes]
-    assert (first_code, second_code) == (0, 0)
+    assert (first_code, second_code) == (0, 0), (first["failing"], second["failing"])
     assert first["home_days"].get("written", 0) + second["home_days"].get("written", 0) == HOMES * NIGHTS
     compare(fleet, undisturbed(tmp_path / "alone", postgresql))
 

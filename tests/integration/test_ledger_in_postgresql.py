@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from jobs.wiring import system_clock
+from storage.identity import HomeIdentity, Place
+from storage.ledger import home as noted_home
+from storage.ledger.ledger import Ledger
+from storage.ledger.server_schema import IN_SCHEMA
 from storage.models import DurationDaily
 from storage.query import open_query
 from tests.support.home import CSV_CONFIG, Home
@@ -104,3 +110,20 @@ def test_homes_with_one_ledger_file_have_days_away_of_their_own(tmp_path: Path) 
     assert "at the sea" not in north.call("away", "--list").output
     south.config.write_text(CSV_CONFIG.replace("[home]", '[home]\nname = "south"'))
     assert "at the sea" in south.call("away", "--list").output
+
+
+def test_two_runs_that_are_the_first_of_a_home_agree_on_its_identity(database: sa.URL) -> None:
+    """The second one comes while the first has noted its identity and not yet committed."""
+    first, second = (HomeIdentity("Europe/Berlin", Place("csv_files events")).with_new_id() for _ in range(2))
+    engine = sa.create_engine(database).execution_options(**IN_SCHEMA)
+    with Ledger(database, home="north", clock=system_clock) as ledger, ThreadPoolExecutor() as pool:
+        with engine.begin() as connection:
+            noted_home.write_missing(connection, "north", first, Place("store"))
+            later = pool.submit(ledger.write_home, second, Place("store"))
+            with pytest.raises(TimeoutError):
+                later.result(timeout=0.5)
+        assert later.result(timeout=30) == first
+        noted = ledger.read_home()
+    engine.dispose()
+    assert noted is not None
+    assert noted.identity == first
