@@ -80,7 +80,7 @@ class ParquetStoreSettings(_Kept):
 
     @property
     def file(self) -> None:
-        """None: the store is no single file."""
+        """None: the store is not a single file."""
         return
 
     def with_base(self, base: Path) -> Self:

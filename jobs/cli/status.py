@@ -126,7 +126,7 @@ def _span(home: Home, ledger: Ledger) -> tuple[DateRange | None, Outcome]:
 
 
 def _report_channels(ledger: Ledger) -> None:
-    """Print what could not be published, and why; it is no part of the night's work, so it changes no outcome."""
+    """Print what could not be published, and why; it is not part of the night's work, so it changes no outcome."""
     for name, state in ledger.channels().items():
         if state.error:
             waiting = f" ({counted(state.waiting, 'anomaly waits', 'anomalies wait')})" if state.waiting else ""

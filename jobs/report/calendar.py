@@ -108,7 +108,7 @@ def find_unusual(rows: StoredRows, names: Names, zone: ZoneInfo) -> Unusual:
 
 
 def _items(found: Iterable[Story]) -> list[Item]:
-    """Return stories as items; the same story on the next day, such as a silence that goes on, is no new one."""
+    """Return stories as items; the same story on the next day, such as a silence that goes on, is not a new one."""
     items: list[Item] = []
     latest: dict[frozenset[tuple[str, str]], int] = {}
     for story in found:
